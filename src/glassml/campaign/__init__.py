@@ -1,0 +1,1 @@
+"""The campaign itself: typed configuration, label store, plan, status, doctor."""

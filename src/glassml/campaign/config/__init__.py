@@ -1,0 +1,113 @@
+"""Typed configuration of a campaign: one model per section, checked whole before any job."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from glassml.campaign.config.base import Section
+from glassml.campaign.config.configurations import Configurations
+from glassml.campaign.config.dataset import Dataset
+from glassml.campaign.config.dft import Dft
+from glassml.campaign.config.md import MolecularDynamics
+from glassml.campaign.config.potential import Potential
+from glassml.campaign.config.report import Report
+from glassml.campaign.config.structure import Structure
+from glassml.campaign.errors import ConfigError
+
+__all__ = ["Campaign", "load_campaign", "parse_campaign"]
+
+
+class Campaign(Section):
+    """A whole campaign, from configurations to the report."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$", description="Name of the campaign: its folder in results/."
+    )
+    title: str = Field(default="", description="Headline of the report.")
+    seed: int = Field(default=2023, ge=0, description="Seed from which all random numbers derive.")
+    store: str = Field(
+        default="results/labels",
+        description="Folder of the label store, shared by all campaigns.",
+    )
+    configurations: Configurations
+    dft: Dft = Dft()
+    dataset: Dataset = Dataset()
+    potential: Potential = Potential()
+    md: MolecularDynamics
+    structure: Structure = Structure()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _check_across_sections(self) -> "Campaign":
+        self.dft.check_elements(self.configurations.elements())
+        return self
+
+
+def parse_campaign(data: Any, source: str = "configuration") -> Campaign:
+    """Check a mapping and return it as a `Campaign` with every default filled in.
+
+    Parameters
+    ----------
+    data
+        What was read from YAML: nested mappings, lists and scalars.
+    source
+        Name of the file, for messages.
+
+    Raises
+    ------
+    ConfigError
+        With one line per mistake: the key's path, the value, and what was expected.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
+    try:
+        return Campaign.model_validate(data)
+    except ValidationError as error:
+        lines = [f"{source}: {error.error_count()} mistake(s)"]
+        lines += [_explain(item) for item in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def load_campaign(path: str | Path) -> Campaign:
+    """Read and check a campaign's YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is not YAML, or does not describe a campaign.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    return parse_campaign(data, str(path))
+
+
+def _explain(item: Any) -> str:
+    """Tell one mistake: path, value, reason, and the keys there are where one is misspelt."""
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(item["loc"][:-1])
+        hint = f"; known keys here: {', '.join(known)}" if known else ""
+        return f"  {path}: unknown key{hint}"
+    if item["type"] == "missing":
+        return f"  {path}: is required and missing"
+    value = item["input"]
+    shown = "" if isinstance(value, dict | list) else f" (got {value!r})"
+    return f"  {path}: {item['msg']}{shown}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """List the keys of the section at `location`, if it is a plain nested section."""
+    model: Any = Campaign
+    for part in location:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        if field is None:
+            return []
+        model = field.annotation
+    return sorted(model.model_fields) if hasattr(model, "model_fields") else []

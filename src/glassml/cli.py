@@ -1,0 +1,50 @@
+"""The `glassml` command: one subcommand per stage, and those of the campaign itself."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from glassml.campaign.errors import GlassmlError
+
+STAGES = (
+    "campaign",
+    "configurations",
+    "dft",
+    "dataset",
+    "potential",
+    "md",
+    "structure",
+    "report",
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command from each stage's `cli.register`."""
+    parser = argparse.ArgumentParser(prog="glassml", description=__doc__)
+    parser.add_argument("--verbose", action="store_true", help="log more, and show tracebacks")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for stage in STAGES:
+        import_module(f"glassml.{stage}.cli").register(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; errors that a user can mend are one message and exit code 2."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return args.run(args) or 0
+    except GlassmlError as error:
+        if args.verbose:
+            raise
+        print(f"glassml: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("glassml: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130

@@ -1,0 +1,1 @@
+"""Structures to label: crystals, strained, rattled, liquid, glass, compressed."""

@@ -1,0 +1,1 @@
+"""Train, validation and test sets, split by parent, with a manifest."""

@@ -1,0 +1,1 @@
+"""Labels: energy, forces and stress of each structure, by GPAW."""

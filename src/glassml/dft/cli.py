@@ -1,0 +1,9 @@
+"""`glassml dft`."""
+
+import argparse
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    """Add the stage's commands to the parser."""
+    parser = commands.add_parser("dft")
+    parser.add_subparsers(dest="action", required=True, metavar="ACTION")

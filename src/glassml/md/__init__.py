@@ -1,0 +1,1 @@
+"""Glasses and compressed states by molecular dynamics."""

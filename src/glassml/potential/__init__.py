@@ -1,0 +1,1 @@
+"""NequIP potentials: training, packages, verification and gates."""

@@ -1,0 +1,1 @@
+"""One self-contained page with every figure and table of a campaign."""

@@ -1,0 +1,1 @@
+"""Structure factors, the FSDP, rings and their shape."""

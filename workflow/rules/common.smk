@@ -1,0 +1,39 @@
+"""What all rules share: the checked configuration, paths, and digests of the code."""
+
+import hashlib
+from pathlib import Path
+
+from glassml.campaign.config import parse_campaign
+from glassml.campaign.errors import GlassmlError
+
+try:
+    CAMPAIGN = parse_campaign(dict(config), "config")
+except GlassmlError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = f"results/{CAMPAIGN.name}"
+LOGS = f"logs/{CAMPAIGN.name}"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+SOURCE = Path(workflow.basedir) / "src" / "glassml"
+
+
+def section(name):
+    """Give a section of the resolved configuration: as `params`, it triggers reruns."""
+    return getattr(CAMPAIGN, name).model_dump(mode="json")
+
+
+def code_digest(*packages):
+    """Digest the source of stages: as `params`, changed code reruns what depends on it."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for path in sorted((SOURCE / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+wildcard_constraints:
+    family="[a-z][a-z0-9_]*",
+    shard=r"\d{4}",
+    generation=r"\d+",
+    member=r"\d+",
+    glass=r"glass\d{2}",
