@@ -13,6 +13,27 @@ def register(commands: argparse._SubParsersAction) -> None:
     config.add_argument("--json", required=True, help="the configuration, as JSON")
     config.add_argument("--output", type=Path, required=True)
     config.set_defaults(run=_write_config)
+    _register_doctor(commands)
+
+
+def _register_doctor(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="check this machine, and say what to mend")
+    parser.add_argument("config", type=Path, nargs="?", help="campaign whose needs are checked")
+    parser.set_defaults(run=_doctor)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from glassml.campaign import doctor
+
+    if args.config is None:
+        findings = doctor.examine()
+    else:
+        from glassml.campaign.config import load_campaign
+
+        campaign = load_campaign(args.config)
+        findings = doctor.examine(campaign.dft.xc, campaign.configurations.elements())
+    print(doctor.render(findings))
+    return int(any(finding.status == "fail" for finding in findings))
 
 
 def _write_config(args: argparse.Namespace) -> None:
