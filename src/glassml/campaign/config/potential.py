@@ -1,11 +1,133 @@
 """Section `potential`: the NequIP model, its training, and the gates it must pass."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
+
+
+class Network(Section):
+    """Size of the NequIP network. The defaults are small and fast, for a trial on a laptop."""
+
+    cutoff_A: float = Field(
+        default=4.5, ge=2.5, le=10.0, description="Neighbours within this distance interact."
+    )
+    layers: int = Field(default=2, ge=1, le=8, description="Message-passing layers.")
+    l_max: int = Field(default=1, ge=0, le=4, description="Largest rotation order of features.")
+    features: int = Field(default=16, ge=4, le=512, description="Features per rotation order.")
+    parity: bool = Field(default=False, description="Also features of odd mirror parity.")
+    radial_width: int = Field(default=32, ge=4, le=1024, description="Width of the radial network.")
+    bessels: int = Field(default=8, ge=4, le=32, description="Radial basis functions.")
+    zbl: bool = Field(default=True, description="Add the ZBL repulsion of bare nuclei.")
+    dtype: Literal["float32", "float64"] = Field(
+        default="float32", description="Precision of the weights."
+    )
+
+
+class Training(Section):
+    """How the weights are fitted."""
+
+    batch_size: int = Field(default=4, ge=1, le=4096, description="Configurations per step.")
+    learning_rate: float = Field(
+        default=0.01, gt=0.0, le=1.0, description="Of Adam at the start; it decays as a cosine."
+    )
+    max_epochs: int = Field(default=300, ge=1, description="Passes over the training set.")
+    max_minutes: float = Field(
+        default=4.0, gt=0.0, description="Training ends after this time, whatever the epoch."
+    )
+    patience_epochs: int = Field(
+        default=100, ge=1, description="Training ends when so many epochs brought no improvement."
+    )
+    ema_decay: float = Field(
+        default=0.99, ge=0.0, lt=1.0, description="Of the moving average of weights that is kept."
+    )
+    energy_weight: float = Field(default=10.0, ge=0.0, description="Of (eV/atom)² in the loss.")
+    force_weight: float = Field(default=1.0, ge=0.0, description="Of (eV/Å)² in the loss.")
+    stress_weight: float = Field(default=1000.0, ge=0.0, description="Of (eV/Å³)² in the loss.")
+    shifts: Literal["isolated_atoms", "least_squares"] = Field(
+        default="isolated_atoms",
+        description="Energy of an atom without neighbours: computed, or fitted to the labels.",
+    )
+    bagging: bool = Field(
+        default=False, description="Each member trains on a bootstrap sample of the parents."
+    )
+
+
+class Verification(Section):
+    """How far a compiled model may be from its package, and forces from the energy's slope."""
+
+    energy_meV_per_atom: float = Field(default=0.1, gt=0.0, description="Compiled against package.")
+    force_eV_per_A: float = Field(default=0.002, gt=0.0, description="Compiled against package.")
+    stress_GPa: float = Field(default=0.02, gt=0.0, description="Compiled against package.")
+    slope_relative: float = Field(
+        default=0.01, gt=0.0, description="Forces and stress against energy differences."
+    )
+    drift_meV_per_atom_per_ps: float = Field(
+        default=5.0, gt=0.0, description="Total energy's drift at constant volume, 300 K."
+    )
+
+
+class Gates(Section):
+    """Up to here a potential is green; up to `amber_factor` times as much it is amber."""
+
+    energy_mae_meV_per_atom: float = Field(default=3.0, gt=0.0, description="On test labels.")
+    force_mae_eV_per_A: float = Field(default=0.10, gt=0.0, description="On test labels.")
+    stress_mae_GPa: float = Field(default=0.2, gt=0.0, description="On test labels.")
+    curve_meV_per_atom: float = Field(
+        default=5.0, gt=0.0, description="Energy-volume curves of crystals against the labels."
+    )
+    dimer_min_repulsion_eV: float = Field(
+        default=5.0, gt=0.0, description="Rise of a pair's energy from its minimum to 0.6 Å."
+    )
+    stability_ps: float = Field(
+        default=0.2, gt=0.0, le=1000.0, description="Length of each stability run."
+    )
+    amber_factor: float = Field(default=2.0, ge=1.0, description="Width of the amber range.")
 
 
 class Potential(Section):
     """A committee of NequIP potentials."""
 
+    mode: Literal["scratch", "finetune", "given"] = Field(
+        default="scratch",
+        description="Train from scratch, fine-tune `package`, or use `package` as it is.",
+    )
+    package: str | None = Field(
+        default=None,
+        description="NequIP package (.nequip.zip); {member} in it is the number of the member.",
+    )
     committee: int = Field(default=1, ge=1, le=16, description="Number of members.")
+    generations: int = Field(default=1, ge=1, le=10, description="Rounds of active learning.")
+    model: Network = Network()
+    training: Training = Training()
+    compile: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Compile where it runs: auto compiles for long runs on a GPU or many steps.",
+    )
+    verification: Verification = Verification()
+    gates: Gates = Gates()
+
+    def package_of(self, member: int) -> str:
+        """Give the path of the package that `member` starts from; empty when there is none."""
+        return (self.package or "").replace("{member}", str(member))
+
+    @model_validator(mode="after")
+    def _check_package(self) -> "Potential":
+        if self.mode == "scratch":
+            if self.package is not None:
+                raise ValueError("mode scratch starts from nothing: remove `package`")
+            return self
+        if self.package is None:
+            raise ValueError(f"mode {self.mode} needs `package`: the path of a .nequip.zip file")
+        if self.mode == "given" and self.committee > 1 and "{member}" not in self.package:
+            raise ValueError(
+                "a committee of one package would always agree: "
+                "put {member} in the path, or set committee to 1"
+            )
+        for member in range(self.committee):
+            path = Path(self.package_of(member))
+            if not path.name.endswith(".nequip.zip") or not path.is_file():
+                raise ValueError(f"package: {path} is not an existing .nequip.zip file")
+        return self

@@ -1,0 +1,92 @@
+"""What NequIP's trainer does at the end of each epoch: the history, and a progress bar."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+from tqdm import tqdm
+
+from glassml.campaign.files import write_csv
+
+COLUMNS = (
+    "epoch",
+    "seconds",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "validation_energy_mae_meV_per_atom",
+    "validation_force_mae_eV_per_A",
+    "validation_stress_mae_GPa",
+)
+GPA = 160.21766208  # per eV/Å³
+WRITE_EVERY_S = 5.0
+
+
+class History(lightning.Callback):
+    """Keep one row per epoch, in the checkpoint and in a CSV file that can be watched.
+
+    Parameters
+    ----------
+    path
+        The CSV file, with the columns `COLUMNS`. Seconds are those of training, without
+        the time between a kill and the next start.
+    """
+
+    def __init__(self, path: str):
+        self.path = Path(path)
+        self.rows: list[dict[str, float]] = []
+        self._start = 0.0
+        self._written = 0.0
+        self._bar: tqdm | None = None
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        """Start the clock, where the last run stopped it."""
+        self._start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
+        self._bar = tqdm(
+            total=trainer.max_epochs, initial=len(self.rows), unit="epoch", mininterval=10.0
+        )
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Add the row of this epoch."""
+        metrics = trainer.callback_metrics
+        row = {
+            "epoch": trainer.current_epoch,
+            "seconds": round(time.monotonic() - self._start, 3),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train_loss": float(pl_module.loss.compute()["weighted_sum"]),
+            "validation_loss": float(metrics["val0_epoch/weighted_sum"]),
+            "validation_energy_mae_meV_per_atom": 1e3
+            * float(metrics["val0_epoch/per_atom_energy_mae"]),
+            "validation_force_mae_eV_per_A": float(metrics["val0_epoch/forces_mae"]),
+            "validation_stress_mae_GPa": GPA * float(metrics["val0_epoch/stress_mae"]),
+        }
+        self.rows.append(row)
+        if self._bar is not None:
+            self._bar.update()
+            self._bar.set_postfix_str(
+                f"validation {row['validation_energy_mae_meV_per_atom']:.1f} meV/atom, "
+                f"{row['validation_force_mae_eV_per_A']:.3f} eV/Å, "
+                f"{row['validation_stress_mae_GPa']:.2f} GPa",
+                refresh=False,
+            )
+        if time.monotonic() - self._written > WRITE_EVERY_S:
+            self._write()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        """Write the last rows."""
+        self._write()
+        if self._bar is not None:
+            self._bar.close()
+
+    def _write(self) -> None:
+        write_csv(self.path, self.rows, COLUMNS)
+        self._written = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a checkpoint must hold."""
+        return {"rows": list(self.rows)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.rows = list(state_dict["rows"])

@@ -1,0 +1,227 @@
+"""The configuration of NequIP's trainer, written from a few settings and from the labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOSS = "val0_epoch/weighted_sum"
+STEPS_PER_CHECKPOINT = 100
+
+
+def scratch_model(
+    *,
+    cutoff_A: float,
+    layers: int,
+    l_max: int,
+    features: int,
+    parity: bool,
+    radial_width: int,
+    bessels: int,
+    zbl: bool,
+    dtype: str,
+    species: Sequence[str],
+    shifts_eV: Mapping[str, float],
+    scale_eV: float,
+    neighbours: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Describe a NequIP network with random weights.
+
+    Parameters
+    ----------
+    cutoff_A, layers, l_max, features, parity, radial_width, bessels, zbl, dtype
+        The keys of the section `potential.model`.
+    species
+        Chemical symbols, in the order of NequIP's types.
+    shifts_eV
+        Energy of an atom without neighbours, by chemical symbol.
+    scale_eV
+        Scale of the energies that the network gives: the rms force in eV/Å.
+    neighbours
+        Mean number of neighbours within the cutoff.
+    seed
+        Of the weights.
+    """
+    model = {
+        "_target_": "nequip.model.NequIPGNNModel",
+        "seed": seed,
+        "model_dtype": dtype,
+        "type_names": list(species),
+        "r_max": cutoff_A,
+        "num_layers": layers,
+        "l_max": l_max,
+        "num_features": features,
+        "parity": parity,
+        "radial_mlp_depth": 1,
+        "radial_mlp_width": radial_width,
+        "num_bessels": bessels,
+        "polynomial_cutoff_p": 6,
+        "avg_num_neighbors": neighbours,
+        "per_type_energy_scales": scale_eV,
+        "per_type_energy_shifts": {symbol: float(shifts_eV[symbol]) for symbol in species},
+    }
+    if zbl:
+        model["pair_potential"] = {
+            "_target_": "nequip.nn.pair_potential.ZBL",
+            "units": "metal",
+            "chemical_species": list(species),
+        }
+    return model
+
+
+def training_config(
+    *,
+    model: Mapping[str, Any],
+    species: Sequence[str],
+    cutoff_A: float,
+    train: Path,
+    validation: Path,
+    train_count: int,
+    folder: Path,
+    seed: int,
+    batch_size: int,
+    learning_rate: float,
+    max_epochs: int,
+    max_minutes: float,
+    patience_epochs: int,
+    ema_decay: float,
+    energy_weight: float,
+    force_weight: float,
+    stress_weight: float,
+) -> dict[str, Any]:
+    """Write down a whole training, as `nequip-train` reads it.
+
+    Parameters
+    ----------
+    model
+        From `scratch_model`, or a package to fine-tune.
+    species, cutoff_A
+        Chemical symbols in the order of the model's types, and its cutoff.
+    train, validation
+        Labels as extxyz.
+    train_count
+        Number of labels in `train`.
+    folder
+        Where checkpoints and the history go.
+    seed
+        Of the order of the labels.
+    batch_size, learning_rate, max_epochs, max_minutes, patience_epochs, ema_decay
+        Keys of the section `potential.training`.
+    energy_weight, force_weight, stress_weight
+        Weights of the squared errors in (eV/atom)², (eV/Å)² and (eV/Å³)².
+    """
+    steps = -(-train_count // batch_size)
+    weights = {"total_energy": energy_weight, "forces": force_weight, "stress": stress_weight}
+    return {
+        "run": ["train"],
+        "data": _data(species, cutoff_A, train, validation, batch_size, seed),
+        "trainer": {
+            "_target_": "lightning.Trainer",
+            "max_epochs": max_epochs,
+            "check_val_every_n_epoch": 1,
+            "logger": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            "callbacks": [
+                {
+                    "_target_": "glassml.potential.callbacks.History",
+                    "path": str(folder / "history.csv"),
+                },
+                {
+                    "_target_": "lightning.pytorch.callbacks.Timer",
+                    "duration": _days_hours_minutes_seconds(max_minutes),
+                    "interval": "epoch",
+                    "verbose": False,
+                },
+                {
+                    "_target_": "lightning.pytorch.callbacks.EarlyStopping",
+                    "monitor": LOSS,
+                    "patience": patience_epochs,
+                },
+                {
+                    "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
+                    "dirpath": str(folder),
+                    "filename": "best",
+                    "monitor": LOSS,
+                    "save_last": True,
+                    "enable_version_counter": False,
+                    "every_n_epochs": max(1, STEPS_PER_CHECKPOINT // steps),
+                },
+            ],
+        },
+        "training_module": {
+            "_target_": "nequip.train.EMALightningModule",
+            "ema_decay": ema_decay,
+            "model": dict(model),
+            "loss": {
+                "_target_": "nequip.train.EnergyForceStressLoss",
+                "per_atom_energy": True,
+                "coeffs": weights,
+            },
+            "val_metrics": {
+                "_target_": "nequip.train.EnergyForceStressMetrics",
+                "coeffs": {
+                    "per_atom_energy_mae": 1.0,
+                    "forces_mae": 1.0,
+                    "stress_mae": 10.0,
+                    "total_energy_mae": None,
+                    "per_atom_energy_rmse": None,
+                    "forces_rmse": None,
+                    "stress_rmse": None,
+                },
+            },
+            "optimizer": {"_target_": "torch.optim.Adam", "lr": learning_rate},
+            "lr_scheduler": {
+                "scheduler": {
+                    "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
+                    "T_max": max_epochs,
+                    "eta_min": learning_rate / 100,
+                },
+                "interval": "epoch",
+                "frequency": 1,
+            },
+        },
+    }
+
+
+def _days_hours_minutes_seconds(minutes: float) -> str:
+    seconds = max(1, round(60 * minutes))
+    days, hours = divmod(seconds // 3600, 24)
+    return f"{days:02d}:{hours:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _data(
+    species: Sequence[str],
+    cutoff_A: float,
+    train: Path,
+    validation: Path,
+    batch_size: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Say where the labels are and how they are read."""
+    return {
+        "_target_": "nequip.data.datamodule.ASEDataModule",
+        "seed": seed,
+        "train_file_path": str(train),
+        "val_file_path": str(validation),
+        "key_mapping": {
+            "REF_energy": "total_energy",
+            "REF_forces": "forces",
+            "REF_stress": "stress",
+        },
+        "transforms": [
+            {
+                "_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper",
+                "model_type_names": list(species),
+                "chemical_species_to_atom_type_map": {symbol: symbol for symbol in species},
+            },
+            {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": cutoff_A},
+        ],
+        "train_dataloader": {
+            "_target_": "torch.utils.data.DataLoader",
+            "batch_size": batch_size,
+            "shuffle": True,
+        },
+        "val_dataloader": {"_target_": "torch.utils.data.DataLoader", "batch_size": batch_size},
+    }
