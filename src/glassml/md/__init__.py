@@ -1,1 +1,33 @@
-"""Glasses and compressed states by molecular dynamics."""
+"""Glasses and compressed states by molecular dynamics.
+
+A run takes one glass to one state: it begins with a melt or where the parent state ended, goes
+through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}/`:
+
+`record.json`
+    How it went. `status` is "finished"; "stopped" (a guard tripped: `reason` says why, and
+    `offending_frame` has `symbols`, `positions_A`, `cell_A`, `velocities_A_per_ps`); or "skipped"
+    (the parent was stopped or skipped: `reason` is the first cause). Further: `state`, `glass`,
+    `parent`, `protocol` (the stages, counted in steps), `stages` (for each: `name`, `start_fs`,
+    `end_fs`, and `frames`, [first, last + 1] in the trajectory), `coupling`, `limits`, `seed`,
+    `dynamics_seed`, `origin`, `potential` (`path`, `sha256`, `backend`, `device`), `engine`,
+    `versions`, `atoms`, `formula`, `steps`, `seconds`, `seconds_per_step`, `pieces` (1 + number
+    of continuations), `warnings`.
+`final.extxyz`
+    The end, wrapped into the box, with momenta; `info` has `state`, `glass`, `status`,
+    `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards.
+`trajectory.h5md`
+    H5MD 1.1 by MDAnalysis: positions in Å (unwrapped), velocities in Å/ps, box in Å, time in ps,
+    step; `observables/stage` is the index of the stage; `particles/trajectory/species` has the
+    atomic numbers; the attribute `json` of `parameters/glassml` says where it comes from
+    (potential's hash, protocol, seed, versions). Open it with `glassml.md.outputs.read_trajectory`,
+    which gives a universe with elements. A skipped run has one frame: where its parent ended.
+`series.csv`
+    `time_fs, stage, temperature_K, pressure_GPa, density_g_cm3, volume_A3, potential_energy_eV,
+    kinetic_energy_eV, total_energy_eV`; stage by name; time from the beginning of the state;
+    pressure with the kinetic part, compression positive; temperature over 3N components.
+`restart.npz`
+    `numbers`, `positions`, `momenta`, `cell` in double precision and ASE's units: what a child
+    begins with.
+`checkpoint/`
+    Only while a run is unfinished; see `glassml.md.checkpoint`.
+"""

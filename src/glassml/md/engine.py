@@ -1,0 +1,299 @@
+"""Runs the stages of a state with ASE: samples, guards, checkpoints, exact continuation."""
+
+import logging
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Self
+
+import numpy as np
+from ase import Atoms
+from tqdm import tqdm
+
+from glassml.md.checkpoint import Checkpoint, Samples
+from glassml.md.guards import GuardTripped, Limits, check_sample, check_step
+from glassml.md.integrator import RampedLangevin
+from glassml.md.protocol import Coupling, Stage, start_times_fs
+from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature_K, measure
+
+logger = logging.getLogger(__name__)
+
+#: Frames that wait for a checkpoint may take this much memory, whatever the clock says.
+MAX_WAITING_BYTES = 256 * 2**20
+
+
+class Interrupted(Exception):  # noqa: N818  (the run is whole and goes on when called again)
+    """A signal asked the run to stop; its checkpoint is written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; a checkpoint is written")
+        self.number = number
+
+
+class SignalWatch(AbstractContextManager):
+    """Notes SIGTERM and SIGINT instead of dying of them, so that a checkpoint can be written."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Install the handlers."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+
+
+@dataclass
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    status
+        "finished", or "stopped" by a guard.
+    reason
+        Why it was stopped; empty when finished.
+    atoms
+        The last state that passed the guards.
+    offending
+        The frame that did not pass, if any.
+    steps
+        Time steps made, over all stages.
+    seconds
+        Wall time of the integration, with earlier pieces.
+    pieces
+        Number of times that the run was begun or continued.
+    """
+
+    status: str
+    reason: str
+    atoms: Atoms
+    offending: Atoms | None
+    steps: int
+    seconds: float
+    pieces: int
+
+
+@dataclass
+class _Progress:
+    """What a run carries besides the integrator; all of it is in the checkpoint's header."""
+
+    stage: int = 0
+    hottest_K: float = 0.0
+    seconds: float = 0.0
+    pieces: int = 0
+    last: list[float] | None = None
+    steps: int = 0
+    samples: Samples = field(default_factory=Samples)
+
+    def header(self) -> dict[str, Any]:
+        """Give what the checkpoint keeps."""
+        return {
+            "stage": self.stage,
+            "hottest_K": self.hottest_K,
+            "seconds": self.seconds,
+            "pieces": self.pieces,
+            "last": self.last,
+            "steps": self.steps,
+        }
+
+
+class Simulation:
+    """One glass on its way through the stages of one state.
+
+    Parameters
+    ----------
+    atoms
+        Where it begins, with momenta; moved in place.
+    calculator
+        ASE calculator of energy, forces and stress. Its results may depend on nothing but the
+        positions and the cell, or a continued run is not the same bit for bit.
+    stages, coupling, limits
+        What to do, how, and within which bounds.
+    rng
+        Random numbers of thermostat and barostat.
+    checkpoint
+        Where to save, and from where to go on.
+    checkpoint_every_s
+        Wall time between two saves, in s.
+    """
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        calculator: Any,
+        stages: Sequence[Stage],
+        coupling: Coupling,
+        limits: Limits,
+        rng: np.random.Generator,
+        checkpoint: Checkpoint,
+        checkpoint_every_s: float = 60.0,
+    ) -> None:
+        self.atoms = atoms
+        self.atoms.calc = calculator
+        self.stages = list(stages)
+        self.coupling = coupling
+        self.limits = limits
+        self.rng = rng
+        self.checkpoint = checkpoint
+        self.checkpoint_every_s = checkpoint_every_s
+        self.progress = _Progress()
+        self.good = atoms.copy()
+
+    def run(self, *, show_progress: bool = True) -> Outcome:
+        """Run to the end, or until a guard trips.
+
+        Raises
+        ------
+        Interrupted
+            If SIGTERM or SIGINT came; the checkpoint is written.
+        """
+        saved = self.checkpoint.load()
+        if saved is not None:
+            state, header = saved
+            self.progress = _Progress(**header)
+            self._place(state)
+            logger.info("going on from step %d", self.progress.steps)
+        else:
+            state = None
+        self.progress.pieces += 1
+        total = sum(stage.steps for stage in self.stages)
+        with (
+            SignalWatch() as watch,
+            tqdm(
+                total=total,
+                initial=self.progress.steps,
+                unit="step",
+                mininterval=2.0,
+                disable=not show_progress,
+            ) as bar,
+        ):
+            self._clock = time.monotonic()
+            try:
+                for index in range(self.progress.stage, len(self.stages)):
+                    self._run_stage(index, state, watch, bar)
+                    state = None
+            except GuardTripped as trip:
+                return self._outcome("stopped", str(trip), self.atoms.copy())
+        return self._outcome("finished", "", None)
+
+    def _place(self, state: dict[str, Any]) -> None:
+        """Put atoms, and the last frame that passed the guards, where the checkpoint has them."""
+        for atoms, prefix in ((self.atoms, ""), (self.good, "good_")):
+            atoms.set_cell(state[f"{prefix}cell"])
+            atoms.positions[:] = state[f"{prefix}positions"]
+            atoms.set_momenta(state[f"{prefix}momenta"])
+
+    def _save(self, integrator: RampedLangevin) -> None:
+        self._tick()
+        good = {
+            "good_cell": self.good.cell.array,
+            "good_positions": self.good.positions,
+            "good_momenta": self.good.get_momenta(),
+        }
+        self.checkpoint.save(
+            self.progress.samples, integrator.state() | good, self.progress.header()
+        )
+
+    def _outcome(self, status: str, reason: str, offending: Atoms | None) -> Outcome:
+        """Put what waits into a last segment, so that all samples are in the checkpoint."""
+        self._tick()
+        self.checkpoint.flush(self.progress.samples)
+        progress = self.progress
+        return Outcome(
+            status, reason, self.good, offending, progress.steps, progress.seconds, progress.pieces
+        )
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self._clock
+        self._clock = now
+
+    def _run_stage(
+        self, index: int, state: dict[str, Any] | None, watch: SignalWatch, bar: tqdm
+    ) -> None:
+        stage = self.stages[index]
+        progress = self.progress
+        if state is None:
+            progress.stage = index
+            targets = stage.temperature_K or (0.0, 0.0)
+            progress.hottest_K = max(*targets, kinetic_temperature_K(self.atoms))
+        integrator = RampedLangevin(self.atoms, stage, self.coupling, self.rng)
+        if state is not None:
+            integrator.restore(state)
+        elif index == 0:
+            self._sample(0.0, 0)
+            progress.samples.add_frame(0.0, 0, 0, self.atoms)
+        begin = start_times_fs(self.stages)[index]
+        saved_at = time.monotonic()
+        while integrator.step < stage.steps:
+            self._advance(integrator)
+            progress.steps += 1
+            bar.update()
+            self._observe(integrator, index, begin, bar)
+            due = time.monotonic() - saved_at > self.checkpoint_every_s
+            if due or watch.number or progress.samples.bytes() > MAX_WAITING_BYTES:
+                self._save(integrator)
+                saved_at = time.monotonic()
+            if watch.number:
+                raise Interrupted(watch.number)
+
+    def _advance(self, integrator: RampedLangevin) -> None:
+        try:
+            integrator.advance()
+        except Exception as error:
+            # Potentials raise all sorts of errors when atoms are nowhere.
+            if integrator.is_finite():
+                raise
+            raise GuardTripped("positions or forces are not numbers") from error
+        if not integrator.is_finite():
+            raise GuardTripped("positions or forces are not numbers")
+        check_step(self.atoms, self.limits, self.progress.hottest_K)
+
+    def _observe(self, integrator: RampedLangevin, index: int, begin: float, bar: tqdm) -> None:
+        stage, step = integrator.stage, integrator.step
+        time_fs = begin + step * stage.timestep_fs
+        last = step == stage.steps
+        if last or step % stage.sample_every == 0:
+            instant = self._sample(time_fs, index)
+            rate = bar.format_dict["rate"] or 0.0
+            bar.set_postfix_str(
+                f"{stage.name} {instant.temperature_K:.0f} K {instant.pressure_GPa:+.2f} GPa "
+                f"{instant.density_g_cm3:.3f} g/cm³ {rate * stage.timestep_fs * 0.0864:.3f} ns/day",
+                refresh=False,
+            )
+        if last or step % stage.frame_every == 0:
+            self.progress.samples.add_frame(time_fs, self.progress.steps, index, self.atoms)
+
+    def _sample(self, time_fs: float, index: int) -> Thermodynamics:
+        instant = measure(self.atoms)
+        before = self.progress.last
+        check_sample(
+            self.atoms,
+            self.limits,
+            instant,
+            None if before is None else Thermodynamics(*before),
+        )
+        self.progress.samples.add_row(time_fs, index, instant)
+        self.progress.last = [
+            instant.temperature_K,
+            instant.pressure_GPa,
+            instant.density_g_cm3,
+            instant.volume_A3,
+            instant.potential_energy_eV,
+            instant.kinetic_energy_eV,
+        ]
+        self.good = self.atoms.copy()
+        return instant

@@ -1,0 +1,102 @@
+"""Guards: a run whose numbers mean nothing any more is stopped and set aside with its reason."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from matscipy.neighbours import neighbour_list
+
+from glassml.md.thermodynamics import Thermodynamics, density_g_cm3, kinetic_temperature_K
+
+
+class GuardTripped(Exception):  # noqa: N818  (it is an event of the physics, not an error)
+    """A run must stop; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may not exceed.
+
+    Attributes
+    ----------
+    temperature_ratio
+        Largest temperature relative to `hottest_K` of the stage.
+    energy_jump_eV
+        Largest change of total energy per atom between two samples, in eV.
+    density_g_cm3
+        Lowest and highest density in g/cm³.
+    min_distance_A
+        Smallest distance between two atoms in Å; 0 for none.
+    """
+
+    temperature_ratio: float
+    energy_jump_eV: float
+    density_g_cm3: tuple[float, float]
+    min_distance_A: float
+
+
+def check_step(atoms: Atoms, limits: Limits, hottest_K: float) -> None:
+    """Check what is cheap enough to be checked after every step.
+
+    Parameters
+    ----------
+    atoms
+        Atoms after the step.
+    limits
+        The limits.
+    hottest_K
+        Hottest that the stage is meant to be, in K.
+
+    Raises
+    ------
+    GuardTripped
+        If the temperature or the density is out of bounds or not a number.
+    """
+    temperature = kinetic_temperature_K(atoms)
+    if not temperature <= limits.temperature_ratio * hottest_K:
+        raise GuardTripped(
+            f"temperature {temperature:.0f} K is above {limits.temperature_ratio:g} times "
+            f"{hottest_K:.0f} K"
+        )
+    density = density_g_cm3(atoms)
+    low, high = limits.density_g_cm3
+    if not low <= density <= high:
+        raise GuardTripped(f"density {density:.3f} g/cm³ is outside {low:g} to {high:g}")
+
+
+def check_sample(
+    atoms: Atoms, limits: Limits, now: Thermodynamics, before: Thermodynamics | None
+) -> None:
+    """Check energies and distances, once for each row of the series.
+
+    Parameters
+    ----------
+    atoms
+        Atoms at the sample.
+    limits
+        The limits.
+    now, before
+        This sample and the one before it, if there is one.
+
+    Raises
+    ------
+    GuardTripped
+        If the energy is not finite or jumps, or atoms are too close.
+    """
+    if not np.isfinite([now.total_energy_eV, now.pressure_GPa]).all():
+        raise GuardTripped("energy or pressure is not a number")
+    if before is not None:
+        jump = (now.total_energy_eV - before.total_energy_eV) / len(atoms)
+        if abs(jump) > limits.energy_jump_eV:
+            raise GuardTripped(
+                f"total energy jumps by {jump:+.3f} eV/atom from one sample to the next, more "
+                f"than {limits.energy_jump_eV:g}"
+            )
+    if limits.min_distance_A > 0.0:
+        i, j, distance = neighbour_list("ijd", atoms, limits.min_distance_A)
+        if len(distance) > 0:
+            worst = int(np.argmin(distance))
+            raise GuardTripped(
+                f"{atoms.symbols[i[worst]]}{i[worst]} and {atoms.symbols[j[worst]]}{j[worst]} are "
+                f"{distance[worst]:.3f} Å apart, closer than {limits.min_distance_A:g} Å"
+            )

@@ -1,0 +1,195 @@
+"""Writes what a run leaves: H5MD through MDAnalysis, series, final structure, restart, record."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import h5py
+import MDAnalysis
+import numpy as np
+from ase import Atoms
+from MDAnalysis.coordinates.H5MD import H5MDWriter
+
+from glassml import __version__
+from glassml.campaign.errors import StructureError
+from glassml.campaign.files import atomic_path
+from glassml.md.checkpoint import ANGSTROM_PER_PS, NUMBERS, Samples
+from glassml.md.thermodynamics import SERIES_COLUMNS
+
+Segments = Iterable[Mapping[str, np.ndarray]]
+
+
+def write_series(path: Path, segments: Segments, stage_names: Sequence[str]) -> None:
+    """Write `series.csv`, one segment in memory at a time.
+
+    Parameters
+    ----------
+    path
+        The file.
+    segments
+        Arrays of the checkpoint's segments.
+    stage_names
+        Names that the rows' stage indices stand for.
+    """
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, fieldnames=list(SERIES_COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        for segment in segments:
+            for numbers, stage in zip(segment["rows"], segment["row_stages"], strict=True):
+                row = dict(zip(NUMBERS, (float(number) for number in numbers), strict=True))
+                writer.writerow(row | {"stage": stage_names[int(stage)]})
+
+
+def write_trajectory(
+    path: Path, segments: Segments, atoms: Atoms, metadata: Mapping[str, Any]
+) -> list[int]:
+    """Write `trajectory.h5md` with MDAnalysis's writer, one segment in memory at a time.
+
+    Parameters
+    ----------
+    path
+        The file.
+    segments
+        Arrays of the checkpoint's segments.
+    atoms
+        Atoms of which there are frames, and the only frame of a run that has none.
+    metadata
+        JSON-ready values that go to the attribute `json` of the group `parameters/glassml`.
+
+    Returns
+    -------
+    list of int
+        The stage index of each frame.
+    """
+    universe = MDAnalysis.Universe.empty(len(atoms), trajectory=True, velocities=True)
+    timestep = universe.trajectory.ts
+    stages: list[int] = []
+    with atomic_path(path) as temporary:
+        writer = H5MDWriter(
+            str(temporary),
+            len(atoms),
+            forces=False,
+            timeunit="ps",
+            lengthunit="Angstrom",
+            velocityunit="Angstrom/ps",
+            creator="glassml",
+            creator_version=__version__,
+        )
+        with writer:
+            for segment in _or_one_frame(segments, atoms):
+                for index in range(len(segment["frame_step"])):
+                    timestep.positions = segment["frame_positions"][index]
+                    timestep.velocities = segment["frame_velocities"][index]
+                    timestep.triclinic_dimensions = segment["frame_cell"][index]
+                    timestep.data["time"] = float(segment["frame_time_fs"][index]) / 1000.0
+                    timestep.data["step"] = int(segment["frame_step"][index])
+                    timestep.data["stage"] = int(segment["frame_stage"][index])
+                    stages.append(int(segment["frame_stage"][index]))
+                    writer.write(universe.atoms)
+        with h5py.File(temporary, "r+") as file:
+            file["particles/trajectory"].create_dataset("species", data=atoms.numbers)
+            group = file.create_group("parameters/glassml")
+            group.attrs["json"] = json.dumps(metadata, sort_keys=True)
+    return stages
+
+
+def _or_one_frame(segments: Segments, atoms: Atoms) -> Iterator[Mapping[str, np.ndarray]]:
+    """Pass the segments on, or one with the frame of `atoms` where no segment has a frame."""
+    empty = True
+    for segment in segments:
+        empty = empty and len(segment["frame_step"]) == 0
+        yield segment
+    if empty:
+        samples = Samples()
+        samples.add_frame(0.0, 0, 0, atoms)
+        yield samples.arrays()
+
+
+def read_trajectory(path: Path) -> MDAnalysis.Universe:
+    """Open `trajectory.h5md` as a universe with elements, names and types.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    MDAnalysis.Universe
+        Å, ps, Å/ps; `trajectory.ts.data["stage"]` is the index of a frame's stage.
+    """
+    with h5py.File(path, "r") as file:
+        numbers = file["particles/trajectory/species"][()]
+    symbols = Atoms(numbers=numbers).get_chemical_symbols()
+    universe = MDAnalysis.Universe.empty(len(numbers), trajectory=False)
+    for attribute in ("elements", "names", "types"):
+        universe.add_TopologyAttr(attribute, symbols)
+    universe.load_new(str(path), format="H5MD")
+    return universe
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Read what `write_trajectory` was given as metadata."""
+    with h5py.File(path, "r") as file:
+        return json.loads(file["parameters/glassml"].attrs["json"])
+
+
+def write_final(path: Path, atoms: Atoms, info: Mapping[str, Any]) -> None:
+    """Write `final.extxyz`: wrapped positions, momenta, and `info`."""
+    final = atoms.copy()
+    final.calc = None
+    final.wrap()
+    final.info = dict(info)
+    with atomic_path(path) as temporary:
+        ase.io.write(temporary, final, format="extxyz", columns=["symbols", "positions", "momenta"])
+
+
+def write_restart(path: Path, atoms: Atoms) -> None:
+    """Write `restart.npz`: what the next state begins with, to the last bit."""
+    with atomic_path(path) as temporary:
+        np.savez(
+            temporary,
+            numbers=atoms.numbers,
+            positions=atoms.positions,
+            momenta=atoms.get_momenta(),
+            cell=atoms.cell.array,
+        )
+
+
+def read_restart(path: Path) -> Atoms:
+    """Read `restart.npz`.
+
+    Raises
+    ------
+    StructureError
+        If the file is missing or is not a restart.
+    """
+    try:
+        with np.load(path) as file:
+            atoms = Atoms(
+                numbers=file["numbers"], positions=file["positions"], cell=file["cell"], pbc=True
+            )
+            atoms.set_momenta(file["momenta"])
+    except (OSError, ValueError, KeyError) as error:
+        raise StructureError(f"{path}: is not the end of a state: {error}") from None
+    return atoms
+
+
+def frame_json(atoms: Atoms) -> dict[str, Any]:
+    """Give a frame as JSON-ready values; what is not a number becomes null."""
+    return {
+        "symbols": atoms.get_chemical_symbols(),
+        "positions_A": _nested(atoms.positions),
+        "cell_A": _nested(atoms.cell.array),
+        "velocities_A_per_ps": _nested(atoms.get_velocities() * ANGSTROM_PER_PS),
+    }
+
+
+def _nested(array: np.ndarray) -> list[list[float | None]]:
+    return [[float(x) if np.isfinite(x) else None for x in row] for row in array]

@@ -1,0 +1,93 @@
+"""The potential of a run: loading it, and whether it fits the atoms."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from glassml.campaign.errors import StructureError
+from glassml.md.run import file_sha256
+from glassml.potential import load_calculator
+
+logger = logging.getLogger(__name__)
+
+
+def load_potential(
+    package: Path, compiled: Path | None = None, device: str | None = None
+) -> tuple[Calculator, dict[str, Any]]:
+    """Load a NequIP potential, and describe it for records.
+
+    Parameters
+    ----------
+    package, compiled, device
+        As in `glassml.potential.load_calculator`.
+
+    Returns
+    -------
+    calculator, description
+        The description has path, sha256, backend and device.
+    """
+    calculator = load_calculator(package, compiled, device)
+    description = {
+        "path": str(package),
+        "sha256": file_sha256(package),
+        "backend": calculator.parameters["backend"],
+        "device": calculator.parameters["device"],
+    }
+    return calculator, description
+
+
+def check_potential(calculator: Calculator, atoms: Atoms) -> list[str]:
+    """Check that a NequIP calculator knows the elements, and warn of a box that is small.
+
+    Parameters
+    ----------
+    calculator
+        The calculator.
+    atoms
+        The start.
+
+    Returns
+    -------
+    list of str
+        Warnings.
+
+    Raises
+    ------
+    StructureError
+        If an element is unknown to the potential.
+    """
+    warnings = []
+    for transform in getattr(calculator, "transforms", ()):
+        known = getattr(transform, "model_type_names", None)
+        if known is not None and (unknown := sorted(set(atoms.symbols) - set(known))):
+            raise StructureError(
+                f"the potential is for {', '.join(known)}; it does not know {', '.join(unknown)}: "
+                "choose another potential or composition"
+            )
+        cutoff = getattr(transform, "r_max", None)
+        heights = atoms.get_volume() / np.linalg.norm(
+            np.cross(atoms.cell[[1, 2, 0]], atoms.cell[[2, 0, 1]]), axis=1
+        )
+        if cutoff is not None and heights.min() < 2.0 * cutoff:
+            warnings.append(
+                f"the box is {heights.min():.2f} Å wide, less than twice the cutoff of {cutoff:g} Å"
+                ": atoms interact with their own images, and structures look more ordered"
+            )
+    for warning in warnings:
+        logger.warning("%s", warning)
+    return warnings
+
+
+def gate_warnings(gates: Path | None) -> list[str]:
+    """Give one warning if the potential fails its gates, none if it passes or none were given."""
+    if gates is None:
+        return []
+    record = json.loads(gates.read_text(encoding="utf-8"))
+    if record.get("passed", False):
+        return []
+    return ["the potential fails its gates: what is made with it is a trial, not a result"]

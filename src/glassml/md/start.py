@@ -1,0 +1,114 @@
+"""Where a melt begins: atoms at random places that keep their distance."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from ase import Atoms, units
+from ase.data import atomic_masses, atomic_numbers
+from matscipy.neighbours import neighbour_list
+
+from glassml.campaign.errors import StructureError
+from glassml.md.thermodynamics import G_CM3_PER_U_A3
+
+#: Distances in Å that a random start keeps: like in the melt, near the first peaks' inner edges.
+MIN_DISTANCES_A: Mapping[tuple[str, str], float] = {
+    ("O", "O"): 2.2,
+    ("O", "Si"): 1.55,
+    ("Si", "Si"): 2.6,
+}
+DEFAULT_MIN_DISTANCE_A = 2.0
+MAX_SWEEPS = 5000
+
+
+def cubic_cell_A(
+    composition: Mapping[str, int], atoms: int, density_g_cm3: float
+) -> tuple[list[str], float]:
+    """Give the symbols of `atoms` atoms and the edge in Å of a cube with a density.
+
+    Parameters
+    ----------
+    composition
+        Atoms of each element in a formula unit.
+    atoms
+        Number of atoms, a multiple of the formula unit's.
+    density_g_cm3
+        Density in g/cm³.
+
+    Raises
+    ------
+    StructureError
+        If `atoms` is not a multiple of the formula unit.
+    """
+    unit = sum(composition.values())
+    if atoms % unit:
+        raise StructureError(f"{atoms} atoms are not a multiple of a formula unit of {unit}")
+    symbols = [
+        element for element, count in composition.items() for _ in range(count * atoms // unit)
+    ]
+    mass = sum(atomic_masses[atomic_numbers[symbol]] for symbol in symbols)
+    return symbols, float((mass * G_CM3_PER_U_A3 / density_g_cm3) ** (1.0 / 3.0))
+
+
+def random_start(
+    composition: Mapping[str, int], atoms: int, density_g_cm3: float, rng: np.random.Generator
+) -> Atoms:
+    """Give a random mixture in a periodic cube, no two atoms closer than `MIN_DISTANCES_A`.
+
+    Random places are pushed apart: in each sweep every pair that is too close moves apart
+    along its line by half of what is missing, until no pair is.
+
+    Parameters
+    ----------
+    composition, atoms, density_g_cm3
+        As in `cubic_cell_A`.
+    rng
+        Random numbers.
+
+    Raises
+    ------
+    StructureError
+        If the atoms cannot keep their distance at this density.
+    """
+    symbols, edge = cubic_cell_A(composition, atoms, density_g_cm3)
+    start = Atoms(symbols, rng.random((atoms, 3)) * edge, cell=[edge] * 3, pbc=True)
+    limits = {
+        pair: MIN_DISTANCES_A.get(pair, DEFAULT_MIN_DISTANCE_A)
+        for first in composition
+        for second in composition
+        if (pair := (min(first, second), max(first, second)))
+    }
+    kinds = list(composition)
+    kind = np.array([kinds.index(symbol) for symbol in symbols])
+    table = np.array([[limits[min(a, b), max(a, b)] for b in kinds] for a in kinds])
+    for _ in range(MAX_SWEEPS):
+        i, j, distance, vector = neighbour_list("ijdD", start, float(table.max()))
+        missing = table[kind[i], kind[j]] - distance
+        close = missing > 0.0
+        if not close.any():
+            start.wrap()
+            return start
+        i, missing = i[close], missing[close]
+        direction = vector[close] / np.maximum(distance[close], 1e-9)[:, np.newaxis]
+        # A little more than what is missing, so that the sweeps end.
+        np.add.at(start.positions, i, -direction * (0.5 * missing + 1e-3)[:, np.newaxis])
+    raise StructureError(
+        f"{atoms} atoms at {density_g_cm3:g} g/cm³ cannot keep the distances of a random start: "
+        "lower start_density_g_cm3"
+    )
+
+
+def maxwell_boltzmann(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> None:
+    """Draw momenta at a temperature, then remove the drift of the whole.
+
+    Parameters
+    ----------
+    atoms
+        Atoms; changed in place.
+    temperature_K
+        Temperature in K.
+    rng
+        Random numbers.
+    """
+    masses = atoms.get_masses()[:, np.newaxis]
+    momenta = rng.standard_normal((len(atoms), 3)) * np.sqrt(masses * units.kB * temperature_K)
+    atoms.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())

@@ -1,0 +1,78 @@
+"""Instantaneous temperature, pressure, density and energies of an ASE `Atoms`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms, units
+
+#: Columns of `series.csv`.
+SERIES_COLUMNS = (
+    "time_fs",
+    "stage",
+    "temperature_K",
+    "pressure_GPa",
+    "density_g_cm3",
+    "volume_A3",
+    "potential_energy_eV",
+    "kinetic_energy_eV",
+    "total_energy_eV",
+)
+
+#: 1 u/Å³ in g/cm³ (CODATA atomic mass constant, 1.66053907e-24 g).
+G_CM3_PER_U_A3 = 1.66053906660
+
+
+@dataclass(frozen=True)
+class Thermodynamics:
+    """One instant: K, GPa (compression positive), g/cm³, Å³, eV."""
+
+    temperature_K: float
+    pressure_GPa: float
+    density_g_cm3: float
+    volume_A3: float
+    potential_energy_eV: float
+    kinetic_energy_eV: float
+
+    @property
+    def total_energy_eV(self) -> float:
+        """Potential and kinetic energy in eV."""
+        return self.potential_energy_eV + self.kinetic_energy_eV
+
+    def row(self, time_fs: float, stage: str) -> dict[str, float | str]:
+        """Give a row of `series.csv`."""
+        return {
+            "time_fs": time_fs,
+            "stage": stage,
+            "temperature_K": self.temperature_K,
+            "pressure_GPa": self.pressure_GPa,
+            "density_g_cm3": self.density_g_cm3,
+            "volume_A3": self.volume_A3,
+            "potential_energy_eV": self.potential_energy_eV,
+            "kinetic_energy_eV": self.kinetic_energy_eV,
+            "total_energy_eV": self.total_energy_eV,
+        }
+
+
+def density_g_cm3(atoms: Atoms) -> float:
+    """Give the density in g/cm³."""
+    return float(atoms.get_masses().sum() / atoms.get_volume() * G_CM3_PER_U_A3)
+
+
+def kinetic_temperature_K(atoms: Atoms) -> float:
+    """Give 2 K / (3 N k): all 3N components count, because the thermostat moves them all."""
+    return float(2.0 * atoms.get_kinetic_energy() / (3.0 * len(atoms) * units.kB))
+
+
+def measure(atoms: Atoms) -> Thermodynamics:
+    """Measure an instant; the pressure has the kinetic part, P = (2 K / V - tr σ) / 3."""
+    volume = atoms.get_volume()
+    kinetic = atoms.get_kinetic_energy()
+    trace = float(np.sum(atoms.get_stress(voigt=True)[:3]))
+    return Thermodynamics(
+        temperature_K=kinetic_temperature_K(atoms),
+        pressure_GPa=float((2.0 * kinetic / volume - trace) / 3.0 / units.GPa),
+        density_g_cm3=density_g_cm3(atoms),
+        volume_A3=float(volume),
+        potential_energy_eV=float(atoms.get_potential_energy()),
+        kinetic_energy_eV=float(kinetic),
+    )

@@ -1,0 +1,120 @@
+"""Protocols: what is refused before anything runs, and with which words."""
+
+import pytest
+from pydantic import ValidationError
+
+from glassml.campaign.config.md import MolecularDynamics
+from glassml.md.cli import build_stages
+
+HOLD = {
+    "name": "hold",
+    "ensemble": "npt",
+    "temperature_K": 300,
+    "pressure_GPa": 0,
+    "duration_ps": 1,
+}
+
+
+def section(stages=None, **values):
+    return {"states": {"ambient": {"stages": stages or [HOLD]}}} | values
+
+
+BAD = {
+    "unknown ensemble": (
+        section([HOLD | {"ensemble": "nph"}]),
+        "Input should be 'npt', 'nvt' or 'nve'",
+    ),
+    "zero length": (section([HOLD | {"duration_ps": 0}]), "greater than 0"),
+    "negative duration": (section([HOLD | {"duration_ps": -5}]), "greater than 0"),
+    "rate without a ramp": (
+        section([{**HOLD, "duration_ps": None, "rate_K_per_ps": 10}]),
+        "its length is zero",
+    ),
+    "duration and rate": (section([HOLD | {"rate_K_per_ps": 10}]), "exactly one of"),
+    "pressure in bar": (
+        section([HOLD | {"pressure_GPa": [0, 77000]}]),
+        "less than or equal to 300",
+    ),
+    "negative temperature": (section([HOLD | {"temperature_K": -300}]), "greater than 0"),
+    "unit missing": (section([HOLD | {"pressure": 1}]), "Extra inputs are not permitted"),
+    "npt without pressure": (section([HOLD | {"pressure_GPa": None}]), "needs pressure_GPa"),
+    "nvt with pressure": (section([HOLD | {"ensemble": "nvt"}]), "keeps its volume"),
+    "nve with temperature": (section([HOLD | {"ensemble": "nve"}]), "keeps its energy"),
+    "unknown parent": (
+        {"states": {"cold": {"parent": "ambiant", "stages": [HOLD]}}},
+        "'ambiant' is no state",
+    ),
+    "circle": (
+        {"states": {f"{a}": {"parent": b, "stages": [HOLD]} for a, b in ("ab", "ba")}},
+        "goes in a circle",
+    ),
+    "a state called like a glass": (
+        {"states": {"cold/glass01": {"stages": [HOLD]}}},
+        "name a glass, not a state",
+    ),
+    "a name that leaves its folder": ({"states": {"../cold": {"stages": [HOLD]}}}, "no name of a"),
+    "two stages of one name": (section([HOLD, HOLD]), "two stages have the same name: hold"),
+    "no stages": ({"states": {"ambient": {"stages": []}}}, "at least 1 item"),
+    "less than a formula unit": (section(atoms=100), "not a multiple of a formula unit's 3"),
+    "shorter than a step": (
+        section([HOLD | {"duration_ps": 0.0005}]),
+        "shorter than one time step",
+    ),
+    "sampling faster than the step": (section(sample_every_fs=0.5), "less than the step"),
+    "step too long": (section(timestep_fs=20), "less than or equal to 4"),
+    "window upside down": (section(guards={"density_g_cm3": [6, 1]}), "not a window of densities"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_protocol_is_refused_with_its_reason(case):
+    data, message = BAD[case]
+    with pytest.raises(ValidationError) as caught:
+        MolecularDynamics.model_validate(data)
+    assert message in str(caught.value)
+
+
+def test_resolved_section_reads_back_the_same():
+    section = MolecularDynamics()
+    assert MolecularDynamics.model_validate(section.model_dump(mode="json")) == section
+
+
+def test_ramp_length_follows_from_its_rate():
+    section = MolecularDynamics()
+    quench = next(s for s in section.states["ambient"].stages if s.name == "quench")
+    assert quench.length_ps() == pytest.approx((4000 - 300) / 10)
+    assert section.steps("cold_7.7GPa") == round(7.7 / 0.2 * 1000) + 20_000
+
+
+def test_lineage_runs_from_the_melt():
+    section = MolecularDynamics()
+    assert section.lineage("hot_7.7GPa_1800K/recovered") == [
+        "ambient",
+        "cold_7.7GPa",
+        "hot_7.7GPa_1800K",
+        "hot_7.7GPa_1800K/recovered",
+    ]
+
+
+def test_stages_are_counted_in_steps_of_their_own_length():
+    section = MolecularDynamics.model_validate(
+        {
+            "timestep_fs": 1.0,
+            "sample_every_fs": 10,
+            "frame_every_fs": 100,
+            "states": {"ambient": {"stages": [HOLD | {"timestep_fs": 0.5, "sample_every_fs": 20}]}},
+        }
+    )
+    (stage,) = build_stages(section, "ambient")
+    assert (stage.steps, stage.sample_every, stage.frame_every) == (2000, 40, 200)
+    assert stage.length_fs() == pytest.approx(1000.0)
+    assert section.steps("ambient") == stage.steps
+
+
+def test_ramps_are_linear_and_end_where_they_should():
+    section = MolecularDynamics()
+    quench = build_stages(section, "ambient")[2]
+    assert quench.temperature_at(0) == pytest.approx(4000.0)
+    assert quench.temperature_at(quench.steps // 2) == pytest.approx(2150.0)
+    assert quench.temperature_at(quench.steps) == pytest.approx(300.0)
+    assert quench.pressure_at(7) == pytest.approx(0.0)
