@@ -1,0 +1,34 @@
+"""Structures to label, shard by shard: each family by itself, from its section and the seed."""
+
+
+def shard_section(wildcards):
+    """Give what a shard depends on: its family without the count, and its own first and last."""
+    family = CAMPAIGN.configurations.families[wildcards.family]
+    first = int(wildcards.shard) * CAMPAIGN.configurations.shard_size
+    last = min(first + CAMPAIGN.configurations.shard_size, family.count)
+    return [first, last, family.model_dump(mode="json", exclude={"count"})]
+
+
+rule configurations_generate:
+    input:
+        config=ancient(rules.campaign_config.output),
+    output:
+        structures=f"{RESULTS}/configurations/{{family}}/{{shard}}.extxyz",
+        record=f"{RESULTS}/configurations/{{family}}/{{shard}}.csv",
+    log:
+        f"{LOGS}/configurations/{{family}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/configurations/{{family}}/{{shard}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        family=shard_section,
+        seed=CAMPAIGN.seed,
+        code=code_digest("configurations"),
+    message:
+        "Making shard {wildcards.shard} of {wildcards.family}"
+    shell:
+        "glassml configurations generate --config {input.config} --family {wildcards.family} "
+        "--shard {wildcards.shard} --output {output.structures} > {log} 2>&1"

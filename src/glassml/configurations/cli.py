@@ -1,9 +1,61 @@
-"""`glassml configurations`."""
+"""`glassml configurations`: make the structures of a shard."""
 
 import argparse
+from pathlib import Path
+
+from glassml.campaign.errors import GlassmlError
+
+_COMMON = {
+    "count",
+    "generator",
+    "oversample",
+    "attempts",
+    "shortest_distances",
+    "duplicate_distance",
+}
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("configurations")
-    parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser = commands.add_parser("configurations", help="structures to label")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    generate = actions.add_parser("generate", help="make one shard of a family")
+    generate.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    generate.add_argument("--family", required=True, help="name of the family")
+    generate.add_argument("--shard", type=int, required=True, help="number of the shard, from 0")
+    generate.add_argument("--output", type=Path, required=True, help="extxyz; a CSV beside it")
+    generate.set_defaults(run=_generate)
+
+
+def _generate(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.configurations.shard import generate_shard, write_shard
+
+    campaign = load_campaign(args.config)
+    section = campaign.configurations
+    if args.family not in section.families:
+        known = ", ".join(section.families) or "none"
+        raise GlassmlError(f"--family {args.family}: no such family; known: {known}")
+    if not 0 <= args.shard < section.shards(args.family):
+        raise GlassmlError(
+            f"--shard {args.shard}: {args.family} has shards 0 to {section.shards(args.family) - 1}"
+        )
+    family = section.families[args.family]
+    structures, rows = generate_shard(
+        args.family,
+        args.shard,
+        shard_size=section.shard_size,
+        seed=campaign.seed,
+        count=family.count,
+        generator=family.generator,
+        oversample=family.oversample,
+        attempts=family.attempts,
+        limits=family.shortest_distances.limits(),
+        duplicate_distance=family.duplicate_distance,
+        options=family.model_dump(exclude=_COMMON),
+    )
+    write_shard(args.output, structures, rows)
+    refused = [row for row in rows if row["status"] == "refused"]
+    print(f"{args.output}: {len(structures)} configurations made, {len(refused)} refused")
+    for row in refused:
+        print(f"  {row['config_id']}: {row['reason']}")

