@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 
@@ -14,6 +15,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     config.add_argument("--output", type=Path, required=True)
     config.set_defaults(run=_write_config)
     _register_doctor(commands)
+    _register_plan(commands)
+    _register_status(commands)
 
 
 def _register_doctor(commands: argparse._SubParsersAction) -> None:
@@ -45,3 +48,47 @@ def _write_config(args: argparse.Namespace) -> None:
     campaign = parse_campaign(json.loads(args.json), "--json")
     text = yaml.safe_dump(campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text(args.output, text)
+
+
+def _register_plan(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("plan", help="what a campaign costs, before anything runs")
+    parser.add_argument("config", type=Path, help="the campaign's YAML file")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores at hand")
+    parser.add_argument("--gpu", action="store_true", help="train and simulate on a GPU")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_plan)
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from glassml.campaign import plan
+    from glassml.campaign.config import load_campaign
+
+    campaign = load_campaign(args.config)
+    items = plan.make_plan(campaign, Path("results") / campaign.name, args.gpu)
+    if args.json:
+        lines = {"items": [asdict(item) for item in items], "total": plan.total(items)}
+        print(json.dumps(lines, indent=1))
+    else:
+        print(plan.render(items, args.cores))
+
+
+def _register_status(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("status", help="what is done, running, failed and waiting")
+    parser.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        default=Path("config/config.yaml"),
+        help="the campaign's YAML file (default: %(default)s)",
+    )
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores at hand")
+    parser.set_defaults(run=_status)
+
+
+def _status(args: argparse.Namespace) -> None:
+    from glassml.campaign import status
+    from glassml.campaign.config import load_campaign
+
+    print(status.render(status.examine(load_campaign(args.config)), args.cores))

@@ -1,0 +1,99 @@
+"""The jobs of a campaign, known from its configuration alone: what each one makes.
+
+The names of the files are those of `docs/architecture.md`; a test compares them with what the
+Snakefile would run.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from glassml.campaign.config import Campaign
+
+STAGES = (
+    "campaign",
+    "configurations",
+    "dft",
+    "dataset",
+    "potential",
+    "md",
+    "structure",
+    "report",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its stage, what it is about, and the files that it makes below the results.
+
+    Attributes
+    ----------
+    stage, name
+        The stage, and the path of its log and benchmark without suffix, below their folders.
+    outputs
+        Files relative to ``results/{campaign}``. The job is done when all are there.
+    pieces
+        Configurations of a shard, time steps of a state; 1 elsewhere.
+    """
+
+    stage: str
+    name: str
+    outputs: tuple[str, ...]
+    pieces: int = 1
+
+
+def list_jobs(campaign: Campaign) -> list[Job]:
+    """List all jobs of `campaign` in the order in which data flow."""
+    return [
+        Job("campaign", "campaign/config", ("campaign.yaml",)),
+        *_shards(campaign),
+        *_potentials(campaign),
+        *_glasses(campaign),
+        Job("report", "report/report", ("report/report.html", "report/acceptance.csv")),
+        Job("report", "campaign/check", ("test.success",)),
+    ]
+
+
+def shard_sizes(campaign: Campaign, family: str) -> list[int]:
+    """Give the number of configurations in each shard of `family`."""
+    size = campaign.configurations.shard_size
+    count = campaign.configurations.families[family].count
+    return [min(size, count - start) for start in range(0, count, size)]
+
+
+def _shards(campaign: Campaign) -> Iterator[Job]:
+    for stage, suffixes in (("configurations", (".extxyz",)), ("dft", (".extxyz", ".csv"))):
+        for family in campaign.configurations.families:
+            for index, size in enumerate(shard_sizes(campaign, family)):
+                name = f"{stage}/{family}/{index:04d}"
+                yield Job(stage, name, tuple(name + suffix for suffix in suffixes), size)
+
+
+def _potentials(campaign: Campaign) -> Iterator[Job]:
+    for generation in range(campaign.potential.generations):
+        data = f"dataset/g{generation}"
+        yield Job("dataset", data, (f"{data}/train.extxyz", f"{data}/manifest.json"))
+        for member in range(campaign.potential.committee):
+            name = f"potential/g{generation}/m{member}"
+            yield Job("potential", f"{name}/train", (f"{name}/model.nequip.zip",))
+            yield Job("potential", f"{name}/errors", (f"{name}/errors.csv", f"{name}/parity.csv"))
+            yield Job("potential", f"{name}/compile", (f"{name}/verification.json",))
+        name = f"potential/g{generation}"
+        yield Job("potential", f"{name}/gates", (f"{name}/gates.json", f"{name}/model_card.md"))
+
+
+def _glasses(campaign: Campaign) -> Iterator[Job]:
+    states = [(state, glass) for state in campaign.md.states for glass in campaign.md.glass_names()]
+    for state, glass in states:
+        name = f"md/{state}/{glass}"
+        outputs = tuple(f"{name}/{file}" for file in ("final.extxyz", "series.csv", "record.json"))
+        yield Job("md", name, outputs, campaign.md.steps(state))
+    for state, glass in states:
+        name = f"structure/{state}/{glass}"
+        yield Job("structure", name, (name,))
+    yield Job("structure", "structure/summary", ("structure/summary",))
+
+
+def existing(results: Path, job: Job) -> bool:
+    """Tell whether all files of a job are there."""
+    return all((results / output).exists() for output in job.outputs)

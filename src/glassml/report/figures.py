@@ -1,0 +1,119 @@
+"""Figures of the page: a picture, its caption, and a table of exactly what it shows."""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from cycler import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+
+from glassml.campaign.files import atomic_path
+
+# Colour-blind safe (Okabe and Ito), dark enough on white.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d", "#8c510a")
+STYLE: dict[Any, Any] = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 11,
+    "axes.labelsize": 11,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.prop_cycle": cycler(color=COLOURS),
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.3,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure on the page.
+
+    Attributes
+    ----------
+    name
+        Name of its files: ``figures/{name}.png`` and ``tables/{name}.csv``.
+    title, caption
+        Heading, and what is shown: definitions, error bars, number of samples.
+    table
+        Exactly the numbers that are drawn.
+    png
+        The picture.
+    """
+
+    name: str
+    title: str
+    caption: str
+    table: pd.DataFrame
+    png: bytes
+
+    @property
+    def picture_uri(self) -> str:
+        """Give the picture as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+    @property
+    def table_uri(self) -> str:
+        """Give the table as a data URI, for a download that needs no server."""
+        text = table_text(self.table)
+        return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that the page would show, and why it does not."""
+
+    title: str
+    reason: str
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """Write a table as CSV with six significant digits."""
+    return table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the style of the page."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def draw(
+    name: str,
+    title: str,
+    caption: str,
+    table: pd.DataFrame,
+    painter: Callable[[Canvas], None],
+    *,
+    size: tuple[float, float] = (7.2, 4.0),
+) -> Figure:
+    """Draw a figure with `painter`, which gets an empty canvas of `size` inches."""
+    with style():
+        canvas = Canvas(figsize=size)
+        FigureCanvasAgg(canvas)
+        painter(canvas)
+        buffer = BytesIO()
+        canvas.savefig(buffer, format="png", metadata={"Software": None})
+    return Figure(name, title, caption, table, buffer.getvalue())
+
+
+def save(figure: Figure, folder: Path) -> None:
+    """Write a figure's picture and table below `folder`."""
+    with atomic_path(folder / "figures" / f"{figure.name}.png") as temporary:
+        temporary.write_bytes(figure.png)
+    with atomic_path(folder / "tables" / f"{figure.name}.csv") as temporary:
+        temporary.write_text(table_text(figure.table), encoding="utf-8")

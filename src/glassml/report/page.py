@@ -1,0 +1,199 @@
+"""The page: sections of text, tables and figures, rendered into one file that needs no other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from glassml.report.figures import Figure, Missing, table_text
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text as it is in a file, folded away under a title."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A document of its own, shown in a frame: an interactive view."""
+
+    title: str
+    caption: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on the page, written beside it as ``tables/{name}.csv``.
+
+    Attributes
+    ----------
+    name, title, caption
+        As of a figure.
+    frame
+        All numbers.
+    digits
+        Significant digits on the page; the file has all.
+    limit
+        Rows on the page; the rest is in the file alone.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    digits: int = 4
+    limit: int = 60
+
+    @property
+    def table_uri(self) -> str:
+        """Give the table as a data URI."""
+        return Figure("", "", "", self.frame, b"").table_uri
+
+    @property
+    def text(self) -> str:
+        """Give the table as CSV."""
+        return table_text(self.frame)
+
+    @property
+    def header(self) -> list[str]:
+        """Give the names of the columns for people."""
+        return [readable(str(name)) for name in self.frame.columns]
+
+    @property
+    def rows(self) -> list[list[tuple[str, bool]]]:
+        """Give each cell as text, and whether it is a number."""
+        shown = self.frame.head(self.limit)
+        return [
+            [(show(value, self.digits), _is_number(value)) for value in row]
+            for row in shown.itertuples(index=False)
+        ]
+
+    @property
+    def hidden(self) -> int:
+        """Count the rows that are not on the page."""
+        return max(len(self.frame) - self.limit, 0)
+
+
+Block = Text | Code | Embedded | Table | Figure | Missing
+
+
+@dataclass
+class Section:
+    """A section of the page."""
+
+    name: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+
+UNITS = {
+    "K": "K",
+    "GPa": "GPa",
+    "A": "Å",
+    "eV": "eV",
+    "meV": "meV",
+    "fs": "fs",
+    "ps": "ps",
+    "s": "s",
+    "MB": "MB",
+    "deg": "°",
+}
+COMPOUND_UNITS = {
+    "meV_per_atom": "meV/atom",
+    "eV_per_atom": "eV/atom",
+    "eV_per_A3": "eV/Å³",
+    "eV_per_A": "eV/Å",
+    "g_cm3": "g/cm³",
+    "per_A": "1/Å",
+    "inv_A": "1/Å",
+    "K_per_ps": "K/ps",
+    "A3": "Å³",
+    "A2": "Å²",
+}
+
+
+def readable(name: str) -> str:
+    """Write a column's name with its unit in words: ``temperature_K`` as ``temperature, K``."""
+    for suffix, unit in COMPOUND_UNITS.items():
+        if name.endswith("_" + suffix):
+            return f"{name[: -len(suffix) - 1].replace('_', ' ')}, {unit}"
+    head, _, tail = name.rpartition("_")
+    if head and tail in UNITS:
+        return f"{head.replace('_', ' ')}, {UNITS[tail]}"
+    return name.replace("_", " ")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def show(value: Any, digits: int = 4) -> str:
+    """Write a value for people: numbers with `digits` significant digits, nothing as a dash."""
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        text = f"{value:.{digits}g}"
+        if "e" in text and abs(value) < 10 ** (digits + 3) and abs(value) > 1:
+            text = f"{value:.0f}"
+        return text.replace("-", "−")
+    return str(value)
+
+
+def render(
+    title: str,
+    subtitle: str,
+    banner: dict[str, Any],
+    sections: Sequence[Section],
+    footer: str,
+) -> str:
+    """Render the page.
+
+    Parameters
+    ----------
+    title, subtitle
+        Headline.
+    banner
+        ``colour`` (red, amber, green), ``headline``, ``lines``: what the gates say.
+    sections
+        In order.
+    footer
+        Versions in one line.
+
+    Returns
+    -------
+    str
+        HTML; pictures, tables and style are inside, and nothing is loaded from anywhere.
+    """
+    templates = files("glassml.report") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.DictLoader({"page": (templates / "report.html").read_text(encoding="utf-8")}),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page").render(
+        title=title,
+        subtitle=subtitle,
+        banner=banner,
+        sections=sections,
+        footer=footer,
+        css=(templates / "report.css").read_text(encoding="utf-8"),
+        kind=lambda block: type(block).__name__.lower(),
+    )

@@ -1,0 +1,124 @@
+"""What a state of the glass is, read from its protocol: pressure, history, name for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+AMBIENT_GPa = 0.5  # below this a state counts as released, or never compressed
+ROOM_K = 400.0  # compression above this temperature counts as hot
+
+Kind = Literal[
+    "ambient", "cold in situ", "cold recovered", "hot in situ", "hot recovered", "liquid"
+]
+KINDS: tuple[Kind, ...] = (
+    "ambient",
+    "cold in situ",
+    "cold recovered",
+    "hot in situ",
+    "hot recovered",
+    "liquid",
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """A state and its history.
+
+    Attributes
+    ----------
+    name
+        Its name in the configuration.
+    kind
+        Compressed or released, cold (300 K) or hot.
+    pressure_GPa, temperature_K
+        Targets at the end; pressure is None after constant volume.
+    peak_pressure_GPa
+        Highest pressure since the quench.
+    anneal_temperature_K
+        Highest temperature under pressure.
+    """
+
+    name: str
+    kind: Kind
+    pressure_GPa: float | None
+    temperature_K: float
+    peak_pressure_GPa: float
+    anneal_temperature_K: float
+
+    @property
+    def label(self) -> str:
+        """Give a short name for legends."""
+        if self.kind == "ambient":
+            return "ambient"
+        if self.kind == "liquid":
+            return f"liquid {self.temperature_K:.0f} K"
+        way, where = self.kind.split(" ", 1)
+        heat = f" {self.anneal_temperature_K:.0f} K" if way == "hot" else ""
+        pressure = self.peak_pressure_GPa if where == "recovered" else (self.pressure_GPa or 0.0)
+        return f"{way} {pressure:g} GPa{heat}, {where}"
+
+
+def lineage(states: Mapping[str, Any], name: str) -> list[str]:
+    """Give the states from the melt to `name`, both included."""
+    chain = [name]
+    while (parent := states[chain[0]].get("parent")) is not None:
+        chain.insert(0, parent)
+    return chain
+
+
+def describe(states: Mapping[str, Any], name: str) -> State:
+    """Classify a state by what was done to it.
+
+    Parameters
+    ----------
+    states
+        Section ``md.states`` of the configuration as plain mappings.
+    name
+        One of its keys.
+    """
+    stages = [stage for ancestor in lineage(states, name) for stage in states[ancestor]["stages"]]
+    pressure: float | None = None
+    temperature = 300.0
+    peak, anneal = 0.0, 0.0
+    for stage in stages:
+        heats = _pair(stage.get("temperature_K")) or (temperature, temperature)
+        temperature = heats[1]
+        presses = _pair(stage.get("pressure_GPa"))
+        pressure = presses[1] if presses else None
+        if presses and max(presses) > AMBIENT_GPa:
+            peak = max(peak, *presses)
+            anneal = max(anneal, *heats)
+    return State(
+        name, _kind(pressure, temperature, peak, anneal), pressure, temperature, peak, anneal
+    )
+
+
+def _pair(value: float | Sequence[float] | None) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float):
+        return (value, value)
+    return (value[0], value[1])
+
+
+def _kind(pressure: float | None, temperature: float, peak: float, anneal: float) -> Kind:
+    if temperature > ROOM_K:
+        return "liquid"
+    if peak <= AMBIENT_GPa:
+        return "ambient"
+    way = "hot" if anneal > ROOM_K else "cold"
+    where = "recovered" if pressure is not None and pressure <= AMBIENT_GPa else "in situ"
+    return f"{way} {where}"  # type: ignore[return-value]
+
+
+def describe_all(states: Mapping[str, Any]) -> list[State]:
+    """Classify all states: ambient first, then by kind and pressure."""
+    described = [describe(states, name) for name in states]
+    return sorted(
+        described,
+        key=lambda state: (
+            KINDS.index(state.kind),
+            state.peak_pressure_GPa,
+            state.anneal_temperature_K,
+        ),
+    )

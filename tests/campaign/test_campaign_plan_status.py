@@ -1,0 +1,161 @@
+"""Plan and status: exact counts, costs that grow as they should, states read off the files."""
+
+import base64
+import csv
+import os
+import time
+
+import pytest
+
+from glassml.campaign import plan, status
+from glassml.campaign.config import parse_campaign
+from glassml.campaign.jobs import list_jobs, shard_sizes
+
+FAMILIES = {
+    "crystals": {"generator": "crystal", "count": 20, "polymorphs": ["alpha_quartz"]},
+    "liquid": {"generator": "melt", "count": 9, "atoms": [24]},
+    "atoms": {"generator": "isolated_atom", "count": 2},
+}
+
+
+def make_campaign(**changes):
+    data = {
+        "name": "tiny",
+        "configurations": {"shard_size": 8, "families": FAMILIES},
+        "md": {"glasses": 2, "atoms": 96},
+    }
+    return parse_campaign(data | changes)
+
+
+def test_shards_hold_every_configuration_once():
+    campaign = make_campaign()
+    assert shard_sizes(campaign, "crystals") == [8, 8, 4]
+    assert shard_sizes(campaign, "liquid") == [8, 1]
+    for family, section in campaign.configurations.families.items():
+        assert sum(shard_sizes(campaign, family)) == section.count
+        assert len(shard_sizes(campaign, family)) == campaign.configurations.shards(family)
+
+
+def test_plan_counts_every_job_once():
+    campaign = make_campaign()
+    items = plan.make_plan(campaign)
+    # The resolved configuration is the one job that costs nothing.
+    assert plan.total(items)["jobs"] == len(list_jobs(campaign)) - 1
+    assert sum(item.pieces for item in items if item.stage == "dft") == 31
+
+
+def test_cost_grows_with_size_and_cutoff():
+    small = plan.label_seconds(make_campaign(), "liquid")
+    families = FAMILIES | {"liquid": {"generator": "melt", "count": 9, "atoms": [72]}}
+    large = make_campaign(configurations={"shard_size": 8, "families": families})
+    assert plan.label_seconds(large, "liquid") > 3 * small
+    finer = make_campaign(dft={"cutoff_eV": 1200.0})
+    assert plan.label_seconds(finer, "liquid") > small
+
+
+def test_gpu_hours_replace_core_hours():
+    campaign = make_campaign()
+    on_cpu = plan.total(plan.make_plan(campaign, gpu=False))
+    on_gpu = plan.total(plan.make_plan(campaign, gpu=True))
+    assert on_cpu["gpu_hours"] == 0.0
+    assert on_gpu["gpu_hours"] > 0.0
+    assert on_gpu["core_hours"] < on_cpu["core_hours"]
+
+
+def write_labels(folder, rows):
+    folder.mkdir(parents=True)
+    with (folder / "0000.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["config_id", "status", "reason", "recipe", "seconds"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_measured_labels_replace_the_estimate(tmp_path):
+    campaign = make_campaign()
+    row = {"config_id": "liquid/000000", "status": "converged", "seconds": 100.0}
+    # A label from the store costs no time and says nothing about what one costs.
+    write_labels(tmp_path / "dft" / "liquid", [row, row | {"seconds": 300.0}, row | {"seconds": 0}])
+    item = next(
+        item
+        for item in plan.make_plan(campaign, tmp_path)
+        if (item.stage, item.name) == ("dft", "liquid")
+    )
+    assert item.basis == "measured"
+    assert item.core_hours == pytest.approx(9 * 200.0 / 3600)
+
+
+def test_measured_dynamics_replace_the_estimate(tmp_path):
+    campaign = make_campaign()
+    path = tmp_path / "benchmarks" / "md" / "ambient" / "glass00.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("s\th:m:s\tmax_rss\n36.0\t0:00:36\t100\n")
+    items = {item.name: item for item in plan.make_plan(campaign, tmp_path) if item.stage == "md"}
+    assert items["ambient"].core_hours == pytest.approx(2 * 36.0 / 3600)
+    assert items["cold_7.7GPa"].basis == "estimate"
+
+
+def touch(path, text=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def counts(campaign, root):
+    return status.examine(campaign, root).counts
+
+
+def test_states_of_jobs_are_read_off_the_files(tmp_path, monkeypatch):
+    campaign = make_campaign()
+    results, logs = tmp_path / "results" / "tiny", tmp_path / "logs" / "tiny"
+    assert counts(campaign, tmp_path)["dft"]["waiting"] == 6
+    for suffix in (".extxyz", ".csv"):
+        touch(results / "dft" / "crystals" / f"0000{suffix}")
+    touch(logs / "dft" / "crystals" / "0001.log", "…\nNo space left on device\n")
+    report = status.examine(campaign, tmp_path)
+    assert report.counts["dft"] == {"done": 1, "failed": 1, "waiting": 4}
+    assert [(item.where, item.reason) for item in report.failed_jobs] == [
+        ("dft/crystals/0001", "No space left on device")
+    ]
+    # What Snakemake has marked as begun is running while a Snakemake lives, and waits otherwise.
+    name = base64.urlsafe_b64encode(b"results/tiny/dft/crystals/0000.csv").decode()
+    touch(tmp_path / ".snakemake" / "incomplete" / name, "{}")
+    assert counts(campaign, tmp_path)["dft"]["done"] == 0
+    monkeypatch.setattr(status, "is_snakemake_running", lambda root: True)
+    assert counts(campaign, tmp_path)["dft"]["running"] == 1
+
+
+def test_a_deleted_result_waits_and_has_not_failed(tmp_path):
+    campaign = make_campaign()
+    log = tmp_path / "logs" / "tiny" / "dft" / "crystals" / "0001.log"
+    benchmark = tmp_path / "results" / "tiny" / "benchmarks" / "dft" / "crystals" / "0001.tsv"
+    touch(log, "all is well")
+    touch(benchmark, "s\n1\n")
+    os.utime(log, (time.time() - 10, time.time() - 10))
+    assert counts(campaign, tmp_path)["dft"]["failed"] == 0
+
+
+def test_configurations_that_were_set_aside_are_told_with_reasons(tmp_path):
+    campaign = make_campaign()
+    rows = [
+        {"config_id": "liquid/000000", "status": "converged", "seconds": 10.0},
+        {"config_id": "liquid/000001", "status": "refused", "reason": "atoms 0 and 1 overlap"},
+    ]
+    write_labels(tmp_path / "results" / "tiny" / "dft" / "liquid", rows)
+    report = status.examine(campaign, tmp_path)
+    assert (report.labelled, report.configurations) == (1, 31)
+    text = status.render(report, cores=2)
+    assert "liquid/000001: refused: atoms 0 and 1 overlap" in text
+    assert "1 of 31 configurations" in text
+
+
+def test_nothing_left_when_all_is_there(tmp_path):
+    campaign = make_campaign()
+    for job in list_jobs(campaign):
+        for output in job.outputs:
+            touch(tmp_path / "results" / "tiny" / output)
+    report = status.examine(campaign, tmp_path)
+    assert all(set(states) <= {"done"} for states in report.counts.values())
+    assert "Nothing is left to do" in status.render(report, cores=2)
+
+
+def test_a_snakemake_elsewhere_is_not_ours(tmp_path):
+    assert not status.is_snakemake_running(tmp_path)
