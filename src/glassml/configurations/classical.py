@@ -70,9 +70,7 @@ class Segment:
     keep: bool = False  # whether its last frame is a snapshot
 
 
-def random_start(
-    number: int, density_g_cm3: float, skew: float, rng: np.random.Generator
-) -> Atoms:
+def random_start(number: int, density_g_cm3: float, skew: float, rng: np.random.Generator) -> Atoms:
     """Place SiO2 at random, 1.3 Å apart at least, in a mildly skewed cell: the start of a melt.
 
     Parameters

@@ -107,9 +107,12 @@ def polymorph(name: str) -> Atoms:
         cellpar=row.cell,
         onduplicates="keep",
     )
-    cell, positions, numbers = find_primitive(
+    primitive = find_primitive(
         (conventional.cell[:], conventional.get_scaled_positions(), conventional.numbers), 1e-3
     )
+    if primitive is None:
+        raise StructureError(f"{name}: spglib finds no primitive cell")
+    cell, positions, numbers = primitive
     return Atoms(numbers, cell=cell, scaled_positions=positions, pbc=True)
 
 
@@ -124,7 +127,7 @@ def supercells(primitive: Atoms, smallest: int, largest: int) -> list[tuple[int,
     """
     best: dict[int, tuple[float, tuple[int, int, int]]] = {}
     lengths = primitive.cell.lengths()
-    for multipliers in product(range(1, 7), repeat=3):
+    for multipliers in product(range(1, 7), range(1, 7), range(1, 7)):
         atoms = len(primitive) * int(np.prod(multipliers))
         if not smallest <= atoms <= largest:
             continue

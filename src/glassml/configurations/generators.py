@@ -8,6 +8,7 @@ that any first part of a family covers them.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -217,8 +218,8 @@ def short_pair(
         family, (parent, snapshot, attempt), seed, _LIQUID_START_G_CM3, segments, options
     )
     pair = _PAIRS[index % 3]
-    turn = index // 3
-    (target,) = _spread(seed, f"{family}/{'-'.join(pair)}", turn, [(Si_O_A, O_O_A, Si_Si_A)[index % 3]])
+    distances = (Si_O_A, O_O_A, Si_Si_A)[index % 3]
+    (target,) = _spread(seed, f"{family}/{'-'.join(pair)}", index // 3, [distances])
     rng = generator(seed, "configurations", family, index, "pair", attempt)
     return Candidate(push_pair(frame, pair, target, rng), "short_pair", f"{family}/{parent:05d}")
 
@@ -264,9 +265,8 @@ def dimer(
     """Put two atoms into a box, in a random direction."""
     del attempt, limits
     pair = _PAIRS[index % 3]
-    (distance,) = _spread(
-        seed, f"{family}/{'-'.join(pair)}", index // 3, [(Si_O_A, O_O_A, Si_Si_A)[index % 3]]
-    )
+    distances = (Si_O_A, O_O_A, Si_Si_A)[index % 3]
+    (distance,) = _spread(seed, f"{family}/{'-'.join(pair)}", index // 3, [distances])
     rng = generator(seed, "configurations", family, index)
     direction = rng.normal(size=3)
     half = direction / np.linalg.norm(direction) * distance / 2
@@ -350,9 +350,10 @@ def _cool(
     levels: Sequence[float],
     rate_K_per_ps: float,
     pressure_GPa: tuple[float, float] | None,
+    *,
     keep: bool = True,
 ) -> list[Segment]:
-    pairs = zip(levels[:-1], levels[1:], strict=True)
+    pairs = pairwise(levels)
     return [
         Segment(max(abs(hot - cold) / rate_K_per_ps, 0.05), (hot, cold), pressure_GPa, keep)
         for hot, cold in pairs
@@ -365,7 +366,7 @@ def _press(
     levels = np.linspace(start, end, steps + 1).tolist()
     return [
         Segment(duration_ps / steps, (temperature, temperature), (low, high), keep)
-        for low, high in zip(levels[:-1], levels[1:], strict=True)
+        for low, high in pairwise(levels)
     ]
 
 
@@ -412,7 +413,4 @@ def _trajectory(
     seed: int,
 ) -> list[Atoms]:
     start = random_start(number, density, skew, np.random.default_rng(seed))
-    return run_trajectory(
-        start, segments, potential=potential, timestep_fs=timestep_fs, seed=seed
-    )
-
+    return run_trajectory(start, segments, potential=potential, timestep_fs=timestep_fs, seed=seed)

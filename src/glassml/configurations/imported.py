@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from glassml.campaign.errors import StructureError
 
@@ -43,9 +44,7 @@ def imported(
     if frame >= len(frames):
         raise StructureError(f"{path} has {len(frames)} frames; there is no number {frame}")
     source = frames[frame]
-    atoms = Atoms(
-        source.numbers, positions=source.positions, cell=source.cell[:], pbc=source.pbc
-    )
+    atoms = Atoms(source.numbers, positions=source.positions, cell=source.cell[:], pbc=source.pbc)
     for key in ("config_type", "parent"):
         if key in source.info:
             atoms.info[key] = source.info[key]
@@ -74,7 +73,9 @@ def copy_labels(source: Atoms, target: Atoms, keys: dict[str, str | None]) -> No
             f"label {keys['forces']}: forces do not add up to zero ({net:.2f} eV/Å per atom)"
         )
     if abs(energy) / len(source) > 1e5:
-        raise StructureError(f"label {keys['energy']}: {float(energy):.3g} eV is not a total energy")
+        raise StructureError(
+            f"label {keys['energy']}: {float(energy):.3g} eV is not a total energy"
+        )
     target.info["REF_energy"] = float(energy)
     target.arrays["REF_forces"] = forces
     if keys.get("stress") is not None:
@@ -111,7 +112,9 @@ def _voigt(atoms: Atoms, key: str) -> np.ndarray:
     stress = np.array(_lookup(atoms, key), dtype=float)
     if stress.size == 9:
         stress = stress.reshape(3, 3)
-        stress = np.array([stress[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))])
+        stress = np.array(
+            [stress[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))]
+        )
     if stress.shape != (6,) or not np.isfinite(stress).all():
         raise StructureError(f"label {key}: expected 6 or 9 finite numbers, shape {stress.shape}")
     return stress

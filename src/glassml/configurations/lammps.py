@@ -60,7 +60,7 @@ def commands(session: Any, *lines: str) -> None:
     for line in lines:
         try:
             session.command(line)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (its Python module raises bare Exceptions)
             raise LammpsError(f"LAMMPS stopped at `{line}`: {error}") from None
 
 
@@ -109,6 +109,4 @@ def read_structure(session: Any, template: Atoms, rotation: np.ndarray) -> Atoms
         ]
     )
     positions = np.array(session.gather_atoms("x", 1, 3)).reshape(-1, 3) - low
-    return Atoms(
-        template.numbers, positions=positions @ rotation, cell=cell @ rotation, pbc=True
-    )
+    return Atoms(template.numbers, positions=positions @ rotation, cell=cell @ rotation, pbc=True)

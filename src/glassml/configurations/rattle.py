@@ -33,7 +33,7 @@ def monte_carlo_rattle(
 
     References
     ----------
-    The idea is that of hiPhive: Eriksson, Fransson and Erhart, Adv. Theory Simul. 2, 1800184 (2019).
+    The idea is that of hiPhive: Eriksson, Fransson, Erhart, Adv. Theory Simul. 2, 1800184 (2019).
     """
     symbols = atoms.get_chemical_symbols()
     limit = np.array([[limits.get((min(a, b), max(a, b)), 0.0) for b in symbols] for a in symbols])

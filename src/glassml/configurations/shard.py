@@ -181,7 +181,9 @@ def _fingerprints(slots: list[Slot]) -> np.ndarray:
 def _refuse_duplicates(slots: list[Slot], prints: np.ndarray, threshold: float) -> None:
     for later, earlier, distance in near_duplicates(prints, threshold):
         slots[later].result = None
-        slots[later].reason = (
+        slots[
+            later
+        ].reason = (
             f"near-duplicate of candidate {slots[earlier].candidate} (distance {distance:.4f})"
         )
 

@@ -118,6 +118,13 @@ class Crystals(Family):
         default=2, ge=1, le=20, description="Rattled copies that share a parent."
     )
 
+    @field_validator("polymorphs")
+    @classmethod
+    def _check_repeats(cls, polymorphs: list[Polymorph]) -> list[Polymorph]:
+        if len(set(polymorphs)) < len(polymorphs):
+            raise ValueError("each polymorph once: they are taken in turn")
+        return polymorphs
+
     @field_validator("atoms")
     @classmethod
     def _check_atoms(cls, atoms: tuple[int, int]) -> tuple[int, int]:
