@@ -1,4 +1,34 @@
-"""NequIP potentials: training, packages, verification and gates."""
+"""NequIP potentials: training, packages, compiled models, verification and gates.
+
+Files of a member, `potential/g{generation}/m{member}/`
+    `train.yaml`
+        The trainer's configuration as `nequip-train` reads it; a comment where a package was given.
+    `model.nequip.zip`
+        The potential: a NequIP package with the averaged weights of the best epoch.
+    `history.csv`
+        One row per epoch: epoch, seconds, learning_rate, train_loss, validation_loss,
+        validation_energy_mae_meV_per_atom, validation_force_mae_eV_per_A,
+        validation_stress_mae_GPa. Only a header where a package was given.
+    `errors.csv`
+        set (train, validation, test), group (all, config_type, species), name, quantity (energy,
+        force, stress), unit (meV/atom, eV/Å, GPa), values, mae, rmse, max. Energies are total
+        energies per atom, forces and stresses are taken by component (all nine of the stress).
+    `parity.csv`
+        set, config_id, config_type, atoms, quantity, species (of forces), component, label,
+        prediction; energies in eV/atom, forces in eV/Å, stress in GPa (tension positive).
+    `compiled/`
+        `compiled.json`: backend ("aotinductor" or "eager"), reason, machine (device, processor,
+        versions of torch and nequip); `model.nequip.pt2` where backend is "aotinductor".
+    `verification.json`
+        passed (always true: a refused potential leaves `refused.json` and no `verification.json`),
+        checks (name, value, bound, unit, passed), backend, reason, machine.
+    `training/`
+        Checkpoints, a folder per training, so that a killed one goes on; may be deleted.
+Files of a generation, `potential/g{generation}/`
+    `gates.json`
+        status (red, amber, green), gates (status by name), results (gate, name, value or null,
+        threshold, unit, status, note).
+"""
 
 from glassml.potential.calculators import PotentialError, load_calculator
 

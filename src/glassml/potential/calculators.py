@@ -107,6 +107,13 @@ def find_compiled_model(compiled: Path, device: str) -> Path | None:
     return compiled / COMPILED_MODEL
 
 
+def package_species_and_cutoff(package: Path) -> tuple[list[str], float]:
+    """Give the chemical symbols of a package, in the order of its types, and its cutoff in Å."""
+    calculator = load_calculator(package, device="cpu")
+    metadata = calculator.model.metadata  # type: ignore[attr-defined]
+    return metadata["type_names"].split(" "), float(metadata["r_max"])
+
+
 def machine(device: str) -> dict[str, str]:
     """Describe what a compiled model is bound to: versions, device and instruction set."""
     import nequip  # noqa: PLC0415

@@ -8,18 +8,9 @@ import lightning
 from tqdm import tqdm
 
 from glassml.campaign.files import write_csv
+from glassml.potential.labels import GPA
+from glassml.potential.training import HISTORY_COLUMNS
 
-COLUMNS = (
-    "epoch",
-    "seconds",
-    "learning_rate",
-    "train_loss",
-    "validation_loss",
-    "validation_energy_mae_meV_per_atom",
-    "validation_force_mae_eV_per_A",
-    "validation_stress_mae_GPa",
-)
-GPA = 160.21766208  # per eV/Å³
 WRITE_EVERY_S = 5.0
 
 
@@ -29,11 +20,11 @@ class History(lightning.Callback):
     Parameters
     ----------
     path
-        The CSV file, with the columns `COLUMNS`. Seconds are those of training, without
+        The CSV file, with the columns `HISTORY_COLUMNS`. Seconds are those of training, without
         the time between a kill and the next start.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str) -> None:
         self.path = Path(path)
         self.rows: list[dict[str, float]] = []
         self._start = 0.0
@@ -80,7 +71,7 @@ class History(lightning.Callback):
             self._bar.close()
 
     def _write(self) -> None:
-        write_csv(self.path, self.rows, COLUMNS)
+        write_csv(self.path, self.rows, HISTORY_COLUMNS)
         self._written = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,9 +1,169 @@
 """`glassml potential`."""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("potential")
-    parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser = commands.add_parser("potential", help="train, verify and judge potentials")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    train = _add(actions, "train", _train, "train a member of a committee, or adopt a package")
+    train.add_argument("--generation", type=int, required=True)
+    train.add_argument("--member", type=int, required=True)
+    train.add_argument("--train", type=Path, required=True, help="labels, extxyz")
+    train.add_argument("--validation", type=Path, required=True, help="labels, extxyz")
+    train.add_argument("--isolated-atoms", type=Path, required=True, help="energies in eV, JSON")
+    train.add_argument("--folder", type=Path, required=True, help="folder of the member")
+    train.add_argument("--threads", type=int, default=1)
+    train.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    evaluate = _add(actions, "evaluate", _evaluate, "predict labels: parity.csv and errors.csv")
+    evaluate.add_argument("--package", type=Path, required=True)
+    for name in ("train", "validation", "test"):
+        evaluate.add_argument(f"--{name}", type=Path, required=True, help="labels, extxyz")
+    evaluate.add_argument("--parity", type=Path, required=True)
+    evaluate.add_argument("--errors", type=Path, required=True)
+    evaluate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    compiling = _add(actions, "compile", _compile, "compile a package for this machine")
+    compiling.add_argument("--package", type=Path, required=True)
+    compiling.add_argument("--folder", type=Path, required=True, help="receives compiled.json")
+    compiling.add_argument("--threads", type=int, default=1)
+    compiling.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    verify = _add(actions, "verify", _verify, "check a compiled model, or refuse it")
+    verify.add_argument("--package", type=Path, required=True)
+    verify.add_argument("--compiled", type=Path, required=True, help="folder from compile")
+    verify.add_argument("--test", type=Path, required=True, help="labels, extxyz")
+    verify.add_argument("--output", type=Path, required=True, help="verification.json")
+    verify.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    gates = _add(actions, "gates", _gates, "judge a committee: red, amber or green")
+    gates.add_argument("--errors", type=Path, nargs="+", required=True, help="errors.csv each")
+    gates.add_argument("--output", type=Path, required=True, help="gates.json")
+
+
+def _add(actions: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
+    parser.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _train(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.potential.members import Dataset, Member, adopt_member, train_member
+
+    campaign = load_campaign(args.config)
+    section = campaign.potential
+    member = Member(args.folder, args.generation, args.member, campaign.seed)
+    package = Path(section.package_of(args.member)) if section.package else None
+    if section.mode == "given" and package is not None:
+        adopt_member(member, package)
+        return
+    train_member(
+        member,
+        Dataset(args.train, args.validation, args.isolated_atoms),
+        network=section.model.model_dump(),
+        settings=section.training.model_dump(),
+        package=package,
+        device=args.device,
+        threads=args.threads,
+    )
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from glassml.campaign.files import write_csv
+    from glassml.potential.calculators import load_calculator
+    from glassml.potential.errors import ERROR_COLUMNS, PARITY_COLUMNS, error_rows, parity_rows
+    from glassml.potential.labels import read_labels
+
+    calculator = load_calculator(args.package, device=args.device)
+    rows = [
+        row
+        for subset in ("train", "validation", "test")
+        for row in parity_rows(read_labels(getattr(args, subset)), calculator, subset)
+    ]
+    write_csv(args.parity, rows, PARITY_COLUMNS)
+    write_csv(args.errors, error_rows(rows), ERROR_COLUMNS)
+
+
+def _compile(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.potential.calculators import package_species_and_cutoff
+    from glassml.potential.compilation import compile_package
+
+    section = load_campaign(args.config).potential
+    species, _ = package_species_and_cutoff(args.package)
+    compile_package(
+        args.package,
+        args.folder,
+        wanted=section.compile,
+        species=species[0],
+        device=args.device,
+        threads=args.threads,
+    )
+
+
+def _verify(args: argparse.Namespace) -> None:
+    import json
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_json
+    from glassml.campaign.seeds import generator
+    from glassml.potential.calculators import COMPILED_RECORD, PotentialError, load_calculator
+    from glassml.potential.labels import read_labels
+    from glassml.potential.verification import as_record, choose_frames, verify
+
+    campaign = load_campaign(args.config)
+    rng = generator(campaign.seed, "potential", "verification")
+    frames = choose_frames(read_labels(args.test), rng)
+    reference = load_calculator(args.package, device=args.device)
+    calculator = load_calculator(args.package, args.compiled, args.device)
+    bounds = campaign.potential.verification.model_dump()
+    checks = verify(reference, calculator, frames, bounds=bounds, rng=rng)
+    compiled = json.loads((args.compiled / COMPILED_RECORD).read_text(encoding="utf-8"))
+    record = as_record(
+        checks,
+        {
+            "backend": calculator.parameters["backend"],
+            "reason": compiled["reason"],
+            "machine": compiled["machine"],
+        },
+    )
+    if record["passed"]:
+        write_json(args.output, record)
+        return
+    refused = args.output.with_name("refused.json")
+    write_json(refused, record)
+    failed = [check for check in checks if not check.passed]
+    raise PotentialError(
+        f"{args.compiled}: the potential is refused; all numbers are in {refused}\n"
+        + "\n".join(
+            f"  {check.name}: {check.value:.3g} {check.unit}, at most {check.bound:.3g}"
+            for check in failed
+        )
+    )
+
+
+def _gates(args: argparse.Namespace) -> None:
+    import csv
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_json
+    from glassml.potential.gates import as_record, error_gate
+
+    gates = load_campaign(args.config).potential.gates
+    errors = []
+    for path in args.errors:
+        with path.open(newline="", encoding="utf-8") as file:
+            errors += list(csv.DictReader(file))
+    thresholds = {
+        "energy": gates.energy_mae_meV_per_atom,
+        "force": gates.force_mae_eV_per_A,
+        "stress": gates.stress_mae_GPa,
+    }
+    write_json(args.output, as_record(error_gate(errors, thresholds, gates.amber_factor)))

@@ -69,6 +69,11 @@ def scratch_model(
     return model
 
 
+def package_model(package: Path) -> dict[str, Any]:
+    """Describe the network of a package, with its weights, as where to start."""
+    return {"_target_": "nequip.model.ModelFromPackage", "package_path": str(package)}
+
+
 def training_config(
     *,
     model: Mapping[str, Any],
@@ -114,7 +119,9 @@ def training_config(
     weights = {"total_energy": energy_weight, "forces": force_weight, "stress": stress_weight}
     return {
         "run": ["train"],
-        "data": _data(species, cutoff_A, train, validation, batch_size, seed),
+        "data": _data(
+            species, cutoff_A, train=train, validation=validation, batch_size=batch_size, seed=seed
+        ),
         "trainer": {
             "_target_": "lightning.Trainer",
             "max_epochs": max_epochs,
@@ -194,6 +201,7 @@ def _days_hours_minutes_seconds(minutes: float) -> str:
 def _data(
     species: Sequence[str],
     cutoff_A: float,
+    *,
     train: Path,
     validation: Path,
     batch_size: int,

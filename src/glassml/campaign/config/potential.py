@@ -104,7 +104,7 @@ class Potential(Section):
     training: Training = Training()
     compile: Literal["auto", "always", "never"] = Field(
         default="auto",
-        description="Compile where it runs: auto compiles for long runs on a GPU or many steps.",
+        description="Compile for the machine: auto uses the package itself where that fails.",
     )
     verification: Verification = Verification()
     gates: Gates = Gates()
@@ -112,6 +112,12 @@ class Potential(Section):
     def package_of(self, member: int) -> str:
         """Give the path of the package that `member` starts from; empty when there is none."""
         return (self.package or "").replace("{member}", str(member))
+
+    def packages(self) -> list[str]:
+        """Give the paths of all packages that the committee starts from."""
+        if self.package is None:
+            return []
+        return sorted({self.package_of(member) for member in range(self.committee)})
 
     @model_validator(mode="after")
     def _check_package(self) -> "Potential":
@@ -126,8 +132,7 @@ class Potential(Section):
                 "a committee of one package would always agree: "
                 "put {member} in the path, or set committee to 1"
             )
-        for member in range(self.committee):
-            path = Path(self.package_of(member))
+        for path in map(Path, self.packages()):
             if not path.name.endswith(".nequip.zip") or not path.is_file():
                 raise ValueError(f"package: {path} is not an existing .nequip.zip file")
         return self

@@ -1,0 +1,131 @@
+"""What a potential gets wrong: predictions against labels, per configuration type and species."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from tqdm import tqdm
+
+from glassml.potential.labels import GPA, name, stress_voigt
+
+PARITY_COLUMNS = (
+    "set",
+    "config_id",
+    "config_type",
+    "atoms",
+    "quantity",
+    "species",
+    "component",
+    "label",
+    "prediction",
+)
+ERROR_COLUMNS = ("set", "group", "name", "quantity", "unit", "values", "mae", "rmse", "max")
+UNITS = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}
+VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+# Off-diagonal components appear twice in the stress tensor, so they count twice in its errors.
+MULTIPLICITY = {component: 1 if component[0] == component[1] else 2 for component in VOIGT}
+
+
+def parity_rows(
+    frames: Sequence[Atoms], calculator: Calculator, subset: str
+) -> list[dict[str, Any]]:
+    """Predict labelled configurations.
+
+    Parameters
+    ----------
+    frames
+        Labelled configurations.
+    calculator
+        The potential.
+    subset
+        "train", "validation" or "test".
+
+    Returns
+    -------
+    list of dict
+        One row per number, with the columns `PARITY_COLUMNS`: energies in eV/atom, force
+        components in eV/Å with the species of the atom, stress components in GPa.
+    """
+    rows: list[dict[str, Any]] = []
+    for index, labelled in enumerate(tqdm(frames, desc=subset, unit="configuration")):
+        atoms = Atoms(labelled.numbers, labelled.positions, cell=labelled.cell, pbc=labelled.pbc)
+        atoms.calc = calculator
+        common = {
+            "set": subset,
+            "config_id": name(labelled, index),
+            "config_type": labelled.info.get("config_type", ""),
+            "atoms": len(atoms),
+        }
+        size = len(atoms)
+        values = [
+            (
+                "energy",
+                "",
+                "",
+                labelled.info["REF_energy"] / size,
+                atoms.get_potential_energy() / size,
+            )
+        ]
+        pairs = zip(labelled.arrays["REF_forces"], atoms.get_forces(), strict=True)
+        for symbol, (label, prediction) in zip(atoms.symbols, pairs, strict=True):
+            values += [
+                ("force", symbol, axis, label[k], prediction[k]) for k, axis in enumerate("xyz")
+            ]
+        if labelled.pbc.all():
+            stresses = zip(VOIGT, stress_voigt(labelled), atoms.get_stress(), strict=True)
+            values += [("stress", "", c, GPA * label, GPA * p) for c, label, p in stresses]
+        for quantity, species, component, label, prediction in values:
+            rows.append(
+                common
+                | {
+                    "quantity": quantity,
+                    "species": species,
+                    "component": component,
+                    "label": float(label),
+                    "prediction": float(prediction),
+                }
+            )
+    return rows
+
+
+def error_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Summarise parity rows.
+
+    Returns
+    -------
+    list of dict
+        Columns `ERROR_COLUMNS`. Groups are "all", "config_type" and, for forces, "species";
+        errors are mean absolute, root mean square and largest, over configurations (energy),
+        force components, and all nine stress components.
+    """
+    errors: dict[tuple[str, str, str, str], list[tuple[float, int]]] = {}
+    for row in rows:
+        quantity = row["quantity"]
+        difference = row["prediction"] - row["label"]
+        if quantity == "energy":
+            difference *= 1e3
+        weight = MULTIPLICITY[row["component"]] if quantity == "stress" else 1
+        groups = [("all", "all"), ("config_type", row["config_type"])]
+        if quantity == "force":
+            groups.append(("species", row["species"]))
+        for group, member in groups:
+            key = (row["set"], group, member, quantity)
+            errors.setdefault(key, []).append((difference, weight))
+    return [
+        {"set": subset, "group": group, "name": member, "quantity": quantity}
+        | _summary(quantity, *np.array(values).T)
+        for (subset, group, member, quantity), values in errors.items()
+    ]
+
+
+def _summary(quantity: str, differences: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+    """Give mean absolute, root mean square and largest error."""
+    return {
+        "unit": UNITS[quantity],
+        "values": int(weights.sum()),
+        "mae": float(np.average(np.abs(differences), weights=weights)),
+        "rmse": float(np.sqrt(np.average(differences**2, weights=weights))),
+        "max": float(np.abs(differences).max()),
+    }

@@ -1,0 +1,174 @@
+"""One member of a committee: from labels to a package."""
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from ase import Atoms
+from ase.io import write
+
+from glassml.campaign.files import atomic_path, write_text
+from glassml.campaign.seeds import derive_seed, generator
+from glassml.potential import shifts, training
+from glassml.potential.calculators import PotentialError, package_species_and_cutoff
+from glassml.potential.labels import check_labels, read_labels
+from glassml.potential.training_config import package_model, scratch_model, training_config
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Paths of a generation's labels, and the energies of isolated atoms in eV by symbol."""
+
+    train: Path
+    validation: Path
+    isolated_atoms: Path
+
+    def isolated_energies(self) -> dict[str, float]:
+        """Read the energies of isolated atoms in eV by symbol; the file may hold none."""
+        data = json.loads(self.isolated_atoms.read_text(encoding="utf-8"))
+        return {symbol: float(energy) for symbol, energy in data.items()}
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a member's files are, and the seed and names of its random numbers."""
+
+    folder: Path
+    generation: int
+    number: int
+    seed: int
+
+    def names(self, use: str) -> tuple[str | int, ...]:
+        """Name the random numbers of a use."""
+        return ("potential", use, self.generation, self.number)
+
+
+def train_member(
+    member: Member,
+    dataset: Dataset,
+    *,
+    network: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    package: Path | None = None,
+    device: str | None = None,
+    threads: int = 1,
+) -> None:
+    """Train a member, and write `train.yaml`, `history.csv` and `model.nequip.zip`.
+
+    Parameters
+    ----------
+    member
+        Receives the files; checkpoints are in `training/` beside them.
+    dataset
+        Labels, checked before anything else.
+    network
+        Keys of the section `potential.model`; not used when `package` is given.
+    settings
+        Keys of the section `potential.training`.
+    package
+        Start from the weights of this package in place of random ones.
+    device, threads
+        As in `glassml.potential.training.train`.
+
+    Raises
+    ------
+    PotentialError
+        If the labels are refused, or the trainer fails.
+    """
+    train, validation = read_labels(dataset.train), read_labels(dataset.validation)
+    logger.info("stress of the labels: %s", check_labels(train + validation))
+    settings = dict(settings)
+    chosen = settings.pop("shifts")
+    bagging = settings.pop("bagging")
+    member.folder.mkdir(parents=True, exist_ok=True)
+    labels = dataset.train
+    if bagging:
+        train = bootstrap(train, generator(member.seed, *member.names("bagging")))
+        labels = member.folder / "training" / f"bootstrap-{member.seed}.extxyz"
+        with atomic_path(labels) as temporary:
+            write(temporary, train, format="extxyz")
+    if package is None:
+        model, species = _new_network(member, train, dataset.isolated_energies(), chosen, network)
+        cutoff = float(network["cutoff_A"])
+    else:
+        species, cutoff = package_species_and_cutoff(package)
+        model = package_model(package)
+    inputs = {
+        "model": model,
+        "species": species,
+        "cutoff_A": cutoff,
+        "train": labels,
+        "validation": dataset.validation,
+        "train_count": len(train),
+        "seed": derive_seed(member.seed, *member.names("order")),
+        **settings,
+    }
+    unnamed = yaml.safe_dump(training_config(folder=Path("training"), **inputs))
+    name = training.training_digest(unnamed, [labels, dataset.validation])
+    folder = member.folder / "training" / name
+    text = yaml.safe_dump(training_config(folder=folder, **inputs), sort_keys=False)
+    write_text(folder / training.CONFIG, text)
+    training.train(folder, device=device, threads=threads, member=member.number)
+    training.package(folder, member.folder / "model.nequip.zip")
+    _copy(folder / training.HISTORY, member.folder / "history.csv")
+    _copy(folder / training.CONFIG, member.folder / "train.yaml")
+
+
+def _new_network(
+    member: Member,
+    train: Sequence[Atoms],
+    isolated_eV: Mapping[str, float],
+    chosen: str,
+    network: Mapping[str, Any],
+) -> tuple[dict[str, Any], list[str]]:
+    """Describe a network of random weights for these labels; also give its species."""
+    species = sorted({symbol for atoms in train for symbol in atoms.symbols})
+    if chosen == "isolated_atoms" and not isolated_eV:
+        logger.warning("there are no isolated atoms: shifts are fitted by least squares")
+        chosen = "least_squares"
+    shifts_eV = (
+        shifts.isolated_shifts(isolated_eV, species)
+        if chosen == "isolated_atoms"
+        else shifts.least_squares_shifts(train, species)
+    )
+    logger.info("shifts (%s): %s eV", chosen, shifts_eV)
+    model = scratch_model(
+        **network,
+        species=species,
+        shifts_eV=shifts_eV,
+        scale_eV=shifts.rms_force(train),
+        neighbours=shifts.mean_neighbours(train, network["cutoff_A"]),
+        seed=derive_seed(member.seed, *member.names("weights")),
+    )
+    return model, species
+
+
+def bootstrap(frames: Sequence[Atoms], rng: np.random.Generator) -> list[Atoms]:
+    """Draw as many parents as there are, with replacement, and give all their configurations."""
+    parents: dict[str, list[Atoms]] = {}
+    for index, atoms in enumerate(frames):
+        parents.setdefault(str(atoms.info.get("parent", index)), []).append(atoms)
+    names = sorted(parents)
+    return [atoms for drawn in rng.choice(names, len(names)) for atoms in parents[str(drawn)]]
+
+
+def adopt_member(member: Member, package: Path) -> None:
+    """Use a given package as it is: no training, an empty history, and a note in `train.yaml`."""
+    if not package.is_file():
+        raise PotentialError(f"{package}: there is no such package")
+    _copy(package, member.folder / "model.nequip.zip")
+    write_text(member.folder / "train.yaml", f"# given, not trained: {package}\n")
+    write_text(member.folder / "history.csv", ",".join(training.HISTORY_COLUMNS) + "\n")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,153 @@
+"""Train with NequIP's own trainer in a process of its own, and go on where a kill stopped it."""
+
+import fcntl
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from glassml.campaign.files import atomic_path
+from glassml.potential.calculators import PotentialError, choose_device
+
+logger = logging.getLogger(__name__)
+
+CONFIG = "train.yaml"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+HISTORY = "history.csv"
+DONE = "done"
+HISTORY_COLUMNS = (
+    "epoch",
+    "seconds",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "validation_energy_mae_meV_per_atom",
+    "validation_force_mae_eV_per_A",
+    "validation_stress_mae_GPa",
+)
+
+
+def training_digest(config: str, labels: Sequence[Path]) -> str:
+    """Name a training by the content of what determines it.
+
+    A training that was killed is found again by this name, and one of other labels or settings
+    is never mistaken for it.
+
+    Parameters
+    ----------
+    config
+        The trainer's configuration.
+    labels
+        Files with labels; order counts.
+    """
+    digest = hashlib.sha256(config.encode())
+    for path in labels:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def train(folder: Path, device: str | None = None, threads: int = 1, member: int = 0) -> None:
+    """Run `nequip-train` in `folder`, from its last checkpoint if there is one.
+
+    Parameters
+    ----------
+    folder
+        Holds `train.yaml`; receives `last.ckpt`, `best.ckpt`, `history.csv`.
+    device
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    threads
+        CPU threads: on a GPU those beyond the first prepare batches.
+    member
+        Members of a committee that train at the same time are spread over the GPUs.
+
+    Raises
+    ------
+    PotentialError
+        If the trainer fails.
+    """
+    with _alone(folder) as lock:
+        if (folder / DONE).exists():
+            logger.info("training in %s is complete", folder)
+            return
+        run_nequip(_train_command(folder, device, threads, member), threads, keep_open=(lock,))
+        if not (folder / BEST).exists():
+            raise PotentialError(f"{folder}: training left no checkpoint: see the log above")
+        (folder / DONE).touch()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """Wait until no other process trains in `folder`, e.g. one that outlived a killed workflow.
+
+    The trainer inherits the lock, so that it is held until the trainer itself has ended.
+    """
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another process trains in %s: waiting for it", folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _train_command(folder: Path, device: str | None, threads: int, member: int) -> list[str]:
+    """Put together the command line of the trainer."""
+    command = ["nequip-train", "-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
+    command += [f"hydra.run.dir={folder}/hydra", "hydra/job_logging=stdout"]
+    command += _device_overrides(choose_device(device), threads, member)
+    if (folder / LAST).exists():
+        logger.info("going on from %s", folder / LAST)
+        command.append(f"++ckpt_path={folder / LAST}")
+    return command
+
+
+def _device_overrides(device: str, threads: int, member: int) -> list[str]:
+    """Say where to train: what belongs to the machine is not part of `train.yaml`."""
+    if not device.startswith("cuda"):
+        return ["++trainer.accelerator=cpu", "++trainer.devices=1"]
+    import torch  # noqa: PLC0415
+
+    workers = max(0, threads - 1)
+    return [
+        "++trainer.accelerator=gpu",
+        f"++trainer.devices=[{member % torch.cuda.device_count()}]",
+        f"++data.train_dataloader.num_workers={workers}",
+        f"++data.train_dataloader.persistent_workers={str(workers > 0).lower()}",
+    ]
+
+
+def package(folder: Path, output: Path) -> None:
+    """Package the best checkpoint, with the averaged weights, as `output`."""
+    with atomic_path(output) as temporary:
+        temporary.unlink()
+        named = temporary.with_name(temporary.name.removesuffix(output.name) + ".nequip.zip")
+        try:
+            run_nequip(["nequip-package", "build", str(folder / BEST), str(named)], threads=1)
+            named.rename(temporary)
+        finally:
+            named.unlink(missing_ok=True)
+
+
+def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()) -> None:
+    """Run one of NequIP's commands, as installed beside this Python."""
+    environment = os.environ | {
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    logger.info("%s", " ".join(command))
+    command = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
+    process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
+    try:
+        code = process.wait()
+    except BaseException:
+        process.kill()  # at most the epochs since the last checkpoint are lost
+        process.wait()
+        raise
+    if code != 0:
+        raise PotentialError(f"{command[0]} ended with exit code {code}: see the log above")
