@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from ase import Atoms, units
@@ -133,7 +134,7 @@ class Checkpoint:
             with np.load(path) as file:
                 saved = json.loads(str(file["json"]))
                 state = {key: file[key] for key in file.files if key != "json"}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             logger.warning("%s: cannot be read (%s): beginning anew", path, error)
             return None
         if saved["identity"] != self.identity:

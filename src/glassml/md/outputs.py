@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import ase.io
 import h5py
@@ -176,7 +177,7 @@ def read_restart(path: Path) -> Atoms:
                 numbers=file["numbers"], positions=file["positions"], cell=file["cell"], pbc=True
             )
             atoms.set_momenta(file["momenta"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StructureError(f"{path}: is not the end of a state: {error}") from None
     return atoms
 
