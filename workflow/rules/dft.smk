@@ -1,0 +1,68 @@
+"""Labels by GPAW, shard by shard; every label is kept in the store, which campaigns share."""
+
+from glassml.campaign.plan import label_seconds
+
+
+def kept_settings():
+    """Give the settings that a shard's labels depend on, without how they are scheduled."""
+    return CAMPAIGN.dft.model_dump(mode="json", exclude={"shard_processes", "seed_labels"})
+
+
+def label_megabytes(wildcards, attempt):
+    """Ask for memory by the number of processes, and for more on each attempt."""
+    return (500 + 1500 * CAMPAIGN.dft.shard_processes) * attempt
+
+
+def label_minutes(wildcards, attempt):
+    """Ask for time by the cost model of a shard, and for more on each attempt."""
+    seconds = label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
+    return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
+
+
+rule dft_seed:
+    input:
+        config=ancient(rules.campaign_config.output),
+        labels=CAMPAIGN.dft.seed_labels,
+    output:
+        f"{RESULTS}/dft/seeded.json",
+    log:
+        f"{LOGS}/dft/seed.log",
+    benchmark:
+        f"{BENCHMARKS}/dft/seed.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=kept_settings(),
+        store=CAMPAIGN.store,
+    message:
+        "Filling the label store with labels that are there already"
+    shell:
+        "glassml dft seed --config {input.config} --output {output} > {log} 2>&1"
+
+
+rule dft_label:
+    input:
+        config=ancient(rules.campaign_config.output),
+        seeded=ancient(rules.dft_seed.output),
+        structures=rules.configurations_generate.output.structures,
+    output:
+        labels=f"{RESULTS}/dft/{{family}}/{{shard}}.extxyz",
+        table=f"{RESULTS}/dft/{{family}}/{{shard}}.csv",
+    log:
+        f"{LOGS}/dft/{{family}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/dft/{{family}}/{{shard}}.tsv"
+    threads: CAMPAIGN.dft.shard_processes
+    resources:
+        mem_mb=label_megabytes,
+        runtime=label_minutes,
+    params:
+        settings=kept_settings(),
+        store=CAMPAIGN.store,
+    message:
+        "Labelling shard {wildcards.shard} of {wildcards.family}"
+    shell:
+        "OMP_NUM_THREADS=1 glassml dft label --config {input.config} --input {input.structures} "
+        "--output {output.labels} --table {output.table} --processes {threads} > {log} 2>&1"

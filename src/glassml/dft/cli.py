@@ -1,9 +1,112 @@
-"""`glassml dft`."""
+"""`glassml dft`: label configurations with GPAW."""
 
 import argparse
+from pathlib import Path
+from typing import Any
+
+COLUMNS = (
+    "config_id",
+    "config_type",
+    "family",
+    "parent",
+    "atoms",
+    "status",
+    "reason",
+    "recipe",
+    "attempts",
+    "iterations",
+    "seconds",
+    "label_key",
+)
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("dft")
-    parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser = commands.add_parser("dft", help="label configurations with GPAW")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    label = actions.add_parser("label", help="label a shard of configurations")
+    label.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    label.add_argument("--input", type=Path, required=True, help="configurations (extxyz)")
+    label.add_argument("--output", type=Path, required=True, help="labelled extxyz")
+    label.add_argument("--table", type=Path, required=True, help="one row per configuration (CSV)")
+    label.add_argument("--processes", type=int, default=1, help="configurations at once")
+    label.set_defaults(run=_label)
+
+    seed = actions.add_parser("seed", help="fill the label store from labelled extxyz files")
+    seed.add_argument("--config", type=Path, required=True)
+    seed.add_argument("--output", type=Path, required=True, help="how many, from where (JSON)")
+    seed.set_defaults(run=_seed)
+
+    pack = actions.add_parser("pack", help="pack the records of a label store into one file")
+    pack.add_argument("store", type=Path)
+    pack.set_defaults(run=_pack)
+
+
+def _label(args: argparse.Namespace) -> None:
+    from ase.io import iread, write
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.campaign.store import LabelStore
+    from glassml.dft.labels import labelled_atoms
+    from glassml.dft.shard import label_shard
+
+    campaign = load_campaign(args.config)
+    configurations = list(iread(args.input, index=":")) if args.input.stat().st_size else []
+    dft = campaign.dft.model_dump(mode="json")
+    result = label_shard(configurations, dft, LabelStore(campaign.store), args.processes)
+    labelled = [
+        labelled_atoms(atoms, key, record)
+        for atoms, key, record in zip(configurations, result.keys, result.records, strict=True)
+        if record["status"] == "converged" and key is not None
+    ]
+    rows = [
+        _row(atoms, key, record)
+        for atoms, key, record in zip(configurations, result.keys, result.records, strict=True)
+    ]
+    with atomic_path(args.output) as temporary:
+        write(temporary, labelled, format="extxyz")
+    write_csv(args.table, rows, COLUMNS)
+    print(
+        f"{len(labelled)} of {len(rows)} labelled: {result.computed} calculated, "
+        f"{len(labelled) - result.computed if labelled else 0} from the store; "
+        f"{len(rows) - len(labelled)} set aside"
+    )
+
+
+def _row(atoms: Any, key: str | None, record: dict[str, Any]) -> dict[str, Any]:
+    """Give a configuration's row of the table."""
+    info = {name: atoms.info.get(name, "") for name in COLUMNS[:4]}
+    return {
+        **info,
+        "atoms": len(atoms),
+        "status": record["status"],
+        "reason": record.get("reason", ""),
+        "recipe": record.get("recipe", ""),
+        "attempts": len(record["attempts"]),
+        "iterations": record.get("scf", {}).get("iterations", ""),
+        "seconds": round(sum(attempt["seconds"] for attempt in record["attempts"]), 1),
+        "label_key": key or "",
+    }
+
+
+def _seed(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_json
+    from glassml.campaign.store import LabelStore
+    from glassml.dft.seeding import seed_store
+
+    campaign = load_campaign(args.config)
+    store = LabelStore(campaign.store)
+    dft = campaign.dft.model_dump(mode="json")
+    counts = {path: seed_store(store, Path(path), dft) for path in campaign.dft.seed_labels}
+    write_json(args.output, counts)
+    for path, count in counts.items():
+        print(f"{path}: {count['taken']} labels, {count['other_settings']} of other settings")
+
+
+def _pack(args: argparse.Namespace) -> None:
+    from glassml.campaign.store import LabelStore
+
+    print(f"{LabelStore(args.store).pack()} records packed")

@@ -1,0 +1,162 @@
+"""The label store: each label is computed once, whoever asks for it.
+
+A label is identified by a key, a hash of its structure and of everything that determines its
+value. One record per key is written atomically as ``{root}/{key[:2]}/{key}.json``; `pack` moves
+records into one zip file, which keeps the number of files small and is read by random access.
+Claims (``{root}/claims``) let several processes, also on several machines that share the folder,
+work on one list without computing anything twice.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from glassml.campaign.files import atomic_path, write_text
+
+CLAIM_HEARTBEAT_S = 60.0
+CLAIM_EXPIRES_S = 900.0
+
+
+class LabelStore:
+    """Records by key, in one folder that campaigns and machines can share.
+
+    Parameters
+    ----------
+    root
+        The folder; made when the first record is written.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self._packs: dict[Path, zipfile.ZipFile] = {}
+        self._packed: dict[str, Path] = {}
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Give the record under `key`, or None.
+
+        Loose records win over packed ones, since they are newer.
+        """
+        try:
+            return json.loads(self._path(key).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            pass
+        self._open_packs()
+        pack = self._packed.get(key)
+        return None if pack is None else json.loads(self._packs[pack].read(key))
+
+    def put(self, key: str, record: Mapping[str, Any]) -> None:
+        """Write `record` under `key`, atomically."""
+        write_text(self._path(key), json.dumps(record, sort_keys=True, allow_nan=False) + "\n")
+
+    def keys(self) -> set[str]:
+        """List the keys of all records, loose and packed."""
+        self._open_packs()
+        return set(self._packed) | {path.stem for path in self._loose()}
+
+    def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Go through all records in the order of their keys."""
+        for key in sorted(self.keys()):
+            record = self.get(key)
+            if record is not None:
+                yield key, record
+
+    def pack(self) -> int:
+        """Move all loose records into a new pack; return their number.
+
+        A kill at any moment leaves each record loose, packed or (harmlessly) both.
+        """
+        loose = sorted(self._loose())
+        if not loose:
+            return 0
+        name = f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.zip"
+        with (
+            atomic_path(self.root / "packs" / name) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as pack,
+        ):
+            for path in loose:
+                pack.writestr(path.stem, path.read_text(encoding="utf-8"))
+        for path in loose:
+            path.unlink()
+        return len(loose)
+
+    def put_many(self, records: Mapping[str, Mapping[str, Any]], pack_name: str) -> None:
+        """Write many records at once as the pack called `pack_name`, replacing it if there."""
+        path = self.root / "packs" / f"{pack_name}.zip"
+        with (
+            atomic_path(path) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as pack,
+        ):
+            for key, record in records.items():
+                pack.writestr(key, json.dumps(record, sort_keys=True, allow_nan=False))
+
+    @contextmanager
+    def claim(self, key: str) -> Iterator[bool]:
+        """Try to become the one process that computes `key`.
+
+        Yields
+        ------
+        bool
+            False if another living process has claimed it. A claim is void when its process died
+            on this host, or when it was not refreshed (`refresh_claim`) for 15 minutes.
+        """
+        path = self.root / "claims" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mine = self._take_claim(path)
+        try:
+            yield mine
+        finally:
+            if mine:
+                path.unlink(missing_ok=True)
+
+    def refresh_claim(self, key: str) -> None:
+        """Say that the process that claimed `key` is still at it."""
+        (self.root / "claims" / key).touch()
+
+    def _take_claim(self, path: Path) -> bool:
+        # The lock makes looking and taking one step; it is held for microseconds.
+        with (path.parent / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists() and _is_alive(path):
+                return False
+            owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
+            write_text(path, json.dumps(owner))
+            return True
+
+    def _path(self, key: str) -> Path:
+        return self.root / key[:2] / f"{key}.json"
+
+    def _loose(self) -> Iterator[Path]:
+        return self.root.glob("[0-9a-f][0-9a-f]/*.json")
+
+    def _open_packs(self) -> None:
+        for path in sorted((self.root / "packs").glob("*.zip")):
+            if path not in self._packs:
+                self._packs[path] = zipfile.ZipFile(path)
+                self._packed.update(dict.fromkeys(self._packs[path].namelist(), path))
+
+
+def _is_alive(claim: Path) -> bool:
+    """Tell whether the owner of a claim still works on it."""
+    try:
+        owner = json.loads(claim.read_text(encoding="utf-8"))
+        age = time.time() - claim.stat().st_mtime
+    except (OSError, ValueError):
+        return False
+    if owner["host"] == socket.gethostname():
+        return _born(owner["pid"]) == owner["born"]
+    return age < CLAIM_EXPIRES_S
+
+
+def _born(pid: int) -> str | None:
+    """Give the start time of a process, which tells it from a later one of the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None

@@ -1,0 +1,74 @@
+"""Labels that come with the repository: they fill the store before anything is calculated."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+
+from glassml.campaign.errors import StructureError
+from glassml.campaign.store import LabelStore
+from glassml.dft.labels import label_key, structure_record
+from glassml.dft.settings import determining_settings
+
+
+def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[str, int]:
+    """Fill the store with the labels of a file that were calculated with these settings.
+
+    Parameters
+    ----------
+    store
+        The store; what it holds already wins.
+    path
+        Labelled extxyz, also compressed, as `glassml dft label` and `glassml dft collect` write.
+    dft
+        Section `dft` of a campaign as a mapping.
+
+    Returns
+    -------
+    dict
+        Numbers of labels ``"taken"`` and of those with ``"other_settings"``, which are not.
+
+    Raises
+    ------
+    StructureError
+        If the file is missing or lacks ``REF_`` labels.
+    """
+    if not path.exists():
+        raise StructureError(f"dft.seed_labels: {path} does not exist")
+    records: dict[str, dict[str, Any]] = {}
+    other = 0
+    for number, atoms in enumerate(iread(path, format="extxyz")):
+        if "REF_energy" not in atoms.info or "REF_forces" not in atoms.arrays:
+            raise StructureError(f"{path}, frame {number}: REF_energy or REF_forces is missing")
+        settings = determining_settings(atoms, dft)
+        key = label_key(atoms, settings)
+        if key == atoms.info.get("label_key"):
+            records[key] = _record(atoms, settings)
+        else:
+            other += 1
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    settings_digest = hashlib.sha256(repr(sorted(records)).encode()).hexdigest()[:8]
+    if records:
+        store.put_many(records, f"seed-{digest}-{settings_digest}")
+    return {"taken": len(records), "other_settings": other}
+
+
+def _record(atoms: Atoms, settings: Mapping[str, Any]) -> dict[str, Any]:
+    stress = atoms.info.get("REF_stress")
+    return {
+        "status": "converged",
+        "recipe": atoms.info.get("recipe", "standard"),
+        "energy": float(atoms.info["REF_energy"]),
+        "forces": np.asarray(atoms.arrays["REF_forces"]).tolist(),
+        "stress": None if stress is None else np.asarray(stress, dtype=float).ravel().tolist(),
+        "scf": {},
+        "attempts": [],
+        "structure": structure_record(atoms),
+        "settings": dict(settings),
+        "versions": {},
+        "seeded": True,
+    }

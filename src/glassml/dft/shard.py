@@ -1,0 +1,243 @@
+"""A shard of configurations: label what the store lacks, several at once, each exactly once."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
+from tqdm import tqdm
+
+from glassml.campaign.store import CLAIM_HEARTBEAT_S, LabelStore
+from glassml.dft.calculation import climb
+from glassml.dft.labels import label_key, structure_record
+from glassml.dft.settings import determining_settings
+from glassml.dft.workers import CrashError, Worker, start_worker, wait_any
+
+LOGGER = logging.getLogger(__name__)
+
+SHORTEST_BOND_FRACTION = 0.4  # of the sum of covalent radii: closer, PAW spheres fail
+LARGEST_VOLUME_PER_ATOM_A3 = 2000.0
+
+
+@dataclass
+class ShardResult:
+    """What became of each configuration of a shard.
+
+    Attributes
+    ----------
+    records
+        Per configuration, in order: its store record, with ``status`` ``"converged"``,
+        ``"failed"`` or ``"refused"``.
+    keys
+        Per configuration its label key; None where it was refused.
+    computed
+        How many of the records were calculated now; the rest was in the store.
+    """
+
+    records: list[dict[str, Any]]
+    keys: list[str | None]
+    computed: int = 0
+    waiting: set[int] = field(default_factory=set)
+
+
+def label_shard(
+    configurations: Sequence[Atoms],
+    dft: Mapping[str, Any],
+    store: LabelStore,
+    processes: int = 1,
+    work: Callable[..., dict[str, Any]] = climb,
+) -> ShardResult:
+    """Label configurations, taking from the store what is there.
+
+    Parameters
+    ----------
+    configurations
+        Structures; an unusable one is refused with its reason, and the others are labelled.
+    dft
+        Section `dft` of a campaign as a mapping.
+    store
+        Where labels are looked up and written, one by one.
+    processes
+        How many are calculated at once, each on one core.
+    work
+        What labels one structure: takes ``atoms, dft, recipes, log``, returns a record.
+
+    Returns
+    -------
+    ShardResult
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    result = ShardResult(records=[{} for _ in configurations], keys=[None] * len(configurations))
+    for index, atoms in enumerate(configurations):
+        reason = refuse_structure(atoms, dft["max_atoms"])
+        if reason is not None:
+            result.records[index] = {"status": "refused", "reason": reason, "attempts": []}
+            continue
+        result.keys[index] = label_key(atoms, determining_settings(atoms, dft))
+        result.waiting.add(index)
+    with tqdm(total=len(configurations), desc="labels", unit="structure") as progress:
+        _Labelling(configurations, dft, store, work, result).run(processes, progress)
+    return result
+
+
+def refuse_structure(atoms: Atoms, max_atoms: int) -> str | None:
+    """Say why a structure cannot be calculated, or None.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    max_atoms
+        Larger ones are refused.
+    """
+    if len(atoms) == 0:
+        return "no atoms"
+    if len(atoms) > max_atoms:
+        return f"{len(atoms)} atoms are more than dft.max_atoms = {max_atoms}"
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        return "positions or cell are not finite"
+    volume = abs(np.linalg.det(atoms.cell.array))
+    if volume < 1.0:
+        return "no cell: plane waves need three cell vectors"
+    if volume / len(atoms) > LARGEST_VOLUME_PER_ATOM_A3:
+        return f"{volume / len(atoms):.0f} Å³ per atom: more than {LARGEST_VOLUME_PER_ATOM_A3:.0f}"
+    if (atoms.numbers < 1).any():
+        return "an atom without an element"
+    return _overlap(atoms)
+
+
+def _overlap(atoms: Atoms) -> str | None:
+    periodic = atoms.copy()
+    periodic.pbc = True
+    radii = covalent_radii[atoms.numbers] * SHORTEST_BOND_FRACTION
+    first, second, distance = neighbor_list("ijd", periodic, radii.tolist())
+    if len(distance) == 0:
+        return None
+    worst = int(np.argmin(distance))
+    i, j = int(first[worst]), int(second[worst])
+    return (
+        f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) overlap: "
+        f"{distance[worst]:.2f} Å"
+    )
+
+
+class _Labelling:
+    """Labelling under way: fills a result by the store, by own work, or by other processes."""
+
+    def __init__(
+        self,
+        configurations: Sequence[Atoms],
+        dft: Mapping[str, Any],
+        store: LabelStore,
+        work: Callable[..., dict[str, Any]],
+        result: ShardResult,
+    ) -> None:
+        self.configurations = configurations
+        self.dft = dft
+        self.store = store
+        self.work = work
+        self.result = result
+        self.keys = {index: str(result.keys[index]) for index in result.waiting}
+        self.workers: list[Worker] = []
+        self.claims: dict[int, ExitStack] = {}
+        self.folder = Path()
+
+    def run(self, processes: int, progress: tqdm) -> None:
+        """Work until nothing waits."""
+        waiting = self.result.waiting
+        queue = [index for index in sorted(waiting) if not self._take_from_store(index)]
+        with tempfile.TemporaryDirectory(prefix="glassml-dft-") as folder, ExitStack() as stack:
+            self.folder = Path(folder)
+            stack.callback(self._stop)
+            refreshed = time.monotonic()
+            while waiting:
+                progress.update(len(self.configurations) - len(waiting) - progress.n)
+                elsewhere = self._start(queue, processes)
+                queue += [index for index in elsewhere if not self._take_from_store(index)]
+                if not self.workers:
+                    time.sleep(2.0 if queue else 0.0)  # other processes have the rest
+                    continue
+                patience = 5.0 if elsewhere else CLAIM_HEARTBEAT_S / 4
+                for worker, outcome in wait_any(self.workers, patience):
+                    self._finish(worker.item, outcome)
+                if time.monotonic() - refreshed > CLAIM_HEARTBEAT_S:
+                    refreshed = time.monotonic()
+                    for index in self.claims:
+                        self.store.refresh_claim(self.keys[index])
+        progress.update(len(self.configurations) - progress.n)
+
+    def _start(self, queue: list[int], processes: int) -> list[int]:
+        """Start workers on what is queued; give back what other processes are working on."""
+        elsewhere = []
+        while queue and len(self.workers) < processes:
+            index = queue.pop(0)
+            claim = ExitStack()
+            if not claim.enter_context(self.store.claim(self.keys[index])):
+                elsewhere.append(index)
+            # Whoever held the claim until now may just have written the record.
+            elif self._take_from_store(index):
+                claim.close()
+            else:
+                self.claims[index] = claim
+                seconds = 60 * self.dft["max_minutes"]
+                self.workers.append(start_worker(index, self._label, seconds))
+        return elsewhere
+
+    def _label(self, index: int) -> dict[str, Any]:
+        log = self.folder / f"{index}.txt"
+        return self.work(self.configurations[index], self.dft, self.dft["recipes"], log)
+
+    def _finish(self, index: int, outcome: Any) -> None:
+        record = _complete(self.configurations[index], self.dft, outcome)
+        self.store.put(self.keys[index], record)
+        self.claims.pop(index).close()
+        self.result.computed += 1
+        self._settle(index, record)
+
+    def _take_from_store(self, index: int) -> bool:
+        record = _usable(self.store.get(self.keys[index]), self.dft)
+        if record is not None:
+            self._settle(index, record)
+        return record is not None
+
+    def _settle(self, index: int, record: dict[str, Any]) -> None:
+        self.result.records[index] = record
+        self.result.waiting.discard(index)
+
+    def _stop(self) -> None:
+        for worker in self.workers:
+            worker.process.kill()
+            worker.process.join()
+        for claim in self.claims.values():
+            claim.close()
+
+
+def _usable(record: dict[str, Any] | None, dft: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Drop a failure that today's ladder of recipes would try to better."""
+    if record is None or record["status"] == "converged":
+        return record
+    return record if record.get("ladder") == list(dft["recipes"]) else None
+
+
+def _complete(atoms: Atoms, dft: Mapping[str, Any], outcome: Any) -> dict[str, Any]:
+    """Make the store's record of what a worker returned."""
+    if isinstance(outcome, CrashError):
+        record: dict[str, Any] = {"status": "failed", "reason": str(outcome), "attempts": []}
+        LOGGER.warning("set aside: %s", outcome)
+    else:
+        record = dict(outcome)
+    record["structure"] = structure_record(atoms)
+    record["settings"] = determining_settings(atoms, dft)
+    record["ladder"] = list(dft["recipes"])
+    record["versions"] = {name: version(name) for name in ("glassml", "gpaw", "ase", "numpy")}
+    return record
