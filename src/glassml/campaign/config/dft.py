@@ -10,7 +10,7 @@ from glassml.campaign.config.base import Section
 ELEMENTS_WITH_SETUPS = frozenset(
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
     "Br Kr Rb Sr Y Zr Nb Mo Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Hf Ta W Re Os Ir Pt Au Hg "
-    "Tl Pb Bi Rn".split(" ")
+    "Tl Pb Bi Rn".split(" ")  # noqa: SIM905
 )
 
 Functional = Literal["LDA", "PBE", "PBEsol", "RPBE", "revPBE", "SCAN", "r2SCAN", "TPSS"]
