@@ -1,0 +1,47 @@
+"""Labels become training, validation and test sets."""
+
+
+def all_labels(wildcards):
+    """List the labels of all shards of all families."""
+    families = CAMPAIGN.configurations
+    return [
+        f"{RESULTS}/dft/{family}/{shard:04d}.extxyz"
+        for family in families.families
+        for shard in range(families.shards(family))
+    ]
+
+
+rule build_dataset:
+    input:
+        config=ancient(rules.campaign_config.output),
+        labels=all_labels,
+        included=[file.path for file in CAMPAIGN.dataset.include],
+    output:
+        train=f"{RESULTS}/dataset/g{{generation}}/train.extxyz",
+        validation=f"{RESULTS}/dataset/g{{generation}}/validation.extxyz",
+        test=f"{RESULTS}/dataset/g{{generation}}/test.extxyz",
+        flagged=f"{RESULTS}/dataset/g{{generation}}/flagged.extxyz",
+        isolated_atoms=f"{RESULTS}/dataset/g{{generation}}/isolated_atoms.json",
+        flags=f"{RESULTS}/dataset/g{{generation}}/flags.csv",
+        statistics=f"{RESULTS}/dataset/g{{generation}}/statistics.csv",
+        manifest=f"{RESULTS}/dataset/g{{generation}}/manifest.json",
+    log:
+        f"{LOGS}/dataset/g{{generation}}.log",
+    benchmark:
+        f"{BENCHMARKS}/dataset/g{{generation}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        labels=f"{RESULTS}/dft",
+        folder=subpath(output.manifest, parent=True),
+        section=section("dataset"),
+        families=list(CAMPAIGN.configurations.families),
+        seed=CAMPAIGN.seed,
+        code=code_digest("dataset"),
+    message:
+        "Building the dataset of generation {wildcards.generation}"
+    shell:
+        "glassml dataset build --config {input.config} --generation {wildcards.generation} "
+        "--labels {params.labels} --output-dir {params.folder} > {log} 2>&1"

@@ -1,9 +1,80 @@
-"""`glassml dataset`."""
+"""`glassml dataset`: build the sets from labels, export them for other trainers."""
 
 import argparse
+import json
+from pathlib import Path
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("dataset")
-    parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser = commands.add_parser("dataset", help="training, validation and test sets")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="flag, split and describe the labels of a campaign")
+    build.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    build.add_argument("--generation", type=int, default=0, help="round of active learning")
+    build.add_argument(
+        "--labels", type=Path, required=True, help="folder with {family}/{shard}.extxyz and .csv"
+    )
+    build.add_argument("--output-dir", type=Path, required=True)
+    build.set_defaults(run=_build)
+    export = actions.add_parser("export", help="write the sets for another trainer")
+    export.add_argument("--dataset", type=Path, required=True, help="folder of a built dataset")
+    export.add_argument("--format", choices=("mace", "ace", "nep"), required=True)
+    export.add_argument("--output-dir", type=Path, required=True)
+    export.set_defaults(run=_export)
+
+
+def _build(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.dataset.build import assign_sets, unique_names, write_dataset
+    from glassml.dataset.flags import flag_entries
+    from glassml.dataset.labels import file_digest, included_entries, shard_entries
+
+    campaign = load_campaign(args.config)
+    section, families = campaign.dataset, campaign.configurations
+    entries = [
+        entry
+        for family in families.families
+        for entry in shard_entries(args.labels, family, families.shards(family))
+    ]
+    for file in section.include:
+        entries += included_entries(file.path, file.labels.model_dump(), file.config_type)
+    unique_names(entries)
+    flag_entries(
+        entries,
+        force_max_eV_A=section.filters.force_max_eV_A,
+        stress_max_GPa=section.filters.stress_max_GPa,
+        limits=section.filters.shortest_distances.limits(),
+        duplicate_distance=section.filters.duplicate_distance,
+    )
+    sets, moved = assign_sets(
+        entries,
+        seed=campaign.seed,
+        validation_fraction=section.validation_fraction,
+        test_fraction=section.test_fraction,
+        train_only=section.train_only,
+        exclude=section.filters.exclude,
+    )
+    manifest = write_dataset(
+        args.output_dir,
+        entries,
+        sets,
+        {
+            "campaign": campaign.name,
+            "generation": args.generation,
+            "seed": campaign.seed,
+            "dft": campaign.dft.model_dump(mode="json"),
+            "dataset": section.model_dump(mode="json"),
+            "included": {file.path: file_digest(file.path) for file in section.include},
+            "moved_to_fill_a_set": moved,
+        },
+    )
+    print(f"{args.output_dir}: {manifest['counts']}; flags {manifest['flags'] or 'none'}")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from glassml.dataset.export import export_dataset
+
+    isolated = json.loads((args.dataset / "isolated_atoms.json").read_text(encoding="utf-8"))
+    for path in export_dataset(args.dataset, args.output_dir, args.format, isolated):
+        print(path)

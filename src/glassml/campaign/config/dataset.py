@@ -1,8 +1,49 @@
-"""Section `dataset`: filters, split by parent, isolated-atom energies."""
+"""Section `dataset`: filters, split by parent, labels that are merged in."""
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
+from glassml.campaign.config.configurations import LabelKeys, Pairs
+
+Flag = Literal["force", "stress", "short_bond", "duplicate"]
+
+
+class Include(Section):
+    """A file of labels from elsewhere, e.g. a shipped reference set."""
+
+    path: str = Field(min_length=1, description="extxyz, also .gz; relative to the directory.")
+    labels: LabelKeys = Field(default=LabelKeys(), description="Names of its labels.")
+    config_type: str = Field(
+        default="imported", pattern=r"^[a-z][a-z0-9_]*$", description="Where a frame has none."
+    )
+
+
+class Filters(Section):
+    """What is flagged; a flag can be lifted by taking it out of `exclude`, and nothing is lost."""
+
+    force_max_eV_A: float = Field(
+        default=100.0, gt=0.0, description="Above: flag `force`. Largest component length."
+    )
+    stress_max_GPa: float = Field(
+        default=300.0, gt=0.0, description="Above: flag `stress`. Largest component."
+    )
+    shortest_distances: Pairs = Field(
+        default=Pairs(Si_O_A=1.15, O_O_A=1.5, Si_Si_A=1.8),
+        description="Closer: flag `short_bond`; not for dimers and short pairs.",
+    )
+    duplicate_distance: float = Field(
+        default=0.005,
+        ge=0.0,
+        le=10.0,
+        description="Fingerprint distance (dimensionless) below which the later one of two "
+        "structures gets flag `duplicate`: 0.005 is 0.2 % of volume.",
+    )
+    exclude: list[Flag] = Field(
+        default=["force", "stress", "short_bond", "duplicate"],
+        description="Flags that keep a configuration out of the sets.",
+    )
 
 
 class Dataset(Section):
@@ -10,3 +51,15 @@ class Dataset(Section):
 
     validation_fraction: float = Field(default=0.1, gt=0.0, lt=0.5, description="Share of parents.")
     test_fraction: float = Field(default=0.1, gt=0.0, lt=0.5, description="Share of parents.")
+    train_only: list[str] = Field(
+        default=["crystal", "dimer"],
+        description="Values of config_type that are never held out.",
+    )
+    filters: Filters = Field(default=Filters(), description="What is flagged and kept out.")
+    include: list[Include] = Field(default=[], description="Labels merged in before the split.")
+
+    @model_validator(mode="after")
+    def _check_fractions(self) -> "Dataset":
+        if self.validation_fraction + self.test_fraction > 0.8:
+            raise ValueError("validation_fraction and test_fraction leave too little for training")
+        return self

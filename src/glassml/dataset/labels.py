@@ -1,0 +1,191 @@
+"""Labelled configurations from the shards of a campaign and from files of elsewhere."""
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+
+from glassml.campaign.errors import StructureError
+from glassml.configurations.imported import copy_labels
+from glassml.configurations.screening import check_sanity, shortest_distances
+
+KEYS = {"energy": "REF_energy", "forces": "REF_forces", "stress": "REF_stress"}
+
+
+@dataclass
+class Entry:
+    """A configuration with its label, or the reason why it has none.
+
+    Attributes
+    ----------
+    atoms
+        With `REF_*`; None where there is no label.
+    source
+        The file that it came from.
+    flags
+        What is wrong with it, as short words.
+    reason
+        More about it, for people.
+    """
+
+    config_id: str
+    family: str
+    config_type: str
+    parent: str
+    source: str
+    atoms: Atoms | None
+    flags: list[str] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def isolated(self) -> bool:
+        """Whether this is one atom in a box."""
+        return self.config_type == "isolated_atom"
+
+
+def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
+    """Read the labels of a family and, from the tables beside them, what has none.
+
+    Parameters
+    ----------
+    folder
+        Has `{family}/{shard}.extxyz` and `.csv`.
+    shards
+        How many; each must be there.
+
+    Raises
+    ------
+    StructureError
+        If a shard is missing or unreadable.
+    """
+    for shard in range(shards):
+        path = folder / family / f"{shard:04d}.extxyz"
+        for atoms in _frames(path):
+            yield _entry(atoms, path, KEYS, family, str(atoms.info.get("config_type", "unknown")))
+        table = path.with_suffix(".csv")
+        if table.exists():
+            with table.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    if row["status"] != "converged":
+                        yield _set_aside(row, table)
+
+
+def included_entries(
+    path: str | Path, keys: Mapping[str, str | None], config_type: str
+) -> Iterator[Entry]:
+    """Read the labels of a file from elsewhere; frames that cannot be used say why.
+
+    Parameters
+    ----------
+    keys
+        Names under which the file has `energy`, `forces`, `stress`.
+    config_type
+        For frames that have none.
+
+    Raises
+    ------
+    StructureError
+        If the file cannot be read at all.
+    """
+    path = Path(path)
+    for number, atoms in enumerate(_frames(path)):
+        family = str(atoms.info.get("family", _stem(path)))
+        atoms.info.setdefault("config_id", f"{_stem(path)}/{number:06d}")
+        kind = str(atoms.info.get("config_type", config_type))
+        yield _entry(atoms, path, keys, family, kind)
+
+
+def file_digest(path: str | Path) -> str:
+    """Give the SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def isolated_energies(entries: Iterable[Entry]) -> dict[str, float]:
+    """Give the energy in eV of each isolated atom; of several boxes that in the largest."""
+    best: dict[str, tuple[float, float]] = {}
+    for entry in entries:
+        if entry.isolated and entry.atoms is not None and len(entry.atoms) == 1:
+            symbol = entry.atoms.get_chemical_symbols()[0]
+            volume = float(entry.atoms.get_volume())
+            if symbol not in best or volume > best[symbol][0]:
+                best[symbol] = (volume, float(entry.atoms.info["REF_energy"]))
+    return {symbol: best[symbol][1] for symbol in sorted(best)}
+
+
+def largest_force(atoms: Atoms) -> float:
+    """Give the largest force of an atom in eV/Å."""
+    return float(np.linalg.norm(atoms.arrays["REF_forces"], axis=1).max())
+
+
+def shortest_by_limit(atoms: Atoms, limits: Mapping[tuple[str, str], float]) -> str:
+    """Say which pair is closer than its limit; empty if none."""
+    shortest = shortest_distances(atoms)
+    for pair, limit in limits.items():
+        if shortest.get(pair, np.inf) < limit:
+            return f"{'-'.join(pair)} {shortest[pair]:.3f} Å"
+    return ""
+
+
+def _entry(
+    source: Atoms, path: Path, keys: Mapping[str, str | None], family: str, config_type: str
+) -> Entry:
+    """Check a frame and bring its labels under `REF_*`."""
+    config_id = str(source.info.get("config_id", ""))
+    parent = str(source.info.get("parent", config_id))
+    entry = Entry(config_id, family, config_type, parent, str(path), None)
+    atoms = Atoms(source.numbers, positions=source.positions, cell=source.cell[:], pbc=source.pbc)
+    atoms.info = {k: source.info[k] for k in ("seed", "label_key", "recipe") if k in source.info}
+    try:
+        check_sanity(atoms, {"Si", "O"})
+        has_stress = keys.get("stress") in {*source.info, *source.arrays}
+        copy_labels(source, atoms, dict(keys) | ({} if has_stress else {"stress": None}))
+    except StructureError as error:
+        entry.flags, entry.reason = ["unusable"], str(error)
+        return entry
+    atoms.info |= {
+        "config_id": config_id,
+        "family": family,
+        "config_type": config_type,
+        "parent": parent,
+    }
+    entry.atoms = atoms
+    return entry
+
+
+def _set_aside(row: Mapping[str, Any], table: Path) -> Entry:
+    flag = "unconverged" if row["status"] == "failed" else "refused"
+    return Entry(
+        row["config_id"],
+        row["family"],
+        row["config_type"],
+        row["parent"],
+        str(table),
+        None,
+        [flag],
+        row["reason"],
+    )
+
+
+def _frames(path: Path) -> list[Atoms]:
+    if not path.exists():
+        raise StructureError(f"{path}: there is no such file of labels")
+    if path.stat().st_size == 0:
+        return []
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                return list(iread(file, format="extxyz"))
+        return list(iread(path, format="extxyz"))
+    except Exception as error:  # noqa: BLE001  (readers raise anything at all)
+        raise StructureError(f"{path}: cannot be read as extxyz: {error}") from None
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0].lower()
