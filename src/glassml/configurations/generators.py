@@ -20,7 +20,7 @@ from glassml.configurations.classical import Segment, random_start, relax, run_t
 from glassml.configurations.crystals import deform, polymorph, random_shear, repeat, supercells
 from glassml.configurations.imported import imported
 from glassml.configurations.rattle import gaussian_rattle, monte_carlo_rattle
-from glassml.configurations.screening import Limits
+from glassml.configurations.screening import Limits, check_distances
 
 _LIQUID_START_G_CM3 = 2.2
 _QUENCH_START_K = 4000.0
@@ -221,7 +221,17 @@ def short_pair(
     distances = (Si_O_A, O_O_A, Si_Si_A)[index % 3]
     (target,) = _spread(seed, f"{family}/{'-'.join(pair)}", index // 3, [distances])
     rng = generator(seed, "configurations", family, index, "pair", attempt)
-    return Candidate(push_pair(frame, pair, target, rng), "short_pair", f"{family}/{parent:05d}")
+    pushed = push_pair(frame, pair, target, rng)
+    # Nor may any other pair come closer than the ranges allow.
+    check_distances(
+        pushed,
+        {
+            ("O", "Si"): Si_O_A[0] - 1e-6,
+            ("O", "O"): O_O_A[0] - 1e-6,
+            ("Si", "Si"): Si_Si_A[0] - 1e-6,
+        },
+    )
+    return Candidate(pushed, "short_pair", f"{family}/{parent:05d}")
 
 
 def push_pair(
