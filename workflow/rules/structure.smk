@@ -1,0 +1,85 @@
+"""Structure of each glass in each state, and means over glasses."""
+
+STRUCTURE_TABLES = (
+    "network.json",
+    "fsdp.json",
+    "angles.csv",
+    "gr.csv",
+    "sq.csv",
+    "kono_z.csv",
+    "rings.csv",
+    "ring_shape.csv",
+    "ring_slope.csv",
+    "ring_aspect.csv",
+    "ring_centre_sq.csv",
+    "ring_centre_gr.csv",
+)
+STRUCTURE_SUMMARIES = (
+    "states.csv",
+    *[
+        name
+        for name in STRUCTURE_TABLES
+        if name != "network.json" and name != "fsdp.json"
+    ],
+    "fsdp.csv",
+)
+
+
+rule structure_glass:
+    input:
+        config=ancient(rules.campaign_config.output),
+        final=f"{RESULTS}/md/{{state}}/{{glass}}/final.extxyz",
+        trajectory=f"{RESULTS}/md/{{state}}/{{glass}}/trajectory.h5md",
+        record=f"{RESULTS}/md/{{state}}/{{glass}}/record.json",
+    output:
+        [f"{RESULTS}/structure/{{state}}/{{glass}}/{name}" for name in STRUCTURE_TABLES],
+    log:
+        f"{LOGS}/structure/{{state}}/{{glass}}.log",
+    benchmark:
+        f"{BENCHMARKS}/structure/{{state}}/{{glass}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards: 1500 + CAMPAIGN.md.atoms // 500,
+        runtime=lambda wildcards: 30 + CAMPAIGN.md.atoms // 10_000,
+    params:
+        settings=section("structure"),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+        code=code_digest("structure"),
+    message:
+        "Structure: {wildcards.state} of {wildcards.glass}"
+    shell:
+        "glassml structure analyse --config {input.config} --state {wildcards.state}"
+        " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
+        " --record {input.record} --threads {threads} --output-dir {params.folder} > {log} 2>&1"
+
+
+rule structure_summary:
+    input:
+        config=ancient(rules.campaign_config.output),
+        tables=[
+            f"{RESULTS}/structure/{state}/{glass}/{name}"
+            for state in CAMPAIGN.md.states
+            for glass in CAMPAIGN.md.glass_names()
+            for name in STRUCTURE_TABLES
+        ],
+    output:
+        [f"{RESULTS}/structure/summary/{name}" for name in STRUCTURE_SUMMARIES],
+    log:
+        f"{LOGS}/structure/summary.log",
+    benchmark:
+        f"{BENCHMARKS}/structure/summary.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        settings=section("structure"),
+        seed=CAMPAIGN.seed,
+        folder=lambda wildcards, output: Path(output[0]).parent,
+        tables=f"{RESULTS}/structure",
+        code=code_digest("structure"),
+    message:
+        "Structure: means over glasses"
+    shell:
+        "glassml structure summary --config {input.config} --input-dir {params.tables}"
+        " --output-dir {params.folder} > {log} 2>&1"

@@ -1,0 +1,416 @@
+"""All observables of one glass in one state, from its frames; and the files that hold them."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from tqdm import tqdm
+
+from glassml.campaign.files import write_csv, write_json
+from glassml.structure import network
+from glassml.structure.frames import OXYGEN, SILICON, density_g_cm3
+from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_peak
+from glassml.structure.gr import PAIRS, PairDistribution, pair_distribution
+from glassml.structure.ring_centres import (
+    centre_pair_distribution,
+    centre_structure_factor,
+    contributions,
+)
+from glassml.structure.ring_shape import ATOMS, ring_shapes, slope_of_l2
+from glassml.structure.rings import Rings, find_rings
+from glassml.structure.scattering import B_O_FM, B_SI_FM, WEIGHTINGS, bhatia_thornton
+from glassml.structure.sq import StructureFactor, average, structure_factor
+from glassml.structure.statistics import as_field, curve_error, mean_and_error
+from glassml.structure.voids import void_statistics
+
+LOG = logging.getLogger(__name__)
+ANGLE_BIN, Z_BIN = 1.0, 0.05
+Row = dict[str, Any]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "angles.csv": (
+        "angle_deg",
+        "O-Si-O_per_deg",
+        "O-Si-O_error",
+        "Si-O-Si_per_deg",
+        "Si-O-Si_error",
+    ),
+    "gr.csv": (
+        "r_A",
+        *PAIRS,
+        *(f"{pair}_error" for pair in PAIRS),
+        "neutron",
+        "xray",
+        "T_neutron_per_A2",
+        "D_neutron_per_A2",
+    ),
+    "sq.csv": (
+        "q_per_A",
+        "counts",
+        *PAIRS,
+        "neutron",
+        "neutron_error",
+        "xray",
+        "xray_error",
+        "NN",
+        "NC",
+        "CC",
+    ),
+    "rings.csv": ("criterion", "size", "count", "per_si", "per_si_error", "fraction"),
+    "ring_shape.csv": (
+        "criterion",
+        "atoms",
+        "size",
+        "count",
+        *(
+            f"{name}_{kind}"
+            for name in ("l1_A", "l2_A", "l3_A", "aspect_ratio", "roughness")
+            for kind in ("mean", "sd", "error")
+        ),
+    ),
+    "ring_slope.csv": ("criterion", "atoms", "slope_A", "slope_error"),
+    "ring_aspect.csv": ("criterion", "size", "aspect_ratio", "density"),
+    "ring_centre_sq.csv": (
+        "size",
+        "q_per_A",
+        "counts",
+        "centre-centre",
+        "centre-Si",
+        "centre-O",
+        "contribution",
+    ),
+    "ring_centre_gr.csv": ("size", "r_A", "centre-centre", "centre-Si", "centre-O"),
+    "kono_z.csv": ("z_A", "density_per_A", "error"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is computed; names, units and defaults as in the configuration's section."""
+
+    cutoff: float | None = None
+    r_max: float | None = None
+    r_bin: float = 0.02
+    q_max: float = 25.0
+    q_bin: float = 0.02
+    q_lattice: float | None = None
+    criteria: tuple[str, ...] = ("primitive", "king", "king-shell", "guttman")
+    max_ring_size: int = 12
+    ring_centre_q_max: float = 6.0
+    fsdp_search: tuple[float, float] = PEAK_RANGES["Q1"]
+    fsdp_half_window: float = 0.5
+    fsdp_background: str = "linear"
+
+    def fit_options(self, peak: str) -> dict[str, Any]:
+        """Options of `fit_peak` for "Q1", "Q2" or "Q3"."""
+        return {
+            "search": self.fsdp_search if peak == "Q1" else PEAK_RANGES[peak],
+            "half_window": self.fsdp_half_window,
+            "background": self.fsdp_background,
+        }
+
+
+def analyse_glass(
+    frames: Iterable[Atoms], settings: Settings, progress: bool = False
+) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+    """Compute all observables of a glass.
+
+    Parameters
+    ----------
+    frames
+        Frames of one state of one glass.
+    settings
+        What is computed.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    documents
+        "network.json" and "fsdp.json", ready to write.
+    tables
+        Rows of each file of `COLUMNS`.
+
+    Raises
+    ------
+    StructureError
+        If the frames have no Si-O network. A peak or rings that are not there are no error.
+    """
+    frames = list(frames)
+    cutoff = settings.cutoff or network.find_cutoff(frames)
+    bonds = [network.find_bonds(atoms, cutoff) for atoms in frames]
+    bar = tqdm(total=2 + len(settings.criteria), desc="structure", disable=not progress)
+    document, tables = _network(frames, bonds)
+    tables["gr.csv"] = _pair_rows(
+        [pair_distribution(atoms, settings.r_max, settings.r_bin) for atoms in frames]
+    )
+    bar.update()
+    factor = average(
+        [
+            structure_factor(atoms, settings.q_max, settings.q_bin, settings.q_lattice)
+            for atoms in frames
+        ]
+    )
+    tables["sq.csv"] = structure_factor_rows(factor)
+    fsdp = peaks(factor, settings)
+    bar.update()
+    for name in ("rings.csv", "ring_shape.csv", "ring_slope.csv", "ring_aspect.csv"):
+        tables[name] = []
+    for name in ("ring_centre_sq.csv", "ring_centre_gr.csv"):
+        tables[name] = []
+    for criterion in settings.criteria:
+        rings = [
+            find_rings(atoms, criterion, settings.max_ring_size, found)
+            for atoms, found in zip(frames, bonds, strict=True)
+        ]
+        _add_ring_rows(tables, rings, criterion)
+        if criterion == settings.criteria[0]:
+            _add_centre_rows(tables, rings[-1], settings)
+        bar.update()
+    bar.close()
+    return {"network.json": document, "fsdp.json": fsdp}, tables
+
+
+def set_aside(reason: str) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+    """Give the files of a glass that cannot be analysed: the reason, and empty tables."""
+    nothing = {"position": None, "reason": reason}
+    fsdp = {weighting: dict.fromkeys(PEAK_RANGES, nothing) for weighting in WEIGHTINGS}
+    documents = {
+        "network.json": {"status": "set aside", "reason": reason},
+        "fsdp.json": fsdp,
+    }
+    return documents, {name: [] for name in COLUMNS}
+
+
+def write_glass(
+    directory: str | Path, documents: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
+) -> None:
+    """Write the files of a glass, each atomically."""
+    directory = Path(directory)
+    for name, document in documents.items():
+        write_json(directory / name, document)
+    for name, columns in COLUMNS.items():
+        write_csv(directory / name, tables[name], columns)
+
+
+def _network(
+    frames: list[Atoms], bonds: list[network.Bonds]
+) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+    """Network observables: their mean and standard error over frames."""
+    scalars: dict[str, list[float]] = {}
+    curves: dict[str, list[np.ndarray]] = {"O-Si-O": [], "Si-O-Si": [], "z": []}
+    edges = np.arange(0.0, 180.0 + ANGLE_BIN, ANGLE_BIN)
+    z_edges = np.arange(-2.0, 4.0 + Z_BIN / 2, Z_BIN)
+    for atoms, found in zip(frames, bonds, strict=True):
+        for name, value in network_scalars(atoms, found).items():
+            scalars.setdefault(name, []).append(value)
+        for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
+            curves[name].append(_density(network.bond_angles(atoms, found, centre), edges))
+        curves["z"].append(_density(network.kono_z(atoms), z_edges))
+    void = void_statistics(frames[-1])
+    document: dict[str, Any] = {
+        "status": "analysed",
+        "reason": None,
+        "frames": len(frames),
+        "atoms": len(frames[-1]),
+        "si": int((frames[-1].numbers == SILICON).sum()),
+        "cutoff_A": bonds[-1].cutoff,
+        "voids": void,
+        "observables": {},
+    }
+    # A coordination that some frames do not have is a share of zero there.
+    for name, values in scalars.items():
+        padded = values + [0.0] * (len(frames) - len(values))
+        mean, error = mean_and_error(padded)
+        document["observables"][name] = {"mean": mean, "error": error}
+    o_si_o, si_o_si = np.array(curves["O-Si-O"]), np.array(curves["Si-O-Si"])
+    columns = [
+        (edges[1:] + edges[:-1]) / 2,
+        o_si_o.mean(axis=0),
+        curve_error(o_si_o),
+        si_o_si.mean(axis=0),
+        curve_error(si_o_si),
+    ]
+    z = np.array(curves["z"])
+    z_columns = [(z_edges[1:] + z_edges[:-1]) / 2, z.mean(axis=0), curve_error(z)]
+    return document, {
+        "angles.csv": _rows("angles.csv", columns),
+        "kono_z.csv": _rows("kono_z.csv", z_columns),
+    }
+
+
+def network_scalars(atoms: Atoms, bonds: network.Bonds) -> dict[str, float]:
+    """Numbers that describe the network of a frame, by name with unit."""
+    coordination = bonds.coordination
+    scalars = {"density_g_cm3": density_g_cm3(atoms)}
+    for symbol, number in (("Si", SILICON), ("O", OXYGEN)):
+        of_species = coordination[atoms.numbers == number]
+        scalars[f"coordination_{symbol}_mean"] = float(of_species.mean())
+        for count, share in network.fractions(of_species).items():
+            scalars[f"coordination_{symbol}_{count}"] = share
+    for count, share in network.fractions(network.q_species(atoms, bonds)).items():
+        scalars[f"Q{count}"] = share
+    for count, per_si in network.shared_oxygens(atoms, bonds).items():
+        scalars[f"pairs_sharing_{count}_O_per_si"] = per_si
+    lengths = bonds.length
+    spread = {"bond_Si-O": ("A", lengths), "kono_z": ("A", network.kono_z(atoms))}
+    for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
+        spread[f"angle_{name}"] = ("deg", network.bond_angles(atoms, bonds, centre))
+    for name, (unit, values) in spread.items():
+        if len(values):
+            scalars[f"{name}_mean_{unit}"] = float(np.mean(values))
+            scalars[f"{name}_sd_{unit}"] = float(np.std(values))
+    return scalars
+
+
+def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Histogram that integrates to the share of values within its edges."""
+    counts, _ = np.histogram(values, edges)
+    return counts / (max(len(values), 1) * np.diff(edges))
+
+
+def _pair_rows(pairs: list[PairDistribution]) -> list[Row]:
+    shortest = min(len(p.r) for p in pairs)
+    partials = {pair: np.array([p.partials[pair][:shortest] for p in pairs]) for pair in PAIRS}
+    totals = {
+        "neutron": np.mean([p.total(B_SI_FM, B_O_FM)[:shortest] for p in pairs], axis=0),
+        "xray": np.mean([p.total(SILICON, OXYGEN)[:shortest] for p in pairs], axis=0),
+    }
+    r = pairs[0].r[:shortest]
+    scale = 4 * np.pi * np.mean([p.number_density for p in pairs]) * r
+    columns = [
+        r,
+        *(partials[pair].mean(axis=0) for pair in PAIRS),
+        *(curve_error(partials[pair]) for pair in PAIRS),
+        totals["neutron"],
+        totals["xray"],
+        scale * totals["neutron"],
+        scale * (totals["neutron"] - 1),
+    ]
+    return _rows("gr.csv", columns)
+
+
+def structure_factor_rows(factor: StructureFactor) -> list[Row]:
+    """Rows of `sq.csv`."""
+    mixed = bhatia_thornton(factor.partials, factor.c_si)
+    columns = [factor.q, factor.counts, *(factor.partials[pair] for pair in PAIRS)]
+    for weighting in WEIGHTINGS:
+        columns += [factor.total(weighting), factor.standard_error(weighting)]
+    return _rows("sq.csv", [*columns, mixed["NN"], mixed["NC"], mixed["CC"]])
+
+
+def peaks(factor: StructureFactor, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Fit Q1, Q2, Q3 of both totals; where there is no peak, say why."""
+    results: dict[str, dict[str, Any]] = {}
+    for weighting in WEIGHTINGS:
+        results[weighting] = {}
+        for peak in PEAK_RANGES:
+            error = factor.standard_error(weighting)
+            sigma = error if np.isfinite(error).any() else None
+            try:
+                fit = fit_peak(
+                    factor.q, factor.total(weighting), sigma, **settings.fit_options(peak)
+                )
+                results[weighting][peak] = fit.as_dict() | {"reason": None}
+            except NoPeakError as reason:
+                LOG.warning("%s %s: no peak: %s", weighting, peak, reason)
+                results[weighting][peak] = {"position": None, "reason": str(reason)}
+    return results
+
+
+def _add_ring_rows(tables: dict[str, list[Row]], rings: list[Rings], criterion: str) -> None:
+    per_si = [found.per_si() for found in rings]
+    sizes = sorted({size for frame in per_si for size in frame})
+    total = sum(np.mean([frame.get(size, 0.0) for frame in per_si]) for size in sizes)
+    for size in sizes:
+        mean, error = mean_and_error([frame.get(size, 0.0) for frame in per_si])
+        row = (
+            criterion,
+            size,
+            sum(found.counts().get(size, 0) for found in rings) / len(rings),
+            mean,
+            error,
+            (mean or 0.0) / total,
+        )
+        tables["rings.csv"].append(_row("rings.csv", row))
+    for atoms in ATOMS:
+        shapes = [ring_shapes(found, atoms) for found in rings]
+        slope = mean_and_error([slope_of_l2(shape) for shape in shapes])
+        tables["ring_slope.csv"].append(_row("ring_slope.csv", (criterion, atoms, *slope)))
+        all_sizes = np.concatenate([shape.size for shape in shapes])
+        values = {
+            name: np.concatenate([shape.observables()[name] for shape in shapes])
+            for name in ("l1", "l2", "l3", "aspect_ratio", "roughness")
+        }
+        for size in sizes:
+            chosen = all_sizes == size
+            numbers: list[float | None] = []
+            for value in values.values():
+                finite = value[chosen & np.isfinite(value)]
+                # Frames of a glass have the same rings: only those of one frame are independent.
+                independent = max(len(finite) / len(rings), 1.0)
+                if len(finite):
+                    spread = float(finite.std())
+                    numbers += [float(finite.mean()), spread, spread / np.sqrt(independent)]
+                else:
+                    numbers += [None, None, None]
+            count = chosen.sum() / len(rings)
+            tables["ring_shape.csv"].append(
+                _row("ring_shape.csv", (criterion, atoms, size, count, *numbers))
+            )
+            if atoms == ATOMS[0]:
+                tables["ring_aspect.csv"] += _aspect_rows(
+                    criterion, size, values["aspect_ratio"][chosen]
+                )
+
+
+def _aspect_rows(criterion: str, size: int, values: np.ndarray) -> list[Row]:
+    """Distribution of l2/l3 of one ring size: with the size, the joint distribution."""
+    edges = np.linspace(0.0, 1.0, 51)
+    density = _density(values[np.isfinite(values)], edges)
+    middle = (edges[1:] + edges[:-1]) / 2
+    return [
+        _row("ring_aspect.csv", (criterion, size, x, y))
+        for x, y in zip(middle, density, strict=True)
+    ]
+
+
+def _add_centre_rows(tables: dict[str, list[Row]], rings: Rings, settings: Settings) -> None:
+    """Centres of rings of the last frame: all, and each size."""
+    if len(rings) == 0:
+        return
+    window = (settings.ring_centre_q_max, settings.q_bin)
+    _, parts = contributions(rings, *window)
+    for size in (None, *rings.counts()):
+        chosen = rings if size is None else rings.of_size(size)
+        name = "all" if size is None else size
+        factor = centre_structure_factor(chosen, *window)
+        contribution = factor.centre if size is None else parts[size]
+        columns = (
+            factor.q,
+            factor.counts,
+            factor.centre,
+            factor.with_si,
+            factor.with_o,
+            contribution,
+        )
+        for values in zip(*columns, strict=True):
+            tables["ring_centre_sq.csv"].append(_row("ring_centre_sq.csv", (name, *values)))
+        r, g = centre_pair_distribution(chosen, settings.r_max)
+        for values in zip(r, g["centre-centre"], g["centre-Si"], g["centre-O"], strict=True):
+            tables["ring_centre_gr.csv"].append(_row("ring_centre_gr.csv", (name, *values)))
+
+
+def _row(table: str, values: Sequence[Any]) -> Row:
+    return {
+        column: value if isinstance(value, str | int | np.integer) else as_field(value)
+        for column, value in zip(COLUMNS[table], values, strict=True)
+    }
+
+
+def _rows(table: str, columns: Sequence[np.ndarray]) -> list[Row]:
+    return [_row(table, values) for values in zip(*columns, strict=True)]

@@ -1,0 +1,127 @@
+"""The covering graph of a periodic network: its nodes are (atom, image), so it is infinite.
+
+A search that forgets images closes rings through the periodic boundary, and misses rings in small
+cells. Here every step carries the image along, packed into one integer; a table that is indexed by
+the atom and the image *modulo a power of two* replaces a hash. Where two nodes of one search
+would share an entry, the search says so, and is repeated with a larger table: large boxes cost
+nothing (one image per atom), a cell of nine atoms is exact.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numba import njit
+
+from glassml.campaign.errors import StructureError
+from glassml.structure.frames import SILICON
+from glassml.structure.network import Bonds
+
+# Images are packed as x·2²⁰ + y·2¹⁰ + z, -512 ≤ x, y, z < 512: sums of steps are sums of these.
+BITS = 10
+BIAS = 512 * ((1 << 2 * BITS) + (1 << BITS) + 1)
+
+
+def pack(images: np.ndarray) -> np.ndarray:
+    """Pack image vectors (…, 3) into integers that add as the vectors do."""
+    images = np.asarray(images, np.int64)
+    return ((images[..., 0] << 2 * BITS) + (images[..., 1] << BITS) + images[..., 2]).astype(
+        np.int32
+    )
+
+
+def unpack(packed: np.ndarray) -> np.ndarray:
+    """Unpack integers into image vectors (…, 3)."""
+    biased = np.asarray(packed, np.int64) + BIAS
+    digits = [(biased >> 2 * BITS), (biased >> BITS) & 1023, biased & 1023]
+    return np.stack(digits, axis=-1) - 512
+
+
+@dataclass(frozen=True)
+class CoveringGraph:
+    """Bonds in compressed rows, Si first, without the branches that lie on no ring.
+
+    Attributes
+    ----------
+    order : (n,)
+        Atom of the structure for each node number: Si in spatial order, then O.
+    n_si : int
+        How many of them are Si.
+    pointer, neighbour, image : arrays
+        The neighbours of node i are neighbour[pointer[i]:pointer[i + 1]], at packed images.
+    """
+
+    order: np.ndarray
+    n_si: int
+    pointer: np.ndarray
+    neighbour: np.ndarray
+    image: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Number of atoms."""
+        return len(self.order)
+
+    @classmethod
+    def from_bonds(cls, atoms: Atoms, bonds: Bonds, max_steps: int) -> "CoveringGraph":
+        """Build the graph for searches of up to `max_steps` bonds.
+
+        Raises
+        ------
+        StructureError
+            If the cell is so thin or skewed that images cannot be numbered.
+        """
+        if len(bonds.shift) and np.abs(bonds.shift).max() * max_steps >= 500:
+            raise StructureError(
+                "a bond spans too many cell vectors: reduce the cell (ase.build.niggli_reduce)"
+            )
+        is_si = atoms.numbers == SILICON
+        order = np.lexsort((_blocks(atoms), ~is_si)).astype(np.int64)
+        new = np.empty(len(order), np.int64)
+        new[order] = np.arange(len(order))
+        kept = _on_cycles(bonds)
+        first, second = new[bonds.first[kept]], new[bonds.second[kept]]
+        image = pack(bonds.shift[kept])
+        rows = np.lexsort((image, second, first))
+        pointer = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(np.bincount(first, minlength=len(order)), out=pointer[1:])
+        return cls(
+            order=order,
+            n_si=int(is_si.sum()),
+            pointer=pointer,
+            neighbour=second[rows].astype(np.int32),
+            image=image[rows],
+        )
+
+
+def _blocks(atoms: Atoms) -> np.ndarray:
+    """Number blocks of about 8 Å and give each atom its own: neighbours stay close in memory."""
+    grid = np.maximum(1, np.round(atoms.cell.lengths() / 8)).astype(np.int64)
+    index = np.minimum((atoms.get_scaled_positions() * grid).astype(np.int64), grid - 1)
+    return (index[:, 0] * grid[1] + index[:, 1]) * grid[2] + index[:, 2]
+
+
+def _on_cycles(bonds: Bonds) -> np.ndarray:
+    """Mark bonds that remain when dangling atoms are taken off again and again."""
+    kept = np.ones(len(bonds.first), bool)
+    while True:
+        degree = np.bincount(bonds.first[kept], minlength=bonds.n)
+        dangling = (degree[bonds.first] < 2) | (degree[bonds.second] < 2)
+        if not np.any(kept & dangling):
+            return kept
+        kept &= ~dangling
+
+
+@njit(inline="always")
+def slot(atom, image, bits):  # noqa: ANN001, ANN201 - compiled
+    """Entry of a node in a search's table; `bits` are the log2 of the images kept per axis."""
+    biased = np.int64(image) + BIAS
+    x = (biased >> (2 * BITS)) & ((1 << bits[0]) - 1)
+    y = (biased >> BITS) & ((1 << bits[1]) - 1)
+    z = biased & ((1 << bits[2]) - 1)
+    return (((((np.int64(atom) << bits[0]) | x) << bits[1]) | y) << bits[2]) | z
+
+
+def image_bits(heights: np.ndarray, reach: float) -> np.ndarray:
+    """First guess of the table's size: log2 of the images per axis that span `reach` Å."""
+    return np.maximum(0, np.ceil(np.log2(np.maximum(reach / heights, 1e-9)))).astype(np.int64)

@@ -1,0 +1,274 @@
+"""Means and standard errors over the independent glasses of each state."""
+
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glassml.campaign.errors import StructureError
+from glassml.campaign.files import write_csv
+from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, bootstrap_peak
+from glassml.structure.scattering import WEIGHTINGS
+from glassml.structure.statistics import as_field, mean_and_error
+
+LOG = logging.getLogger(__name__)
+Row = dict[str, Any]
+# Table: what identifies a row in each glass, and the columns that are averaged over glasses.
+CURVES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "angles.csv": (("angle_deg",), ("O-Si-O_per_deg", "Si-O-Si_per_deg")),
+    "gr.csv": (
+        ("r_A",),
+        ("Si-Si", "Si-O", "O-O", "neutron", "xray", "T_neutron_per_A2", "D_neutron_per_A2"),
+    ),
+    "kono_z.csv": (("z_A",), ("density_per_A",)),
+    "rings.csv": (("criterion", "size"), ("per_si", "fraction")),
+    "ring_shape.csv": (
+        ("criterion", "atoms", "size"),
+        ("l1_A_mean", "l2_A_mean", "l3_A_mean", "aspect_ratio_mean", "roughness_mean"),
+    ),
+    "ring_slope.csv": (("criterion", "atoms"), ("slope_A",)),
+    "ring_aspect.csv": (("criterion", "size", "aspect_ratio"), ("density",)),
+    "ring_centre_gr.csv": (("size", "r_A"), ("centre-centre", "centre-Si", "centre-O")),
+}
+SQ_VALUES = ("Si-Si", "Si-O", "O-O", "neutron", "xray", "NN", "NC", "CC")
+CENTRE_VALUES = ("centre-centre", "centre-Si", "centre-O", "contribution")
+# A size that a glass does not have counts as none there; a shape that it does not have does not.
+ZERO_IF_ABSENT = ("rings.csv",)
+STATE_COLUMNS = ("state", "glasses", "set_aside", "reasons", "observable", "mean", "error")
+FSDP_COLUMNS = (
+    "state",
+    "glasses",
+    "weighting",
+    "peak",
+    *(
+        f"{name}{suffix}"
+        for name in ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm")
+        for suffix in ("", "_error")
+    ),
+    "definition",
+    "reason",
+)
+TABLES = ("states.csv", "fsdp.csv", "sq.csv", "ring_centre_sq.csv", *CURVES)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV.
+
+    Raises
+    ------
+    StructureError
+        If the file cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        raise StructureError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def summarise(
+    folders: Mapping[str, Sequence[Path]],
+    output: str | Path,
+    rng: np.random.Generator,
+    q_bin: float,
+    bootstrap: int = 200,
+    **fsdp_options: Any,
+) -> None:
+    """Write the tables of all states.
+
+    Parameters
+    ----------
+    folders
+        For each state the folders of its glasses, as `write_glass` filled them.
+    output
+        Folder of the tables (`TABLES`).
+    rng
+        Random numbers of the bootstrap.
+    q_bin
+        Width of the bins of Q in Å⁻¹.
+    bootstrap
+        Number of draws of glasses.
+    fsdp_options
+        `search`, `half_window`, `background` of the first peak's fit.
+    """
+    output = Path(output)
+    used: dict[str, list[Path]] = {}
+    state_rows: list[Row] = []
+    for state, glasses in folders.items():
+        used[state], rows = _state_rows(state, glasses)
+        state_rows += rows
+    write_csv(output / "states.csv", state_rows, STATE_COLUMNS)
+    for name, (keys, values) in CURVES.items():
+        rows = [
+            row
+            for state, glasses in used.items()
+            for row in _average_rows(state, [read_table(g / name) for g in glasses], name)
+        ]
+        columns = ["state", *keys, "glasses", *(c for v in values for c in (v, f"{v}_error"))]
+        write_csv(output / name, rows, columns)
+    fsdp_rows: list[Row] = []
+    q_tables: dict[str, list[Row]] = {"sq.csv": [], "ring_centre_sq.csv": []}
+    for state, glasses in used.items():
+        tables = [read_table(g / "sq.csv") for g in glasses]
+        q_tables["sq.csv"] += _average_q(state, tables, q_bin, (), SQ_VALUES)
+        fsdp_rows += _fsdp_rows(state, tables, q_bin, rng, bootstrap, fsdp_options)
+        centres = [read_table(g / "ring_centre_sq.csv") for g in glasses]
+        q_tables["ring_centre_sq.csv"] += _average_q(
+            state, centres, q_bin, ("size",), CENTRE_VALUES
+        )
+    write_csv(output / "fsdp.csv", fsdp_rows, FSDP_COLUMNS)
+    for name, keys, values in (
+        ("sq.csv", (), SQ_VALUES),
+        ("ring_centre_sq.csv", ("size",), CENTRE_VALUES),
+    ):
+        columns = ["state", *keys, "q_per_A", "glasses", "counts"]
+        columns += [c for v in values for c in (v, f"{v}_error")]
+        write_csv(output / name, q_tables[name], columns)
+
+
+def _state_rows(state: str, glasses: Sequence[Path]) -> tuple[list[Path], list[Row]]:
+    """Rows of scalar observables, and the glasses that could be analysed."""
+    used, reasons = [], []
+    observables: dict[str, list[float]] = {}
+    for folder in glasses:
+        document = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        if document["status"] != "analysed":
+            LOG.warning("%s %s is set aside: %s", state, folder.name, document["reason"])
+            reasons.append(f"{folder.name}: {document['reason']}")
+            continue
+        used.append(folder)
+        scalars = {name: item["mean"] for name, item in document["observables"].items()}
+        scalars["cutoff_A"] = document["cutoff_A"]
+        scalars["void_volume_fraction"] = document["voids"]["volume_fraction"]
+        for name, value in scalars.items():
+            observables.setdefault(name, []).append(value)
+    common = {
+        "state": state,
+        "glasses": len(used),
+        "set_aside": len(reasons),
+        "reasons": "; ".join(reasons),
+    }
+    rows = []
+    for name, values in observables.items():
+        # A coordination that a glass does not have is a share of zero there.
+        mean, error = mean_and_error(values + [0.0] * (len(used) - len(values)))
+        rows.append(common | {"observable": name, "mean": as_field(mean), "error": as_field(error)})
+    return used, rows or [common | {"observable": "", "mean": "", "error": ""}]
+
+
+def _average_rows(state: str, tables: list[list[dict[str, str]]], name: str) -> list[Row]:
+    """Average the rows that have the same key in each glass."""
+    keys, values = CURVES[name]
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for table in tables:
+        for item in table:
+            groups.setdefault(tuple(item[key] for key in keys), []).append(item)
+    averaged: list[Row] = []
+    # NPT glasses differ in size, so the longest distances are not in all of them: left out.
+    for key, members in groups.items():
+        if keys[-1] == "r_A" and len(members) < len(tables):
+            continue
+        row: Row = {"state": state, **dict(zip(keys, key, strict=True)), "glasses": len(members)}
+        for value in values:
+            numbers = [float(m[value]) for m in members if m[value] != ""]
+            if name in ZERO_IF_ABSENT:
+                numbers += [0.0] * (len(tables) - len(numbers))
+            mean, error = mean_and_error(numbers)
+            row[value], row[f"{value}_error"] = as_field(mean), as_field(error)
+        averaged.append(row)
+    if "size" in keys:
+        averaged.sort(key=lambda row: tuple(_order(str(row[key])) for key in keys))
+    return averaged
+
+
+def _order(value: str) -> tuple[int, float, str]:
+    """Sort numbers as numbers, before words."""
+    try:
+        return (0, float(value), "")
+    except ValueError:
+        return (1, 0.0, value)
+
+
+def _average_q(
+    state: str,
+    tables: list[list[dict[str, str]]],
+    q_bin: float,
+    keys: tuple[str, ...],
+    values: tuple[str, ...],
+) -> list[Row]:
+    """Average curves of Q by bins: glasses of different size have different Q vectors."""
+    groups: dict[tuple, list[dict[str, str]]] = {}
+    for table in tables:
+        for item in table:
+            index = int(float(item["q_per_A"]) / q_bin)
+            groups.setdefault((*(item[key] for key in keys), index), []).append(item)
+    averaged: list[Row] = []
+    for key, members in sorted(groups.items(), key=lambda item: [_order(str(k)) for k in item[0]]):
+        row: Row = {"state": state, **dict(zip(keys, key[:-1], strict=True))}
+        row["q_per_A"] = as_field(float(np.mean([float(m["q_per_A"]) for m in members])))
+        row["glasses"] = len(members)
+        row["counts"] = sum(int(float(m["counts"])) for m in members)
+        for value in values:
+            mean, error = mean_and_error([float(m[value]) for m in members if m[value] != ""])
+            row[value], row[f"{value}_error"] = as_field(mean), as_field(error)
+        averaged.append(row)
+    return averaged
+
+
+def _fsdp_rows(
+    state: str,
+    tables: list[list[dict[str, str]]],
+    q_bin: float,
+    rng: np.random.Generator,
+    bootstrap: int,
+    options: dict[str, Any],
+) -> list[Row]:
+    """Fit the peaks of the mean of the glasses, with errors by bootstrap over them."""
+    rows = []
+    for weighting in WEIGHTINGS:
+        q, curves, sigma = _common_curves(tables, q_bin, weighting)
+        for peak, search in PEAK_RANGES.items():
+            chosen = options if peak == "Q1" else {**options, "search": search}
+            row: Row = dict.fromkeys(FSDP_COLUMNS, "")
+            row |= {
+                "state": state,
+                "glasses": len(tables),
+                "weighting": weighting,
+                "peak": peak,
+            }
+            try:
+                if not len(curves):
+                    raise NoPeakError("no glass was analysed")  # noqa: TRY301
+                fit = bootstrap_peak(q, curves, rng, bootstrap, sigma, **chosen).as_dict()
+                row |= {
+                    name: value if isinstance(value, str) else as_field(value)
+                    for name, value in fit.items()
+                }
+            except NoPeakError as reason:
+                row["reason"] = str(reason)
+            rows.append(row)
+    return rows
+
+
+def _common_curves(
+    tables: list[list[dict[str, str]]], q_bin: float, weighting: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """S(Q) of all glasses on bins that all have, and the standard error of their mean.
+
+    The error of each bin is that by the number of Q vectors: it does not take many glasses to know.
+    """
+    by_bin = [{int(float(row["q_per_A"]) / q_bin): row for row in table} for table in tables]
+    common = sorted(set.intersection(*(set(b) for b in by_bin))) if by_bin else []
+    if not common:
+        return np.zeros(0), np.zeros((0, 0)), None
+    q = np.array([np.mean([float(b[i]["q_per_A"]) for b in by_bin]) for i in common])
+    curves = np.array([[float(b[i][weighting]) for i in common] for b in by_bin])
+    column = f"{weighting}_error"
+    errors = np.array([[float(b[i][column] or "nan") for i in common] for b in by_bin])
+    if not np.isfinite(errors).any():
+        return q, curves, None
+    return q, curves, np.sqrt(np.sum(errors**2, axis=0)) / len(by_bin)
