@@ -1,14 +1,6 @@
 """Structures to label, shard by shard: each family by itself, from its section and the seed."""
 
 
-def shard_section(wildcards):
-    """Give what a shard depends on: its family without the count, and its own first and last."""
-    family = CAMPAIGN.configurations.families[wildcards.family]
-    first = int(wildcards.shard) * CAMPAIGN.configurations.shard_size
-    last = min(first + CAMPAIGN.configurations.shard_size, family.count)
-    return [first, last, family.model_dump(mode="json", exclude={"count"})]
-
-
 rule configurations_generate:
     input:
         config=ancient(rules.campaign_config.output),
@@ -24,7 +16,9 @@ rule configurations_generate:
         mem_mb=1000,
         runtime=60,
     params:
-        family=shard_section,
+        family=lambda wildcards: CAMPAIGN.configurations.shard_section(
+            wildcards.family, int(wildcards.shard)
+        ),
         seed=CAMPAIGN.seed,
         code=code_digest("configurations"),
     message:

@@ -1,20 +1,13 @@
 """Labels become training, validation and test sets."""
 
 
-def all_labels(wildcards):
-    """List the labels of all shards of all families."""
-    families = CAMPAIGN.configurations
-    return [
-        f"{RESULTS}/dft/{family}/{shard:04d}.extxyz"
-        for family in families.families
-        for shard in range(families.shards(family))
-    ]
-
-
 rule build_dataset:
     input:
         config=ancient(rules.campaign_config.output),
-        labels=all_labels,
+        labels=[
+            f"{RESULTS}/dft/{family}/{shard}.extxyz"
+            for family, shard in CAMPAIGN.configurations.all_shards()
+        ],
         included=[file.path for file in CAMPAIGN.dataset.include],
     output:
         train=f"{RESULTS}/dataset/g{{generation}}/train.extxyz",

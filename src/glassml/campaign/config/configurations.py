@@ -1,7 +1,7 @@
 """Section `configurations`: which structures are made, how many, from which seed."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -305,6 +305,21 @@ class Configurations(Section):
     def shards(self, family: str) -> int:
         """Give the number of shards of `family`."""
         return math.ceil(self.families[family].count / self.shard_size)
+
+    def all_shards(self) -> list[tuple[str, str]]:
+        """List family and number, in four digits, of all shards."""
+        return [
+            (family, f"{shard:04d}")
+            for family in self.families
+            for shard in range(self.shards(family))
+        ]
+
+    def shard_section(self, family: str, shard: int) -> dict[str, Any]:
+        """Give all that a shard depends on: a larger count changes the last shard at most."""
+        section = self.families[family].model_dump(mode="json", exclude={"count"})
+        first = shard * self.shard_size
+        last = min(first + self.shard_size, self.families[family].count)
+        return {"first": first, "last": last, **section}
 
     def elements(self) -> set[str]:
         """Give the chemical symbols that the families can contain."""
