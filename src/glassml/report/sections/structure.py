@@ -1,0 +1,367 @@
+"""Structure of the glass in its states: S(Q) and its first peak, network, rings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from glassml.report.evidence import Evidence
+from glassml.report.experiment import CITATION, neutron_ambient
+from glassml.report.figures import COLOURS, Canvas, Figure, draw
+from glassml.report.page import Section, Table
+from glassml.report.results import AbsentError, Results, add
+from glassml.report.sections import rings
+from glassml.report.states import KINDS, State
+
+MANY = 6
+ERRORS = (
+    "Bands and bars are one standard error over independent glasses; with a single glass there "
+    "are none."
+)
+FABER_ZIMAN = (
+    "Faber-Ziman, S(Q) = 1 + Σ c_a c_b b_a b_b (S_ab − 1)/⟨b⟩², b_Si 4.1491 fm, b_O 5.803 fm; "
+    "a sum over the box's own Q vectors, no window function."
+)
+
+
+def structure_section(results: Results, evidence: Evidence) -> Section:
+    """Tell what the structure of each state is."""
+    section = Section("structure", "Structure")
+    shown = shown_states(evidence)
+    figures = (
+        ("Neutron S(Q)", lambda: _neutron(evidence, shown)),
+        ("First sharp diffraction peak", lambda: _close_up(evidence, shown)),
+        ("Peaks of S(Q)", lambda: _peaks(evidence)),
+        ("X-ray S(Q)", lambda: _xray(evidence, shown)),
+        ("Partial S(Q)", lambda: _partials(evidence)),
+        ("Pair distributions", lambda: _pairs(evidence, shown)),
+        ("Network", lambda: _network(evidence)),
+        ("Bond angles", lambda: _angles(evidence, shown)),
+        ("Fifth neighbour", lambda: _kono(evidence, shown)),
+        ("Ring sizes", lambda: rings.sizes(evidence, shown)),
+        ("Aspect ratio of rings", lambda: rings.aspect(evidence, shown)),
+        ("Sides of rings", lambda: rings.sides(evidence, shown)),
+        ("Slope of the short side", lambda: rings.slopes(evidence)),
+        ("S(Q) of ring centres", lambda: rings.centres(evidence, shown)),
+        ("Distances of ring centres", lambda: rings.centre_distances(evidence, shown)),
+    )
+    for title, make in figures:
+        add(section, results, title, make)
+    return section
+
+
+def shown_states(evidence: Evidence) -> list[State]:
+    """Choose the states that figures show: all, or where they are many, one of each kind.
+
+    Of a kind the one of the highest pressure and hottest anneal stands for the others; tables
+    have all.
+    """
+    states = [state for state in evidence.states if state.kind != "liquid"]
+    if len(states) <= MANY:
+        return states
+    last = {state.kind: state for state in states}
+    return [last[kind] for kind in KINDS if kind in last]
+
+
+def coloured(states: Sequence[State]) -> list[tuple[State, str]]:
+    """Give each state its colour, the same in all figures."""
+    return list(zip(states, COLOURS, strict=False))
+
+
+def state_rows(
+    evidence: Evidence, table: str, states: Sequence[State], columns: Sequence[str]
+) -> pd.DataFrame:
+    """Give columns of a summary table for those states that have it.
+
+    Raises
+    ------
+    AbsentError
+        If no state has it.
+    """
+    frames, reasons = [], []
+    for state in states:
+        try:
+            frames.append(evidence.summary(table, state)[["state", *columns]])
+        except AbsentError as error:
+            reasons.append(str(error))
+    if not frames:
+        raise AbsentError("; ".join(dict.fromkeys(reasons)) or "there are no states")
+    return pd.concat(frames, ignore_index=True)
+
+
+def with_errors(*columns: str) -> list[str]:
+    """Give columns, each followed by that of its standard error."""
+    return [name for column in columns for name in (column, f"{column}_error")]
+
+
+def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **options: Any) -> None:
+    """Plot a curve and the band of its standard error."""
+    offset = options.pop("offset", 0.0)
+    axis.plot(rows[x], rows[y] + offset, color=colour, **options)
+    error = rows[f"{y}_error"]
+    if error.notna().any():
+        low, high = rows[y] - error + offset, rows[y] + error + offset
+        axis.fill_between(rows[x], low, high, color=colour, alpha=0.22, lw=0)
+
+
+def _experiment(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Add the measured S(Q) to a table as a state of its own."""
+    measured = neutron_ambient().rename(columns={"S": column})
+    return pd.concat([table, measured.assign(state="experiment")], ignore_index=True)
+
+
+def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
+    rows = state_rows(evidence, "sq", states, ["q_per_A", *with_errors("neutron")])
+    table = _experiment(rows[rows.q_per_A <= 16.0], "neutron")
+
+    def paint(canvas: Canvas) -> None:
+        axis = canvas.subplots()
+        measured = table[table.state == "experiment"]
+        for index, (state, colour) in enumerate(reversed(coloured(states))):
+            part = table[table.state == state.name]
+            plot_band(axis, part, "q_per_A", "neutron", colour, offset=index, label=state.label)
+            if state.kind == "ambient":
+                axis.plot(
+                    measured.q_per_A,
+                    measured.neutron + index,
+                    "o",
+                    ms=3,
+                    mfc="none",
+                    color="k",
+                    mew=0.7,
+                    label="experiment, ambient",
+                )
+        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron, shifted by 1 each", xlim=(0, 16))
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    caption = (
+        f"Neutron structure factor. {FABER_ZIMAN} Curves are shifted by 1 each, the lowest is not "
+        f"shifted. Circles: {CITATION}. {ERRORS}"
+    )
+    size = (7.8, 2.6 + 0.55 * len(states))
+    return draw("sq_neutron", "Neutron S(Q)", caption, table, paint, size=size)
+
+
+def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
+    rows = state_rows(evidence, "sq", states, ["q_per_A", *with_errors("neutron")])
+    table = _experiment(rows, "neutron")
+    table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
+
+    def paint(canvas: Canvas) -> None:
+        axis = canvas.subplots()
+        for state, colour in coloured(states):
+            part = table[table.state == state.name]
+            plot_band(axis, part, "q_per_A", "neutron", colour, label=state.label)
+            try:
+                position, height = (evidence.peak(state, name) for name in ("position", "height"))
+            except AbsentError:
+                continue
+            axis.errorbar(
+                position.mean,
+                height.mean,
+                xerr=position.error,
+                yerr=height.error,
+                fmt="s",
+                ms=5,
+                color=colour,
+                mec="white",
+                capsize=2,
+                zorder=5,
+            )
+        measured = table[table.state == "experiment"]
+        axis.plot(
+            measured.q_per_A,
+            measured.neutron,
+            "o",
+            ms=3.5,
+            mfc="none",
+            mew=0.8,
+            color="k",
+            label="experiment, ambient",
+        )
+        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron", xlim=(0.4, 3.5))
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    caption = (
+        "First sharp diffraction peak. Squares: position and height of the peak fitted to the mean "
+        "S(Q) of the glasses (definition in the table below); a state without a square has no "
+        f"peak. Circles: {CITATION}. {ERRORS}"
+    )
+    title = "First sharp diffraction peak"
+    return draw("fsdp", title, caption, table, paint, size=(7.8, 4.2))
+
+
+def _peaks(evidence: Evidence) -> Table:
+    rows = evidence.summary("fsdp")
+    names = ["state", "glasses", "weighting", "peak"]
+    table = rows[names + with_errors("position", "height", "fwhm") + ["reason"]].copy()
+    definitions = [text for text in rows.definition.dropna().unique() if text]
+    table = table.rename(
+        columns={
+            "position": "position_per_A",
+            "position_error": "± position",
+            "height_error": "± height",
+            "fwhm": "fwhm_per_A",
+            "fwhm_error": "± fwhm",
+        }
+    )
+    table["reason"] = table.reason.fillna("–")
+    caption = (
+        f"Peaks of S(Q). {' '.join(definitions[:1])} Errors are by bootstrap over independent "
+        "glasses; of a single glass, those of the fit."
+    )
+    return Table("peaks", "Peaks of S(Q)", caption, table)
+
+
+def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:
+    table = state_rows(evidence, "sq", states, ["q_per_A", *with_errors("xray")])
+    table = table[table.q_per_A <= 16.0].reset_index(drop=True)
+
+    def paint(canvas: Canvas) -> None:
+        axis = canvas.subplots()
+        for index, (state, colour) in enumerate(reversed(coloured(states))):
+            part = table[table.state == state.name]
+            plot_band(axis, part, "q_per_A", "xray", colour, offset=index, label=state.label)
+        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ X-ray, shifted by 1 each", xlim=(0, 16))
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    caption = (
+        "X-ray structure factor: Faber-Ziman with form factors f(Q) of neutral atoms "
+        f"(Waasmaier and Kirfel), normalised by ⟨f⟩². Curves are shifted by 1 each. {ERRORS}"
+    )
+    size = (7.8, 2.6 + 0.55 * len(states))
+    return draw("sq_xray", "X-ray S(Q)", caption, table, paint, size=size)
+
+
+def _partials(evidence: Evidence) -> Figure:
+    pairs, mixed = ("Si-Si", "Si-O", "O-O"), ("NN", "NC", "CC")
+    ambient = evidence.ambient()
+    table = state_rows(evidence, "sq", [ambient], ["q_per_A", *with_errors(*pairs, *mixed)])
+    table = table[table.q_per_A <= 12.0].reset_index(drop=True)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, 2, sharex=True)
+        for axis, names in zip(axes, (pairs, mixed), strict=True):
+            for colour, name in zip(COLOURS, names, strict=False):
+                label = name if name in pairs else f"$S_{{{name}}}$"
+                plot_band(axis, table, "q_per_A", name, colour, lw=1.0, label=label)
+            axis.set(xlabel=r"$Q$, Å$^{-1}$", xlim=(0, 12))
+            axis.legend()
+        axes[0].set_ylabel(r"partial $S(Q)$, Faber-Ziman")
+        axes[1].set_ylabel(r"partial $S(Q)$, Bhatia-Thornton")
+
+    caption = (
+        "Partial structure factors of the ambient glass: Faber-Ziman, and Bhatia-Thornton number-"
+        "number, number-concentration and concentration-concentration (limits 1, 0 and c_Si c_O). "
+        f"The first sharp diffraction peak is in S_NN, not in S_CC. {ERRORS}"
+    )
+    return draw("sq_partial", "Partial S(Q)", caption, table, paint, size=(8.4, 3.6))
+
+
+def _pairs(evidence: Evidence, states: Sequence[State]) -> Figure:
+    pairs = ("Si-O", "O-O", "Si-Si")
+    table = state_rows(evidence, "gr", states, ["r_A", *with_errors(*pairs)])
+    table = table[table.r_A <= 8.0].reset_index(drop=True)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(3, 1, sharex=True)
+        for axis, pair in zip(axes, pairs, strict=True):
+            for state, colour in coloured(states):
+                part = table[table.state == state.name]
+                plot_band(axis, part, "r_A", pair, colour, lw=1.0, label=state.label)
+            axis.set_ylabel(rf"$g(r)$ {pair}")
+            axis.axhline(1.0, color="0.7", lw=0.6, zorder=0)
+        axes[-1].set(xlabel=r"$r$, Å", xlim=(1.0, min(8.0, float(table.r_A.max()))))
+        handles, labels = axes[0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside upper center", ncols=3)
+
+    caption = f"Partial pair distribution functions, up to half the box. {ERRORS}"
+    return draw("gr", "Pair distributions", caption, table, paint, size=(7.2, 6.0))
+
+
+NETWORK = (
+    ("density_g_cm3", "density_g_cm3"),
+    ("coordination_Si_mean", "O around Si"),
+    ("coordination_Si_4", "share of 4-fold Si"),
+    ("coordination_O_mean", "Si around O"),
+    ("coordination_O_2", "share of 2-fold O"),
+    ("bond_Si-O_mean_A", "Si-O_A"),
+    ("angle_O-Si-O_mean_deg", "O-Si-O_deg"),
+    ("angle_O-Si-O_sd_deg", "sd O-Si-O_deg"),
+    ("angle_Si-O-Si_mean_deg", "Si-O-Si_deg"),
+    ("angle_Si-O-Si_sd_deg", "sd Si-O-Si_deg"),
+)
+
+
+def _network(evidence: Evidence) -> Table:
+    rows = []
+    for state in evidence.states:
+        row: dict[str, Any] = {"state": state.name}
+        try:
+            evidence.summary("states", state)
+            for name, title in NETWORK:
+                value = evidence.scalar(state, name)
+                row[title] = value.mean
+                if value.error is not None and name == "density_g_cm3":
+                    row["± density"] = value.error
+        except AbsentError as error:
+            evidence.results.warn(f"Structure: {error}")
+            continue
+        rows.append(row)
+    if not rows:
+        raise AbsentError("no state has been analysed")
+    for state in evidence.states:
+        try:
+            evidence.scalar(state, "density_g_cm3")
+            table = evidence.summary("states", state)
+        except AbsentError:
+            continue
+        if int(table.set_aside.iloc[0]):
+            evidence.results.warn(f"Structure of {state.name}: {table.reasons.iloc[0]}")
+    caption = (
+        "Means over frames and glasses. Bonds are Si-O pairs closer than the first minimum of "
+        "g(r); ± is one standard error over glasses."
+    )
+    return Table("network", "Network", caption, pd.DataFrame(rows))
+
+
+def _angles(evidence: Evidence, states: Sequence[State]) -> Figure:
+    names = ("O-Si-O", "Si-O-Si")
+    columns = [f"{name}_per_deg" for name in names]
+    table = state_rows(evidence, "angles", states, ["angle_deg", *with_errors(*columns)])
+    table = table[table.angle_deg >= 60.0].reset_index(drop=True)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, 2)
+        for axis, name, column in zip(axes, names, columns, strict=True):
+            for state, colour in coloured(states):
+                part = table[table.state == state.name]
+                plot_band(axis, part, "angle_deg", column, colour, lw=1.1, label=state.label)
+            axis.set(xlabel=f"angle {name}, °", ylabel="density, 1/°", ylim=(0, None))
+        axes[0].set_xlim(60, 180)
+        axes[1].set_xlim(80, 180)
+        handles, labels = axes[0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=3)
+
+    caption = f"Distributions of bond angles, each of integral 1. {ERRORS}"
+    return draw("angles", "Bond angles", caption, table, paint, size=(8.2, 3.8))
+
+
+def _kono(evidence: Evidence, states: Sequence[State]) -> Figure:
+    table = state_rows(evidence, "kono_z", states, ["z_A", *with_errors("density_per_A")])
+
+    def paint(canvas: Canvas) -> None:
+        axis = canvas.subplots()
+        for state, colour in coloured(states):
+            part = table[table.state == state.name]
+            plot_band(axis, part, "z_A", "density_per_A", colour, lw=1.1, label=state.label)
+        axis.set(xlabel=r"$z$, Å", ylabel="density, 1/Å", xlim=(0.0, 3.5), ylim=(0, None))
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    caption = (
+        "z of each Si: distance of its fifth Si neighbour minus that of its fourth O neighbour "
+        f"(Kono et al., 2022). Compression brings a second population near 1.7 Å. {ERRORS}"
+    )
+    return draw("kono_z", "Fifth neighbour", caption, table, paint, size=(7.2, 3.2))
