@@ -49,10 +49,12 @@ def register(commands: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.errors import GlassmlError
+    from glassml.campaign.seeds import generator
     from glassml.md.engine import Interrupted
     from glassml.md.outputs import read_restart
     from glassml.md.potential import check_potential, gate_warnings, load_potential
     from glassml.md.run import Job, file_sha256, run_job, skip_job
+    from glassml.md.start import maxwell_boltzmann
 
     campaign = load_campaign(args.config)
     md = campaign.md
@@ -65,7 +67,13 @@ def _run(args: argparse.Namespace) -> int:
         raise GlassmlError(f"--parent: the parent of {args.state} is {parent}")
     calculator, described = load_potential(args.potential, args.compiled, args.device)
     if args.parent is None:
-        atoms, origin = _melt(md, campaign.seed, args.glass)
+        temperature = md.states[args.state].stages[0].temperature_K
+        atoms, origin = _begin(md, campaign.seed, args.glass, args.output_dir / "checkpoint")
+        maxwell_boltzmann(
+            atoms,
+            temperature[0] if temperature else 300.0,
+            generator(campaign.seed, "md", args.state, args.glass, "velocities"),
+        )
     else:
         restart = args.parent / "restart.npz"
         atoms, origin = read_restart(restart), {"restart_sha256": file_sha256(restart)}
@@ -99,18 +107,38 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _melt(md: "MolecularDynamics", seed: int, glass: str) -> "tuple[Atoms, dict[str, Any]]":
-    """Give the start of a melt with velocities, and what it depends on."""
-    from glassml.campaign.seeds import generator
-    from glassml.md.start import maxwell_boltzmann, random_start
+def _begin(
+    md: "MolecularDynamics", seed: int, glass: str, folder: Path
+) -> "tuple[Atoms, dict[str, Any]]":
+    """Give the start of a melt, and what it depends on.
 
+    A classical quench may take hours, so its end is kept beside the checkpoint.
+    """
+    from glassml.campaign.seeds import derive_seed, generator
+    from glassml.md.outputs import read_restart, write_restart
+    from glassml.md.protocol import digest
+    from glassml.md.start import classical_start, random_start
+
+    origin = md.model_dump(mode="json", include={"start", "start_density_g_cm3", "atoms"})
     rng = generator(seed, "md", "start", glass)
-    atoms = random_start(md.composition, md.atoms, md.start_density_g_cm3, rng)
-    root = next(state for state in md.states.values() if state.parent is None)
-    temperature = root.stages[0].temperature_K
-    maxwell_boltzmann(atoms, temperature[0] if temperature else 300.0, rng)
-    origin = {"start": md.start, "density_g_cm3": md.start_density_g_cm3, "atoms": md.atoms}
-    return atoms, origin
+    if md.start == "random":
+        return random_start(md.composition, md.atoms, md.start_density_g_cm3, rng), origin
+    origin["classical"] = md.classical.model_dump(mode="json")
+    kept = folder / f"start_{digest(origin, seed, glass)[:16]}.npz"
+    if not kept.exists():
+        logger.info("classical melt and quench with %s", md.classical.potential)
+        atoms = classical_start(
+            random_start(md.composition, md.atoms, md.start_density_g_cm3, rng),
+            md.classical.potential,
+            (md.classical.melt_K, md.classical.end_K),
+            md.classical.melt_ps,
+            md.classical.quench_K_per_ps,
+            md.classical.pressure_GPa,
+            md.classical.timestep_fs,
+            derive_seed(seed, "md", "classical", glass),
+        )
+        write_restart(kept, atoms)
+    return read_restart(kept), origin
 
 
 def _why_skipped(parent_folder: Path, parent: str | None) -> str:

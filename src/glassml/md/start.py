@@ -8,6 +8,7 @@ from ase.data import atomic_masses, atomic_numbers
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
+from glassml.configurations.classical import Segment, run_trajectory
 from glassml.md.thermodynamics import G_CM3_PER_U_A3
 
 #: Distances in Å that a random start keeps: like in the melt, near the first peaks' inner edges.
@@ -18,6 +19,8 @@ MIN_DISTANCES_A: Mapping[tuple[str, str], float] = {
 }
 DEFAULT_MIN_DISTANCE_A = 2.0
 MAX_SWEEPS = 5000
+#: LAMMPS refuses seeds of its generator above 900 million.
+MAX_LAMMPS_SEED = 800_000_000
 
 
 def cubic_cell_A(
@@ -95,6 +98,52 @@ def random_start(
         f"{atoms} atoms at {density_g_cm3:g} g/cm³ cannot keep the distances of a random start: "
         "lower start_density_g_cm3"
     )
+
+
+def classical_start(
+    start: Atoms,
+    potential: str,
+    temperatures_K: tuple[float, float],
+    melt_ps: float,
+    quench_K_per_ps: float,
+    pressure_GPa: float,
+    timestep_fs: float,
+    seed: int,
+) -> Atoms:
+    """Melt and quench a random mixture with a classical potential, by LAMMPS.
+
+    Parameters
+    ----------
+    start
+        SiO2 at random places.
+    potential
+        "shik" or "chik".
+    temperatures_K
+        Of the melt and of the end, in K.
+    melt_ps, quench_K_per_ps, pressure_GPa, timestep_fs
+        The schedule.
+    seed
+        Of the thermostat.
+
+    Raises
+    ------
+    LammpsError, StructureError
+        If LAMMPS stops, or the melt leaves the condensed phase.
+    """
+    melt_K, end_K = temperatures_K
+    pressure = (pressure_GPa, pressure_GPa)
+    segments = [Segment(melt_ps, (melt_K, melt_K), pressure, keep=melt_K == end_K)]
+    if melt_K != end_K:
+        length = (melt_K - end_K) / quench_K_per_ps
+        segments.append(Segment(length, (melt_K, end_K), pressure, keep=True))
+    (end,) = run_trajectory(
+        start,
+        segments,
+        potential=potential,
+        timestep_fs=timestep_fs,
+        seed=1 + seed % MAX_LAMMPS_SEED,
+    )
+    return Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
 
 
 def maxwell_boltzmann(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> None:

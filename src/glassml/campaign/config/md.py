@@ -134,6 +134,24 @@ class Guards(Section):
         return self
 
 
+class ClassicalStart(Section):
+    """A glass or a melt made by a classical pair potential, before the learned one takes over."""
+
+    potential: Literal["shik", "chik"] = Field(default="shik", description="Pair potential.")
+    melt_K: Temperature = Field(default=4000.0, description="Temperature of the melt.")
+    melt_ps: float = Field(default=20.0, gt=0.0, le=1e5, description="Length of the melt.")
+    end_K: Temperature = Field(default=300.0, description="Where the quench ends.")
+    quench_K_per_ps: float = Field(default=10.0, gt=0.0, le=1e5, description="Rate of the quench.")
+    pressure_GPa: Pressure = Field(default=0.0, description="Pressure throughout.")
+    timestep_fs: float = Field(default=1.0, gt=0.0, le=2.0, description="Time step.")
+
+    @model_validator(mode="after")
+    def _check_quench(self) -> "ClassicalStart":
+        if self.end_K > self.melt_K:
+            raise ValueError("end_K is above melt_K: a quench cools")
+        return self
+
+
 def _stage(name: str, ensemble: str, **values: Any) -> dict[str, Any]:
     return {"name": name, "ensemble": ensemble, **values}
 
@@ -210,9 +228,12 @@ class MolecularDynamics(Section):
         default={"Si": 1, "O": 2}, description="Atoms of each element in a formula unit."
     )
     engine: Literal["ase"] = Field(default="ase", description="Program that integrates.")
-    start: Literal["random"] = Field(
-        default="random", description="random: atoms at random places that keep their distance."
+    start: Literal["random", "classical"] = Field(
+        default="random",
+        description="random: atoms at random places that keep their distance; classical: these, "
+        "melted and quenched by a classical potential (the hybrid quench).",
     )
+    classical: ClassicalStart = ClassicalStart()
     start_density_g_cm3: float = Field(
         default=2.2, gt=0.1, le=10.0, description="Density of the start."
     )
@@ -246,6 +267,8 @@ class MolecularDynamics(Section):
             raise ValueError("composition: every element needs a count of at least 1")
         if self.atoms % unit:
             raise ValueError(f"atoms: {self.atoms} is not a multiple of a formula unit's {unit}")
+        if self.start == "classical" and self.composition != {"Si": 1, "O": 2}:
+            raise ValueError("start: the classical potentials are for SiO2; use random")
         return self
 
     @model_validator(mode="after")
