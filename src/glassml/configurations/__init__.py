@@ -22,7 +22,7 @@ Files
     `density_g_cm3`, and the shortest distances in Å where a pair is closer than 3.5 Å.
 
 A structure depends on the campaign's seed, its family and its number (with oversampling or
-duplicates also on its shard), not on the count of the family: families grow without
-recomputing anything. Molecular dynamics is chaotic: trajectories are the same bit for bit on machines
-whose LAMMPS rounds the same, and otherwise differ as those of another seed.
+duplicates also on its shard), not on the count of the family: families grow without recomputing
+anything. Molecular dynamics is chaotic: trajectories are the same bit for bit on machines whose
+LAMMPS rounds alike, and otherwise differ as those of another seed do.
 """
