@@ -251,7 +251,7 @@ def test_bad_labels_are_flagged_and_the_others_are_used(tmp_path):
 
 
 def test_lifting_a_filter_brings_them_back(tmp_path):
-    frames = rattled(12, "bad") + [bad_labels()[0][0]]
+    frames = [*rattled(12, "bad"), bad_labels()[0][0]]
     strict = build(tmp_path / "a", {"bad": frames})
     lifted = build(tmp_path / "b", {"bad": frames}, filters={"exclude": ["duplicate"]})
     assert sum(len(load(strict, name)) for name in SETS) == 12
