@@ -9,9 +9,9 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
     (the parent was stopped or skipped: `reason` is the first cause). Further: `state`, `glass`,
     `parent`, `protocol` (the stages, counted in steps), `stages` (for each: `name`, `start_fs`,
     `end_fs`, and `frames`, [first, last + 1] in the trajectory), `coupling`, `limits`, `seed`,
-    `dynamics_seed`, `origin`, `potential` (`path`, `sha256`, `backend`, `device`), `engine`,
-    `versions`, `atoms`, `formula`, `steps`, `seconds`, `seconds_per_step`, `pieces` (1 + number
-    of continuations), `warnings`.
+    `dynamics_seed`, `origin`, `potential` (`path`, `sha256`, `backend`, `device`, `threads`),
+    `engine`, `versions`, `atoms`, `formula`, `steps`, `seconds`, `seconds_per_step`, `pieces` (1 +
+    number of continuations), `warnings`.
 `final.extxyz`
     The end, wrapped into the box, with momenta; `info` has `state`, `glass`, `status`,
     `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards.

@@ -32,7 +32,14 @@ def register(commands: argparse._SubParsersAction) -> None:
     run.add_argument("--compiled", type=Path, help="the package compiled on this machine")
     run.add_argument("--gates", type=Path, help="gates.json of the potential, for warnings")
     run.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
-    run.add_argument("--parent", type=Path, help="folder of the same glass in the parent state")
+    run.add_argument(
+        "--parent",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="restart.npz and record.json of the same glass in the parent state",
+    )
+    run.add_argument("--threads", type=int, default=1, help="of the potential, on a CPU")
     run.add_argument("--output-dir", type=Path, required=True)
     run.set_defaults(run=_run)
     protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
@@ -63,10 +70,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.glass not in md.glass_names():
         raise GlassmlError(f"--glass {args.glass}: there are {', '.join(md.glass_names())}")
     parent = md.states[args.state].parent
-    if (parent is None) != (args.parent is None):
-        raise GlassmlError(f"--parent: the parent of {args.state} is {parent}")
-    calculator, described = load_potential(args.potential, args.compiled, args.device)
-    if args.parent is None:
+    came_from = {path.name: path for path in args.parent}
+    wanted = set() if parent is None else {"restart.npz", "record.json"}
+    if set(came_from) != wanted:
+        raise GlassmlError(
+            f"--parent: {args.state} comes from {parent or 'a melt'} and needs "
+            f"{' and '.join(sorted(wanted)) or 'no files'}"
+        )
+    calculator, described = load_potential(
+        args.potential, args.compiled, args.device, threads=args.threads
+    )
+    if parent is None:
         temperature = md.states[args.state].stages[0].temperature_K
         atoms, origin = _begin(md, campaign.seed, args.glass, args.output_dir / "checkpoint")
         maxwell_boltzmann(
@@ -75,7 +89,7 @@ def _run(args: argparse.Namespace) -> int:
             generator(campaign.seed, "md", args.state, args.glass, "velocities"),
         )
     else:
-        restart = args.parent / "restart.npz"
+        restart = came_from["restart.npz"]
         atoms, origin = read_restart(restart), {"restart_sha256": file_sha256(restart)}
     job = Job(
         state=args.state,
@@ -89,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
         potential=described,
     )
     warnings = [*check_potential(calculator, atoms), *gate_warnings(args.gates)]
-    if args.parent is not None and (reason := _why_skipped(args.parent, parent)):
+    if parent is not None and (reason := _why_skipped(came_from["record.json"], parent)):
         skip_job(job, atoms, reason, args.output_dir, warnings)
         return 0
     try:
@@ -141,9 +155,9 @@ def _begin(
     return read_restart(kept), origin
 
 
-def _why_skipped(parent_folder: Path, parent: str | None) -> str:
+def _why_skipped(parent_record: Path, parent: str) -> str:
     """Tell why a child cannot be run, or give an empty text where it can."""
-    record = json.loads((parent_folder / "record.json").read_text(encoding="utf-8"))
+    record = json.loads(parent_record.read_text(encoding="utf-8"))
     if record["status"] == "finished":
         return ""
     reason = record["reason"]

@@ -1,6 +1,7 @@
 """Guards: a run whose numbers mean nothing any more is stopped and set aside with its reason."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -33,6 +34,10 @@ class Limits:
     energy_jump_eV: float
     density_g_cm3: tuple[float, float]
     min_distance_A: float
+
+    def describe(self) -> dict[str, Any]:
+        """Give the limits as JSON-ready values."""
+        return asdict(self) | {"density_g_cm3": list(self.density_g_cm3)}
 
 
 def check_step(atoms: Atoms, limits: Limits, hottest_K: float) -> None:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_potential(
-    package: Path, compiled: Path | None = None, device: str | None = None
+    package: Path, compiled: Path | None = None, device: str | None = None, *, threads: int = 1
 ) -> tuple[Calculator, dict[str, Any]]:
     """Load a NequIP potential, and describe it for records.
 
@@ -25,18 +25,24 @@ def load_potential(
     ----------
     package, compiled, device
         As in `glassml.potential.load_calculator`.
+    threads
+        Threads of the process that torch may use; sums come out another way with another number.
 
     Returns
     -------
     calculator, description
-        The description has path, sha256, backend and device.
+        The description has path, sha256, backend, device and threads.
     """
+    import torch  # noqa: PLC0415  (seconds to import)
+
+    torch.set_num_threads(threads)
     calculator = load_calculator(package, compiled, device)
     description = {
         "path": str(package),
         "sha256": file_sha256(package),
         "backend": calculator.parameters["backend"],
         "device": calculator.parameters["device"],
+        "threads": threads,
     }
     return calculator, description
 
@@ -84,10 +90,17 @@ def check_potential(calculator: Calculator, atoms: Atoms) -> list[str]:
 
 
 def gate_warnings(gates: Path | None) -> list[str]:
-    """Give one warning if the potential fails its gates, none if it passes or none were given."""
+    """Give a warning if the potential fails gates, nothing if it passes or none were given.
+
+    Parameters
+    ----------
+    gates
+        The potential's `gates.json`.
+    """
     if gates is None:
         return []
     record = json.loads(gates.read_text(encoding="utf-8"))
-    if record.get("passed", False):
+    if record["status"] == "green":
         return []
-    return ["the potential fails its gates: what is made with it is a trial, not a result"]
+    missed = [f"{name} ({status})" for name, status in record["gates"].items() if status != "green"]
+    return [f"the potential misses gates: {', '.join(missed)}"]

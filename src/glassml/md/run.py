@@ -211,7 +211,7 @@ def _write_outputs(
         "reason": outcome.reason,
         "atoms": len(outcome.atoms),
         "formula": outcome.atoms.get_chemical_formula("hill"),
-        "limits": asdict(job.limits),
+        "limits": job.limits.describe(),
         "stages": _stage_table(job.stages, frame_stages),
         "steps": outcome.steps,
         "seconds": outcome.seconds,

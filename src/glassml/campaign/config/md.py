@@ -313,6 +313,20 @@ class MolecularDynamics(Section):
             chain.insert(0, parent)
         return chain
 
+    def parents(self, state: str) -> list[str]:
+        """Give the parent of `state` in a list, which is empty for a melt."""
+        parent = self.states[state].parent
+        return [] if parent is None else [parent]
+
+    def settings_of(self, state: str) -> dict[str, Any]:
+        """Give what a run of `state` depends on in this section: not the other states."""
+        settings = self.model_dump(mode="json", exclude={"states", "glasses", "checkpoint_every_s"})
+        return settings | {"state": self.states[state].model_dump(mode="json")}
+
+    def runtime_minutes(self, state: str) -> int:
+        """Give a generous limit: half an hour, and 0.1 s a step for 1000 atoms or fewer."""
+        return 30 + round(self.steps(state) * max(1.0, self.atoms / 1000) * 0.1 / 60)
+
     def steps(self, state: str) -> int:
         """Give the number of time steps of a state's own stages."""
         return sum(
