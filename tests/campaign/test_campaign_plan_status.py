@@ -106,12 +106,12 @@ def counts(campaign, root):
 def test_states_of_jobs_are_read_off_the_files(tmp_path, monkeypatch):
     campaign = make_campaign()
     results, logs = tmp_path / "results" / "tiny", tmp_path / "logs" / "tiny"
-    assert counts(campaign, tmp_path)["dft"]["waiting"] == 6
+    assert counts(campaign, tmp_path)["dft"]["waiting"] == 7
     for suffix in (".extxyz", ".csv"):
         touch(results / "dft" / "crystals" / f"0000{suffix}")
     touch(logs / "dft" / "crystals" / "0001.log", "…\nNo space left on device\n")
     report = status.examine(campaign, tmp_path)
-    assert report.counts["dft"] == {"done": 1, "failed": 1, "waiting": 4}
+    assert report.counts["dft"] == {"done": 1, "failed": 1, "waiting": 5}
     assert [(item.where, item.reason) for item in report.failed_jobs] == [
         ("dft/crystals/0001", "No space left on device")
     ]

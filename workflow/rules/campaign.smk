@@ -8,6 +8,7 @@ rule campaign_config:
         f"{LOGS}/campaign/config.log",
     benchmark:
         f"{BENCHMARKS}/campaign/config.tsv"
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -16,7 +17,6 @@ rule campaign_config:
         config=CAMPAIGN.model_dump_json(),
     message:
         "Writing the resolved configuration of {CAMPAIGN.name}"
-    localrule: True
     shell:
         "glassml campaign config --json {params.config:q} --output {output} > {log} 2>&1"
 

@@ -1,6 +1,5 @@
 """One self-contained page with every figure and table of a campaign."""
 
-
 LAST_GENERATION = CAMPAIGN.potential.generations - 1
 
 

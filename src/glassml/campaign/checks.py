@@ -183,7 +183,7 @@ def series_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
             )
             density = np.array([_number(row["density_g_cm3"]) for row in rows])
             low, high = DENSITY_RANGE_g_cm3
-            if not len(rows) or not np.isfinite(numbers).all():
+            if not rows or not np.isfinite(numbers).all():
                 yield f"{state}/{glass}: the series is empty or not finite"
             elif density.min() < low or density.max() > high:
                 yield f"{state}/{glass}: density {density.min():.2f}-{density.max():.2f} g/cm³"

@@ -20,26 +20,40 @@ STAGES = (
     "structure",
     "report",
 )
+MEMBER_STEPS = {
+    "train": ("train.yaml", "model.nequip.zip", "history.csv"),
+    "evaluate": ("parity.csv", "errors.csv"),
+    "compile": ("compiled",),
+    "verify": ("verification.json",),
+}
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its stage, what it is about, and the files that it makes below the results.
+    """One job: its stage, its names, and the files that it makes below the results.
 
     Attributes
     ----------
     stage, name
-        The stage, and the path of its log and benchmark without suffix, below their folders.
+        The stage, and the path of the log below ``logs/{campaign}``, without suffix.
     outputs
         Files relative to ``results/{campaign}``. The job is done when all are there.
     pieces
         Configurations of a shard, time steps of a state; 1 elsewhere.
+    timed_as
+        Path of the benchmark below ``benchmarks``, without suffix, where it is not `name`.
     """
 
     stage: str
     name: str
     outputs: tuple[str, ...]
     pieces: int = 1
+    timed_as: str = ""
+
+    @property
+    def benchmark(self) -> str:
+        """Give the path of the benchmark below the results."""
+        return f"benchmarks/{self.timed_as or self.name}.tsv"
 
 
 def list_jobs(campaign: Campaign) -> list[Job]:
@@ -62,24 +76,33 @@ def shard_sizes(campaign: Campaign, family: str) -> list[int]:
 
 
 def _shards(campaign: Campaign) -> Iterator[Job]:
-    for stage, suffixes in (("configurations", (".extxyz",)), ("dft", (".extxyz", ".csv"))):
+    yield Job("dft", "dft/seed", ("dft/seeded.json",), 0)
+    for stage in ("configurations", "dft"):
         for family in campaign.configurations.families:
             for index, size in enumerate(shard_sizes(campaign, family)):
                 name = f"{stage}/{family}/{index:04d}"
-                yield Job(stage, name, tuple(name + suffix for suffix in suffixes), size)
+                yield Job(stage, name, (f"{name}.extxyz", f"{name}.csv"), size)
 
 
 def _potentials(campaign: Campaign) -> Iterator[Job]:
     for generation in range(campaign.potential.generations):
         data = f"dataset/g{generation}"
         yield Job("dataset", data, (f"{data}/train.extxyz", f"{data}/manifest.json"))
+        folder = f"potential/g{generation}"
         for member in range(campaign.potential.committee):
-            name = f"potential/g{generation}/m{member}"
-            yield Job("potential", f"{name}/train", (f"{name}/model.nequip.zip",))
-            yield Job("potential", f"{name}/errors", (f"{name}/errors.csv", f"{name}/parity.csv"))
-            yield Job("potential", f"{name}/compile", (f"{name}/verification.json",))
-        name = f"potential/g{generation}"
-        yield Job("potential", f"{name}/gates", (f"{name}/gates.json", f"{name}/model_card.md"))
+            for step, files in MEMBER_STEPS.items():
+                yield Job(
+                    "potential",
+                    f"{folder}/m{member}/{step}",
+                    tuple(f"{folder}/m{member}/{file}" for file in files),
+                    timed_as=f"potential/{step}/g{generation}_m{member}",
+                )
+        yield Job(
+            "potential",
+            f"{folder}/gates",
+            (f"{folder}/gates.json",),
+            timed_as=f"potential/gates/g{generation}",
+        )
 
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:
@@ -90,8 +113,9 @@ def _glasses(campaign: Campaign) -> Iterator[Job]:
         yield Job("md", name, outputs, campaign.md.steps(state))
     for state, glass in states:
         name = f"structure/{state}/{glass}"
-        yield Job("structure", name, (name,))
-    yield Job("structure", "structure/summary", ("structure/summary",))
+        yield Job("structure", name, (f"{name}/network.json", f"{name}/sq.csv"))
+    summary = "structure/summary"
+    yield Job("structure", summary, (f"{summary}/states.csv", f"{summary}/fsdp.csv"))
 
 
 def existing(results: Path, job: Job) -> bool:

@@ -86,6 +86,7 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
     jobs = list_jobs(campaign)
     items = [
         *(_configurations(campaign, family) for family in campaign.configurations.families),
+        Item("dft", "labels at hand", 0, 1, 20 / 3600, 0.0, 0.0),
         *(_labels(campaign, family) for family in campaign.configurations.families),
         *_learning(campaign, jobs, gpu),
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),

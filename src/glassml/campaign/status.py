@@ -64,7 +64,7 @@ def examine(campaign: Campaign, root: Path = Path()) -> Report:
         state = _state(job, results, logs, begun, alive)
         report.counts[job.stage][state] += 1
         if state != "done":
-            left[job.stage, _item_name(job)] += job.pieces if job.stage == "dft" else 1
+            left[job.stage, _item_name(job)] += job.pieces or 1 if job.stage == "dft" else 1
         if state == "failed":
             report.failed_jobs.append(Failure(job.name, _last_line(logs / f"{job.name}.log")))
     _count_labels(campaign, results, report)
@@ -79,7 +79,7 @@ def _state(job: Job, results: Path, logs: Path, begun: set[str], alive: bool) ->
     if existing(results, job):
         return "done"
     log = logs / f"{job.name}.log"
-    benchmark = results / "benchmarks" / f"{job.name}.tsv"
+    benchmark = results / job.benchmark
     # A log without outputs is a failure, unless the job ended well once and was deleted.
     if log.exists() and not (
         benchmark.exists() and benchmark.stat().st_mtime >= log.stat().st_mtime
@@ -146,7 +146,7 @@ def _count_labels(campaign: Campaign, results: Path, report: Report) -> None:
 def _item_name(job: Job) -> str:
     """Give the name of the line of the plan that a job belongs to."""
     if job.stage in {"configurations", "dft"}:
-        return job.name.split("/")[1]
+        return job.outputs[0].split("/")[1].replace("seeded.json", "labels at hand")
     if job.stage == "md":
         return job.name.removeprefix("md/").rpartition("/")[0]
     return ""
@@ -157,7 +157,7 @@ def _hours_left(items: list[Item], left: Counter[tuple[str, str]]) -> tuple[floa
     core, gpu = 0.0, 0.0
     for item in items:
         name = item.name if item.stage in {"configurations", "dft", "md"} else ""
-        whole = item.pieces if item.stage == "dft" else item.jobs
+        whole = item.pieces if item.stage == "dft" and item.pieces else item.jobs
         share = min(left[item.stage, name] / whole, 1.0) if whole else 0.0
         core += share * item.core_hours
         gpu += share * item.gpu_hours

@@ -14,6 +14,7 @@ import pandas as pd
 
 from glassml.report import measures
 from glassml.report.measures import Evidence, Value
+from glassml.report.page import Cell, with_error
 from glassml.report.results import AbsentError
 
 Verdict = Literal["pass", "fail", "not reached"]
@@ -108,6 +109,9 @@ def evaluate(row: Row, evidence: Evidence) -> Outcome:
         value = measures.MEASURES[row.measure](evidence, row.arguments)
     except AbsentError as error:
         return Outcome(row, "not reached", None, str(error))
+    except (KeyError, ValueError, TypeError) as error:
+        # A table that is not as documented must not cost the page; the page warns of it too.
+        return Outcome(row, "not reached", None, f"a table cannot be read: {error!r}")
     return Outcome(row, "pass" if judge(row, value.mean) else "fail", value, value.remark)
 
 
@@ -137,15 +141,36 @@ def as_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     )
 
 
+def for_page(outcomes: Iterable[Outcome]) -> pd.DataFrame:
+    """Give outcomes in the few columns that fit a page."""
+    return pd.DataFrame(
+        [
+            {
+                "": outcome.row.number,
+                "observable": Cell(
+                    outcome.row.observable,
+                    ". ".join(filter(None, (outcome.row.condition, outcome.remark))),
+                ),
+                "kind": outcome.row.kind,
+                "wanted": _with_unit(outcome.row.wanted, outcome.row.unit),
+                "value": _value(outcome),
+                "verdict": outcome.verdict,
+            }
+            for outcome in outcomes
+        ]
+    )
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} {unit}".rstrip()
+
+
 def _value(outcome: Outcome) -> str:
     if outcome.value is None:
         return "–"
     if outcome.row.test == "holds":
         return "yes" if outcome.value.mean else "no"
-    text = f"{outcome.value.mean:.4g}"
-    if outcome.value.error is not None:
-        text += f" ± {outcome.value.error:.2g}"
-    return text.replace("-", "−")
+    return with_error(outcome.value.mean, outcome.value.error)
 
 
 def banner(outcomes: Iterable[Outcome], potential_status: str | None) -> dict:
@@ -169,7 +194,7 @@ def banner(outcomes: Iterable[Outcome], potential_status: str | None) -> dict:
     open_ = [outcome for outcome in gates if outcome.verdict == "not reached"]
     lines = [
         f"{outcome.row.number}. {outcome.row.observable} ({outcome.row.condition}): "
-        f"{_value(outcome)} {outcome.row.unit}, wanted {outcome.row.wanted}"
+        f"{_with_unit(_value(outcome), outcome.row.unit)}, wanted {outcome.row.wanted}"
         for outcome in failed
     ]
     if failed or potential_status == "red":

@@ -83,10 +83,11 @@ def _acceptance_table(outcomes: list[acceptance.Outcome]) -> Table:
         f"{counts['pass']} pass, {counts['fail']} fail, {counts['not reached']} are not reached. "
         "A gate that fails says that potential or glass must not be used further; targets and "
         "signs are what a campaign of full size must reproduce. ± of a value is one standard error "
-        "over independent glasses."
+        "over independent glasses. The file names the source of each reference."
     )
     table = acceptance.as_table(outcomes)
-    return Table("acceptance", "Acceptance table", caption, table, limit=len(table))
+    shown = acceptance.for_page(outcomes)
+    return Table("acceptance", "Acceptance table", caption, table, limit=len(table), shown=shown)
 
 
 def _write_parts(sections: list[Section], output: Path) -> None:

@@ -1,5 +1,6 @@
 """The page: sections of text, tables and figures, rendered into one file that needs no other."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -16,6 +17,21 @@ class Text:
     """A paragraph."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of short texts."""
+
+    items: list[str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table with a second, quieter line."""
+
+    text: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,8 @@ class Table:
         Significant digits on the page; the file has all.
     limit
         Rows on the page; the rest is in the file alone.
+    shown
+        What is on the page instead of all numbers: fewer columns, values with their errors.
     """
 
     name: str
@@ -57,6 +75,12 @@ class Table:
     frame: pd.DataFrame
     digits: int = 4
     limit: int = 60
+    shown: pd.DataFrame | None = None
+
+    @property
+    def on_page(self) -> pd.DataFrame:
+        """Give what is on the page."""
+        return self.frame if self.shown is None else self.shown
 
     @property
     def table_uri(self) -> str:
@@ -71,24 +95,29 @@ class Table:
     @property
     def header(self) -> list[str]:
         """Give the names of the columns for people."""
-        return [readable(str(name)) for name in self.frame.columns]
+        return [readable(str(name)) for name in self.on_page.columns]
 
     @property
-    def rows(self) -> list[list[tuple[str, bool]]]:
-        """Give each cell as text, and whether it is a number."""
-        shown = self.frame.head(self.limit)
+    def rows(self) -> list[list[tuple[Cell, bool]]]:
+        """Give each cell, and whether it is a number."""
         return [
-            [(show(value, self.digits), _is_number(value)) for value in row]
-            for row in shown.itertuples(index=False)
+            [
+                (
+                    value if isinstance(value, Cell) else Cell(show(value, self.digits)),
+                    _is_number(value),
+                )
+                for value in row
+            ]
+            for row in self.on_page.head(self.limit).itertuples(index=False)
         ]
 
     @property
     def hidden(self) -> int:
         """Count the rows that are not on the page."""
-        return max(len(self.frame) - self.limit, 0)
+        return max(len(self.on_page) - self.limit, 0)
 
 
-Block = Text | Code | Embedded | Table | Figure | Missing
+Block = Text | Items | Code | Embedded | Table | Figure | Missing
 
 
 @dataclass
@@ -153,6 +182,16 @@ def show(value: Any, digits: int = 4) -> str:
             text = f"{value:.0f}"
         return text.replace("-", "−")
     return str(value)
+
+
+def with_error(mean: float | None, error: float | None) -> str:
+    """Write a value with its error, both to the error's second digit: ``1.51 ± 0.03``."""
+    if mean is None or not math.isfinite(mean):
+        return "–"
+    if error is None or not math.isfinite(error) or error <= 0.0:
+        return show(float(mean))
+    decimals = max(1 - math.floor(math.log10(error)), 0)
+    return f"{mean:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
 
 
 def render(

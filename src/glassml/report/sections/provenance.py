@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 
 from glassml.report.figures import Figure, draw
-from glassml.report.page import Block, Code, Section, Table, Text
+from glassml.report.page import Block, Code, Items, Section, Table, Text
 from glassml.report.results import AbsentError, Results, add
 
 PACKAGES = (
@@ -47,7 +47,7 @@ def provenance_section(results: Results) -> Section:
 def warnings_section(results: Results) -> Section:
     """List what a reader should know before using a number."""
     section = Section("warnings", "Warnings")
-    section.blocks += [Text(f"• {text}") for text in results.warnings] or [Text("None.")]
+    section.blocks.append(Items(results.warnings) if results.warnings else Text("None."))
     return section
 
 

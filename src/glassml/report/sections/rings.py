@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from glassml.report.curves import coarser
 from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
-from glassml.report.page import Table
+from glassml.report.page import Table, with_error
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 
@@ -24,6 +25,7 @@ SHAPE = (
     "long side l₃."
 )
 ERRORS = "Bars are one standard error over independent glasses."
+CENTRE_BIN_PER_A = 0.08
 FEWEST = 0.005  # sizes of a smaller share of all rings are left out of the figures of shape
 
 
@@ -75,7 +77,7 @@ def sizes(evidence: Evidence, states: Sequence[State]) -> Figure:
                     label=state.label,
                 )
             axis.set(title=criterion, ylabel="share of rings")
-            axis.set_xticks(range(2, int(table["size"].max()) + 1))
+            axis.set_xticks(range(int(table["size"].min()), int(table["size"].max()) + 1))
         for axis in axes[len(criteria) :]:
             axis.remove()
         for axis in axes[max(len(criteria) - 2, 0) : len(criteria)]:
@@ -170,19 +172,28 @@ def slopes(evidence: Evidence) -> Table:
     rows = evidence.summary("ring_slope")
     table = rows[["state", "criterion", "atoms", "glasses", "slope_A", "slope_A_error"]]
     caption = (
-        "Slope d l₂/dn over n = 5 to 8: what hot compression is said to reduce. The shape is that "
-        "of Si and O atoms, or of the Si atoms alone; errors are over independent glasses."
+        "Slope d l₂/dn over n = 5 to 8, by the shape of a ring's Si and O atoms: what hot "
+        "compression is said to reduce. ± is one standard error over independent glasses. The file "
+        "has the shape of the Si atoms alone too."
     )
-    table = table.rename(columns={"slope_A": "d l₂/dn_A", "slope_A_error": "±_A"})
-    return Table("ring_slope", "Slope of the short side", caption, table)
+    both = table[table.atoms == "Si+O"]
+    pairs = zip(both.slope_A, both.slope_A_error, strict=True)
+    both = both.assign(text=[with_error(*pair) for pair in pairs])
+    shown = both.pivot_table(
+        index="state", columns="criterion", values="text", aggfunc="first", sort=False
+    ).reset_index()
+    shown.columns = pd.Index(
+        [name if name == "state" else f"{name}, Å" for name in map(str, shown.columns)]
+    )
+    return Table("ring_slope", "Slope of the short side", caption, table, shown=shown)
 
 
 def centres(evidence: Evidence, states: Sequence[State]) -> Figure:
     """Draw S(Q) of the centres of rings."""
-    columns = ["size", "q_per_A", "centre-centre", "centre-centre_error"]
-    table = _rows(evidence, "ring_centre_sq", states, columns)
-    table = table[(table["size"].astype(str) == "all") & (table.q_per_A <= 6.0)]
-    table = table.reset_index(drop=True)
+    columns = ["size", "q_per_A", "counts", "centre-centre", "centre-centre_error"]
+    rows = _rows(evidence, "ring_centre_sq", states, columns)
+    rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A <= 6.0)]
+    table = coarser(rows, "centre-centre", CENTRE_BIN_PER_A)
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -200,7 +211,8 @@ def centres(evidence: Evidence, states: Sequence[State]) -> Figure:
 
     caption = (
         f"Structure factor of the centres (means of the Si and O positions) of all "
-        f"{_criteria(evidence)[0]} rings. Bands are one standard error over independent glasses."
+        f"{_criteria(evidence)[0]} rings, in bins of {CENTRE_BIN_PER_A:g} Å⁻¹. Bands are "
+        "one standard error over independent glasses."
     )
     return draw("ring_centre_sq", "S(Q) of ring centres", caption, table, paint, size=(7.8, 3.8))
 
@@ -218,12 +230,15 @@ def centre_distances(evidence: Evidence, states: Sequence[State]) -> Figure:
                 own = table[table.state == state.name]
                 axis.plot(own.r_A, own[name], lw=1.0, color=colour, label=state.label)
             axis.set(xlabel=r"$r$, Å", ylabel=rf"$g(r)$ {name}", xlim=(0, min(10, table.r_A.max())))
+            # Rings that share most of their atoms lie on each other: that peak is cut.
+            axis.set_ylim(0, min(3.0, axis.get_ylim()[1]))
         handles, labels = axes[0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=3)
 
     caption = (
         f"Pair distributions of the centres of all {_criteria(evidence)[0]} rings with each other, "
-        "with Si and with O."
+        "with Si and with O. Rings that share most of their atoms have centres close to each "
+        "other: where g(r) is above 3 it is cut off in the figure."
     )
     title = "Distances of ring centres"
     return draw("ring_centre_gr", title, caption, table, paint, size=(9.0, 3.4))

@@ -5,15 +5,17 @@ from typing import Any
 
 import pandas as pd
 
+from glassml.report.curves import coarser
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
-from glassml.report.page import Section, Table
+from glassml.report.page import Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections import rings
 from glassml.report.states import KINDS, State
 
 MANY = 6
+CLOSE_UP_BIN_PER_A = 0.06
 ERRORS = (
     "Bands and bars are one standard error over independent glasses; with a single glass there "
     "are none."
@@ -144,8 +146,8 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
 
 
 def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
-    rows = state_rows(evidence, "sq", states, ["q_per_A", *with_errors("neutron")])
-    table = _experiment(rows, "neutron")
+    rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors("neutron")])
+    table = _experiment(coarser(rows, "neutron", CLOSE_UP_BIN_PER_A), "neutron")
     table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
     def paint(canvas: Canvas) -> None:
@@ -186,7 +188,8 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     caption = (
         "First sharp diffraction peak. Squares: position and height of the peak fitted to the mean "
         "S(Q) of the glasses (definition in the table below); a state without a square has no "
-        f"peak. Circles: {CITATION}. {ERRORS}"
+        f"peak. Circles: {CITATION}. S(Q) is shown in bins of {CLOSE_UP_BIN_PER_A:g} Å⁻¹, in which "
+        f"each Q vector of the boxes counts once. {ERRORS}"
     )
     title = "First sharp diffraction peak"
     return draw("fsdp", title, caption, table, paint, size=(7.8, 4.2))
@@ -206,12 +209,25 @@ def _peaks(evidence: Evidence) -> Table:
             "fwhm_error": "± fwhm",
         }
     )
-    table["reason"] = table.reason.fillna("–")
+    shown = pd.DataFrame(
+        [
+            {
+                "state": row["state"],
+                "weighting": row["weighting"],
+                "peak": row["peak"],
+                "position, 1/Å": with_error(row["position"], row["position_error"]),
+                "height": with_error(row["height"], row["height_error"]),
+                "full width, 1/Å": with_error(row["fwhm"], row["fwhm_error"]),
+                "remark": row["reason"] if isinstance(row["reason"], str) else "",
+            }
+            for row in rows.to_dict("records")
+        ]
+    )
     caption = (
         f"Peaks of S(Q). {' '.join(definitions[:1])} Errors are by bootstrap over independent "
         "glasses; of a single glass, those of the fit."
     )
-    return Table("peaks", "Peaks of S(Q)", caption, table)
+    return Table("peaks", "Peaks of S(Q)", caption, table, shown=shown)
 
 
 def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:

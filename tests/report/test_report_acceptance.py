@@ -1,0 +1,210 @@
+"""The acceptance table says pass, fail or not reached for the right reasons."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_campaign import (
+    ERROR,
+    TRUTH,
+    make_config,
+    write_campaign,
+    write_potential,
+    write_structure,
+)
+
+from glassml.report import acceptance, measures
+from glassml.report.evidence import Evidence, Value
+from glassml.report.results import AbsentError, Results
+
+
+def evidence_of(root, campaign):
+    return Evidence(Results(root, campaign.model_dump(mode="json")))
+
+
+@pytest.fixture(scope="module")
+def outcomes(tiny, campaign):
+    found = acceptance.evaluate_all(evidence_of(tiny, campaign))
+    return {outcome.row.number: outcome for outcome in found}
+
+
+def test_the_table_has_all_28_numbers_and_only_known_measures():
+    rows = acceptance.load_rows()
+    numbers = {int("".join(filter(str.isdigit, row.number))) for row in rows}
+    assert numbers == set(range(1, 29))
+    assert len({row.number for row in rows}) == len(rows)
+    for row in rows:
+        assert row.kind in {"gate", "target", "sign"}
+        assert (row.reference is None) == (row.test == "holds")
+        assert (row.tolerance is not None) == (row.test == "within")
+    assert {row.measure for row in rows} == set(measures.MEASURES)
+
+
+def test_gates_are_those_that_stop_a_campaign():
+    gates = {row.number.rstrip("abc") for row in acceptance.load_rows() if row.kind == "gate"}
+    assert gates == {"1", "2", "5", "6", "28"}
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "verdict"),
+    [
+        ("1a", 2.0, "pass"),
+        ("1b", 0.05, "pass"),
+        ("1c", 0.3, "fail"),
+        ("4", 0.3, "pass"),
+        ("5", 2.20, "pass"),
+        ("6a", 99.5, "pass"),
+        ("6b", 100.0, "pass"),
+        ("7a", 1.616, "pass"),
+        ("7b", 2.636, "pass"),
+        ("7c", 3.10, "pass"),
+        ("8a", 147.0, "pass"),
+        ("9b", 5.0, "pass"),
+        ("10a", 1.51, "pass"),
+        ("10b", 1.55, "pass"),
+        ("10c", 0.31, "pass"),
+        ("12", 0.0, "pass"),
+        ("13a", 6.0, "pass"),
+        ("13d", 7.0, "pass"),
+        ("14a", 0.845, "pass"),
+        ("14e", 0.125, "pass"),
+        ("16b", 2.67, "pass"),
+        ("19a", 4.0, "pass"),
+        ("20a", 100 * 0.01 / 2.20, "pass"),
+        ("21", 2.24, "fail"),
+        ("22", 1.0, "pass"),
+        ("23b", 1.70, "pass"),
+        ("24a", 1.0, "pass"),
+        ("24b", 1.0, "pass"),
+        ("25", 1.0, "pass"),
+        ("28", ERROR, "pass"),
+    ],
+)
+def test_values_are_those_that_were_planted(outcomes, number, value, verdict):
+    outcome = outcomes[number]
+    assert outcome.verdict == verdict, outcome.remark
+    assert outcome.value.mean == pytest.approx(value, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("2a", "polymorphs.csv"),
+        ("3a", "no relaxed cells"),
+        ("15a", "below 3 GPa"),
+        ("16a", "under 4 GPa"),
+        ("17a", "under 10 GPa"),
+        ("18", "under 6 GPa"),
+        ("19c", "under 42-45 GPa"),
+        ("20b", "recovered from 20 GPa"),
+        ("23a", "two anneal temperatures"),
+        ("27", "elastic"),
+    ],
+)
+def test_what_is_not_reached_says_why(outcomes, number, reason):
+    assert outcomes[number].verdict == "not reached"
+    assert reason in outcomes[number].remark
+
+
+def test_a_single_glass_decides_nothing_by_sigma(tmp_path, campaign):
+    root = write_campaign(tmp_path / "one", glasses=1)
+    found = {o.row.number: o for o in acceptance.evaluate_all(evidence_of(root, campaign))}
+    for number in ("22", "24b", "26", "28"):
+        assert found[number].verdict == "not reached"
+        assert "two independent glasses" in found[number].remark
+    assert found["5"].verdict == "pass"
+
+
+def test_a_missing_state_is_named(tmp_path, campaign):
+    root = write_campaign(tmp_path / "part", states=("ambient",))
+    found = {o.row.number: o for o in acceptance.evaluate_all(evidence_of(root, campaign))}
+    assert found["5"].verdict == "pass"
+    assert found["20a"].verdict == "not reached"
+    assert "cold_7.7GPa/recovered" in found["20a"].remark
+
+
+def test_nothing_at_all_is_not_reached_and_no_crash(tmp_path, campaign):
+    found = acceptance.evaluate_all(evidence_of(tmp_path, campaign))
+    assert {outcome.verdict for outcome in found} == {"not reached"}
+    assert all(outcome.remark for outcome in found)
+
+
+def test_different_densities_cannot_be_compared(tmp_path, campaign, monkeypatch):
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.72, 1.7, 1.7, 0.085))
+    root = write_campaign(tmp_path / "dense")
+    evidence = evidence_of(root, campaign)
+    with pytest.raises(AbsentError, match=r"differ by 0\.51"):
+        measures.hot_above_cold(evidence, "")
+    assert measures.hot_density(evidence, "").mean == pytest.approx(2.72)
+
+
+def test_a_worse_potential_fails_its_gate(tmp_path, campaign):
+    write_potential(tmp_path, energy_mae=3.1)
+    row = next(row for row in acceptance.load_rows() if row.number == "1a")
+    assert acceptance.evaluate(row, evidence_of(tmp_path, campaign)).verdict == "fail"
+
+
+def make_row(test, reference, tolerance):
+    return acceptance.Row(
+        "0", "gate", "x", "", test, reference, tolerance, "", "density", "", "source"
+    )
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0.01, 1e2), st.sampled_from([-2, -1.1, -0.9, 0.9, 1.1, 2]))
+def test_limits_are_where_they_are_said_to_be(reference, tolerance, step):
+    value = reference + step * tolerance
+    assert acceptance.judge(make_row("within", reference, tolerance), value) == (abs(step) < 1)
+    assert acceptance.judge(make_row("at most", reference, None), value) == (step < 0)
+    assert acceptance.judge(make_row("at least", reference, None), value) == (step > 0)
+
+
+def test_limits_themselves_pass():
+    # In binary 2.20 + 0.05 is more than 2.25.
+    assert acceptance.judge(make_row("within", 2.20, 0.05), 2.25)
+    assert acceptance.judge(make_row("within", 2.20, 0.05), 2.15)
+    assert acceptance.judge(make_row("at most", 0.024, None), 0.024)
+
+
+@given(st.floats(1.2, 1.9), st.floats(1.05, 3.0), st.floats(0.2, 0.6))
+def test_the_extremum_of_a_known_curve_is_found(position, height, width):
+    q = np.arange(0.5, 3.0, 0.01)
+    s = 1 + (height - 1) * np.exp(-(((q - position) / width) ** 2))
+    found = measures.extremum_of(q, s, 0.9, 2.3, 1.0, span=0.1)
+    assert found == pytest.approx((position, height), abs=0.02 * height)
+    found = measures.extremum_of(q, -s, 0.9, 2.3, -1.0, span=0.1)
+    assert found == pytest.approx((position, -height), abs=0.02 * height)
+
+
+def test_a_slope_has_no_extremum():
+    q = np.arange(0.5, 3.0, 0.01)
+    with pytest.raises(AbsentError, match="no extremum"):
+        measures.extremum_of(q, q, 1.0, 2.0, 1.0, span=0.1)
+
+
+def test_errors_of_independent_glasses_add_in_squares():
+    change = measures.difference(Value(2.0, 0.3), Value(1.0, 0.4))
+    assert (change.mean, change.error) == (1.0, pytest.approx(0.5))
+    assert measures.exceeds(Value(2.6, 0.3), Value(1.0, 0.4))
+    assert not measures.exceeds(Value(2.4, 0.3), Value(1.0, 0.4))
+    assert measures.difference(Value(2.0), Value(1.0, 0.4)).error is None
+
+
+def test_banner_is_red_with_a_failed_gate_and_green_only_when_all_pass(outcomes):
+    rows = list(outcomes.values())
+    red = acceptance.banner(rows, "green")
+    assert red["colour"] == "red"
+    assert any(line.startswith("1c.") for line in red["lines"])
+    passed = [o for o in rows if o.verdict == "pass"]
+    assert acceptance.banner(passed, "green")["colour"] == "green"
+    assert acceptance.banner(passed, "amber")["colour"] == "amber"
+    assert acceptance.banner(passed, "red")["colour"] == "red"
+    undecided = [o for o in rows if o.verdict != "fail"]
+    assert acceptance.banner(undecided, "green")["colour"] == "amber"
+
+
+def test_structure_is_rewritten_by_state_name_alone(tmp_path):
+    # A state that the configuration does not have is not looked at.
+    write_structure(tmp_path)
+    config = make_config(md={"states": {"ambient": make_config().md.states["ambient"]}})
+    evidence = evidence_of(tmp_path, config)
+    assert [state.name for state in evidence.states] == ["ambient"]

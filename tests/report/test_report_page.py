@@ -1,0 +1,253 @@
+"""The page is whole, complete in itself, and honest about what is missing."""
+
+import html
+import json
+import re
+import shutil
+import warnings
+from html.parser import HTMLParser
+from io import StringIO
+
+import pandas as pd
+import pytest
+import yaml
+from report_campaign import STATES, write_dynamics, write_json
+
+from glassml.cli import main
+from glassml.report import page
+from glassml.report.build import build
+from glassml.report.states import describe_all
+
+
+class Links(HTMLParser):
+    """Collects everything that a browser would fetch or jump to."""
+
+    def __init__(self):
+        super().__init__()
+        self.resources, self.anchors, self.ids = [], [], set()
+        self.downloads = {}
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        if "id" in named:
+            self.ids.add(named["id"])
+        for key in ("src", "href", "srcset", "data", "poster", "action"):
+            value = named.get(key)
+            if value is None:
+                continue
+            if value.startswith("#"):
+                self.anchors.append(value[1:])
+            else:
+                self.resources.append(value)
+            if "download" in named:
+                self.downloads[named["download"]] = value
+
+
+@pytest.fixture(scope="module")
+def report(tiny, campaign, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # a glyph that the font lacks, a bad layout
+        summary = build(tiny, folder, campaign.model_dump(mode="json"))
+    return folder, summary
+
+
+@pytest.fixture(scope="module")
+def text(report):
+    return (report[0] / "report.html").read_text(encoding="utf-8")
+
+
+def parse(text):
+    links = Links()
+    links.feed(text)
+    return links
+
+
+def test_the_page_asks_nobody_for_anything(text):
+    links = parse(text)
+    assert links.resources
+    assert all(resource.startswith("data:") for resource in links.resources)
+    assert not re.search(r"@import|url\((?!data:)", text)
+    assert "<script" not in text
+
+
+def test_every_entry_of_the_contents_leads_somewhere(text):
+    links = parse(text)
+    assert len(links.anchors) >= 8
+    assert set(links.anchors) <= links.ids
+
+
+def test_every_figure_has_its_numbers_beside_it(report, text):
+    folder, _ = report
+    pictures = {path.stem for path in (folder / "figures").glob("*.png")}
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")}
+    assert {"parity", "sq_neutron", "fsdp", "gr", "ring_sizes", "ring_aspect"} <= pictures
+    assert pictures <= tables
+    downloads = parse(text).downloads
+    assert {f"{name}.csv" for name in tables} == set(downloads)
+    for name in sorted(tables):
+        assert len(pd.read_csv(folder / "tables" / f"{name}.csv")) > 0
+
+
+def test_every_figure_has_a_caption_and_is_inline(report, text):
+    pictures = list((report[0] / "figures").glob("*.png"))
+    assert text.count('src="data:image/png;base64,') == len(pictures)
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)
+    assert all(len(caption.strip()) > 60 for caption in captions)
+
+
+def test_nothing_of_a_whole_campaign_is_missing(text):
+    missing = re.findall(r'<p class="missing"><b>(.*?):</b> (.*?)</p>', text)
+    # The stage writes no card yet; a page without it says so, and shows the rest.
+    assert [title for title, _ in missing if title != "Model card"] == []
+    assert "could not be made" not in text
+
+
+def test_the_measured_curve_is_in_the_figure_of_s_of_q(report):
+    table = pd.read_csv(report[0] / "tables" / "sq_neutron.csv")
+    measured = table[table.state == "experiment"]
+    assert len(measured) == 72
+    assert measured.neutron[measured.q_per_A.sub(1.5).abs().idxmin()] == pytest.approx(1.421)
+
+
+def test_failures_and_stops_are_told(report, text):
+    _, summary = report
+    assert any("no recipe converged" in line for line in summary["warnings"])
+    assert any("atoms 3 and 7 are 0.71 Å apart" in line for line in summary["warnings"])
+    assert "liquid/000003" in text
+
+
+def test_banner_names_the_gate_that_fails(report, text):
+    _, summary = report
+    assert summary["banner"]["colour"] == "red"
+    assert 'class="banner red"' in text
+    assert "1c. Stress error" in html.unescape(text)
+
+
+def test_acceptance_is_beside_the_page(report):
+    folder, summary = report
+    table = pd.read_csv(folder / "acceptance.csv")
+    assert list(table.number) == [row["number"] for row in summary["acceptance"]]
+    assert set(table.verdict) == {"pass", "fail", "not reached"}
+    data = json.loads((folder / "report.json").read_text())
+    assert data == json.loads(json.dumps(summary))
+
+
+@pytest.mark.parametrize("there", [{"dft", "configurations", "md"}, {"potential", "dataset"}])
+def test_a_page_without_a_stage_says_so_and_shows_the_rest(there, tiny, campaign, tmp_path):
+    root = tmp_path / "results"
+    for part in there:
+        shutil.copytree(tiny / part, root / part)
+    summary = build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert '<p class="missing">' in text
+    assert "could not be made" not in text
+    assert summary["acceptance"]
+
+
+def test_a_broken_table_costs_only_its_own_figure(tiny, campaign, tmp_path):
+    root = tmp_path / "results"
+    shutil.copytree(tiny / "structure", root / "structure")
+    (root / "structure" / "summary" / "gr.csv").write_text("state,r_A\nambient,1.0\n")
+    summary = build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert text.count("could not be made") >= 1
+    assert any(
+        line.startswith("Pair distributions could not be made") for line in summary["warnings"]
+    )
+    assert (tmp_path / "report" / "figures" / "sq_neutron.png").exists()
+
+
+def test_dynamics_that_all_stopped_are_text(campaign, tmp_path):
+    root = tmp_path / "results"
+    write_dynamics(root)
+    for state in STATES:
+        for glass in ("glass00", "glass01"):
+            (root / "md" / state / glass / "series.csv").unlink()
+            record = {"status": "stopped", "reason": "it exploded", "atoms": 96}
+            write_json(root / "md" / state / glass / "record.json", record)
+    build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert "<b>Series: ambient:</b> it exploded" in text
+
+
+def test_the_command_writes_the_page(tiny, campaign, tmp_path, capsys):
+    config = tmp_path / "campaign.yaml"
+    config.write_text(yaml.safe_dump(campaign.model_dump(mode="json")))
+    results = tmp_path / "results"
+    shutil.copytree(tiny / "potential", results / "potential")
+    command = ["report", "build", "--config", str(config), "--results", str(results)]
+    assert main([*command, "--output-dir", str(tmp_path / "out")]) == 0
+    assert "not reached" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_the_same_results_give_the_same_page_and_no_old_figure_stays(
+    report, tiny, campaign, tmp_path
+):
+    stale = tmp_path / "figures" / "stale.png"
+    stale.parent.mkdir()
+    stale.write_bytes(b"")
+    build(tiny, tmp_path, campaign.model_dump(mode="json"))
+    assert (tmp_path / "report.html").read_bytes() == (report[0] / "report.html").read_bytes()
+    assert not stale.exists()
+
+
+def test_text_from_files_is_escaped():
+    section = page.Section("one", "One", [page.Text("<script>alert(1)</script> & more")])
+    banner = {"colour": "green", "headline": "<b>", "lines": []}
+    text = page.render("<i>", "", banner, [section], "")
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (1.509, 0.031, "1.509 ± 0.031"),
+        (1.5, 0.3, "1.50 ± 0.30"),
+        (-0.5, 0.02, "−0.500 ± 0.020"),
+        (120.0, 15.0, "120 ± 15"),
+        (1.5, None, "1.5"),
+        (None, 0.1, "–"),
+        (float("nan"), 0.1, "–"),
+    ],
+)
+def test_values_are_written_to_their_error(value, error, text):
+    assert page.with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("temperature_K", "temperature, K"),
+        ("density_g_cm3", "density, g/cm³"),
+        ("energy_mae_meV_per_atom", "energy mae, meV/atom"),
+        ("set", "set"),
+        ("config_id", "config id"),
+    ],
+)
+def test_columns_say_their_units(name, text):
+    assert page.readable(name) == text
+
+
+def test_tables_are_downloaded_whole(report, text):
+    import base64
+
+    uri = parse(text).downloads["sq_neutron.csv"]
+    content = base64.b64decode(uri.split(",", 1)[1]).decode()
+    beside = (report[0] / "tables" / "sq_neutron.csv").read_text()
+    pd.testing.assert_frame_equal(pd.read_csv(StringIO(content)), pd.read_csv(StringIO(beside)))
+
+
+def test_states_are_known_by_their_history():
+    kinds = {state.name: state.kind for state in describe_all(STATES)}
+    assert kinds == {
+        "ambient": "ambient",
+        "cold_7.7GPa": "cold in situ",
+        "cold_7.7GPa/recovered": "cold recovered",
+        "hot_7.7GPa_1500K": "hot in situ",
+        "hot_7.7GPa_1500K/recovered": "hot recovered",
+    }
+    hot = next(s for s in describe_all(STATES) if s.name == "hot_7.7GPa_1500K/recovered")
+    assert (hot.peak_pressure_GPa, hot.anneal_temperature_K) == (7.7, 1500)
