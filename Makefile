@@ -1,0 +1,29 @@
+# `make trial` and `make test` set everything up by themselves, on a Debian-like machine with Python 3.11.
+PYTHON ?= python3
+CORES ?= 2
+SHELL := /bin/bash
+VENV := .venv
+READY := $(VENV)/.ready
+ACTIVATE := . $(VENV)/bin/activate
+
+.PHONY: trial test setup lint clean-results
+
+trial: $(READY)
+	$(ACTIVATE) && snakemake --cores $(CORES)
+	@echo "The report: $(CURDIR)/results/trial/report/report.html"
+
+test: $(READY)
+	$(ACTIVATE) && python -m pytest
+
+lint: $(READY)
+	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy && snakemake --lint
+
+setup: $(READY)
+
+$(READY): pyproject.toml workflow/envs/setup.sh workflow/envs/gpaw_siteconfig.py
+	bash workflow/envs/setup.sh $(PYTHON) $(VENV)
+	@touch $@
+
+clean-results:
+	@echo "Labels are expensive. To remove them too: rm -r results"
+	rm -rf results/trial logs/trial
