@@ -117,13 +117,13 @@ def test_volume_has_the_exact_mean_and_fluctuations(bulk_modulus_GPa, pressure_G
     stiffness = bulk_modulus_GPa + pressure_GPa + 0.01
     volumes = run(
         atoms,
-        stage("npt", 12_000, 4.0, temperature, pressure_GPa),
+        stage("npt", 8_000, 4.0, temperature, pressure_GPa),
         Coupling(50.0, 100.0, stiffness),
         Atoms.get_volume,
         skip=500,
     )
     assert_equals(volumes, mean, 0.02)
-    assert_equals((volumes - mean) ** 2, variance, 0.2)
+    assert_equals((volumes - mean) ** 2, variance, 0.25)
 
 
 def test_pressure_of_an_ideal_gas_is_all_kinetic():
@@ -143,7 +143,7 @@ def crystal_samples():
     sites = atoms.positions.copy()
     return run(
         atoms,
-        stage("nvt", 12_000, 4.0, 300.0),
+        stage("nvt", 9_000, 4.0, 300.0),
         Coupling(50.0, 500.0, 37.0),
         lambda a: (kinetic_temperature_K(a), ((a.positions - sites) ** 2).mean()),
         skip=1000,
@@ -157,7 +157,7 @@ def test_kinetic_energy_is_that_of_the_thermostat(crystal_samples):
 def test_kinetic_energy_fluctuates_as_in_the_canonical_ensemble(crystal_samples):
     # var K / <K>² = 2 / (3 N)
     temperatures = crystal_samples[:, 0]
-    assert_equals((temperatures / 300.0 - 1.0) ** 2, 2.0 / (3 * 32), 0.08)
+    assert_equals((temperatures / 300.0 - 1.0) ** 2, 2.0 / (3 * 32), 0.1)
 
 
 def test_each_spring_holds_half_a_kT(crystal_samples):
