@@ -3,6 +3,7 @@
 import csv
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from ase import Atoms
 from ase.io import read, write
 
-from glassml.campaign.config import parse_campaign
+from glassml.campaign.config import load_campaign, parse_campaign
 from glassml.campaign.errors import ConfigError
 from glassml.cli import main
 from glassml.configurations import shard as shard_module
@@ -363,3 +364,14 @@ def test_command_refuses_what_is_not_there(family, shard, tmp_path, capsys):
     arguments = ["--config", config, "--family", family, "--shard", shard, "--output", "x.extxyz"]
     assert main(["configurations", "generate", *map(str, arguments)]) == 2
     assert family in capsys.readouterr().err
+
+
+def test_reference_set_is_mostly_disordered_and_balanced_from_its_first_shards():
+    path = Path(__file__).parents[2] / "config" / "reference.yaml"
+    families = load_campaign(path).configurations.families
+    counts = {name: family.count for name, family in families.items()}
+    disordered = {n for n, f in families.items() if f.generator in {"melt", "glass"}}
+    assert 2900 < sum(counts.values()) < 3100
+    for per_family in (8, max(counts.values())):  # the first shard of each, and all
+        chosen = {name: min(count, per_family) for name, count in counts.items()}
+        assert sum(chosen[n] for n in disordered) > 0.4 * sum(chosen.values())

@@ -32,7 +32,7 @@ rule build_dataset:
         section=section("dataset"),
         families=list(CAMPAIGN.configurations.families),
         seed=CAMPAIGN.seed,
-        code=code_digest("dataset"),
+        code=code_digest("dataset", "configurations"),
     message:
         "Building the dataset of generation {wildcards.generation}"
     shell:
