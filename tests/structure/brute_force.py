@@ -1,0 +1,145 @@
+"""Rings straight from their definitions, on nodes (atom, image): slow and obviously right."""
+
+from collections import deque
+from itertools import combinations
+
+import numpy as np
+
+
+class Network:
+    """Neighbours of (atom, image) nodes, from directed bonds."""
+
+    def __init__(self, bonds):
+        self.bonds = [[] for _ in range(bonds.n)]
+        self.known = {}
+        for first, second, shift in zip(bonds.first, bonds.second, bonds.shift, strict=True):
+            self.bonds[first].append((int(second), tuple(int(x) for x in shift)))
+
+    def neighbours(self, node):
+        atom, image = node
+        return [
+            (b, tuple(x + y for x, y in zip(image, shift, strict=True)))
+            for b, shift in self.bonds[atom]
+        ]
+
+    def distances(self, start, limit, removed=(), without_bond=None):
+        """Distance of each node up to `limit` from start, by breadth-first search."""
+        distance, queue = {start: 0}, deque([start])
+        while queue:
+            node = queue.popleft()
+            if distance[node] == limit:
+                continue
+            for other in self.neighbours(node):
+                if other in distance or other in removed or {node, other} == without_bond:
+                    continue
+                distance[other] = distance[node] + 1
+                queue.append(other)
+        return distance
+
+    def shortest_paths(self, start, end, limit, removed=(), without_bond=None):
+        """All shortest paths from start to end, as lists of nodes."""
+        distance = self.distances(start, limit, removed, without_bond)
+        if end not in distance:
+            return []
+        paths = [[end]]
+        for step in range(distance[end] - 1, -1, -1):
+            paths = [
+                [node, *path]
+                for path in paths
+                for node in self.neighbours(path[0])
+                if distance.get(node) == step and {node, path[0]} != without_bond
+            ]
+        return paths
+
+    def apart(self, one, other, limit):
+        """Distance of two nodes, or something larger than `limit`."""
+        shift = tuple(y - x for x, y in zip(one[1], other[1], strict=True))
+        key = (one[0], limit)
+        if key not in self.known:
+            self.known[key] = self.distances((one[0], (0, 0, 0)), limit)
+        return self.known[key].get((other[0], shift), limit + 1)
+
+    def cycles(self, start, length):
+        """All simple cycles of a length through start, in both directions.
+
+        Paths that have no way back to the start in the remaining steps are given up.
+        """
+        stack = [[start]]
+        while stack:
+            path = stack.pop()
+            left = length - len(path)
+            for node in self.neighbours(path[-1]):
+                if left == 0:
+                    if node == start:
+                        yield path
+                elif node not in path and self.apart(start, node, length // 2) <= left:
+                    stack.append([*path, node])
+
+
+def canonical(ring):
+    """The same frozen set of bonds for all rotations, directions and translations of a ring."""
+    variants = []
+    for index in range(len(ring)):
+        shift = ring[index][1]
+        moved = [(a, tuple(x - y for x, y in zip(o, shift, strict=True))) for a, o in ring]
+        edges = frozenset(
+            frozenset({moved[i], moved[i - 1]}) for i in range(len(moved))
+        )
+        variants.append((ring[index][0], sorted(sorted(e) for e in edges), edges))
+    return min(variants, key=lambda v: v[:2])[2]
+
+
+def rings(bonds, silicons, criterion, max_size):
+    """Number of distinct rings by size."""
+    network = Network(bonds)
+    found = set()
+    origin = (0, 0, 0)
+    for si in silicons:
+        centre = (int(si), origin)
+        if criterion == "primitive":
+            for size in range(2, max_size + 1):
+                for cycle in network.cycles(centre, 2 * size):
+                    if is_primitive(network, cycle):
+                        found.add(canonical(cycle))
+            continue
+        around = network.neighbours(centre)
+        if criterion == "guttman":
+            for end in around:
+                paths = network.shortest_paths(
+                    centre, end, 2 * max_size - 1, without_bond={centre, end}
+                )
+                found.update(canonical(path) for path in paths)
+            continue
+        for a, b in combinations(around, 2):
+            removed = {centre}
+            if criterion == "king-shell":
+                removed |= set(around) - {a, b}
+            for path in network.shortest_paths(a, b, 2 * max_size - 2, removed):
+                found.add(canonical([*path, centre]))
+    sizes = [len(ring) // 2 for ring in found]
+    return {size: sizes.count(size) for size in sorted(set(sizes))}
+
+
+def is_primitive(network, cycle):
+    """Whether each pair of atoms is as far apart in the network as along the ring."""
+    length = len(cycle)
+    for i, node in enumerate(cycle):
+        for j in range(i):
+            along = min(i - j, length - i + j)
+            if network.apart(node, cycle[j], length // 2) < along:
+                return False
+    return True
+
+
+def lattice_sum(positions, cell, is_si, q_max):
+    """|Q| and amplitudes of Si and O at all Q vectors up to q_max, one of each ±Q."""
+    reciprocal = 2 * np.pi * np.linalg.inv(cell).T
+    half = np.floor(q_max * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int) + 1
+    axes = [np.arange(-h, h + 1) for h in half]
+    hkl = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    hkl = hkl[len(hkl) // 2 + 1 :]
+    vectors = hkl @ reciprocal
+    q = np.linalg.norm(vectors, axis=1)
+    vectors, q = vectors[q <= q_max], q[q <= q_max]
+    phases = np.exp(1j * vectors @ positions.T)
+    return q, phases[:, is_si].sum(axis=1), phases[:, ~is_si].sum(axis=1)

@@ -1,0 +1,84 @@
+"""FSDP: a known peak is recovered, noise gives its error, and no peak is refused."""
+
+import numpy as np
+import pytest
+
+from glassml.structure.fsdp import NoPeakError, bootstrap_peak, fit_peak
+
+Q = np.arange(0.3, 6.0, 0.02) + 0.01
+
+
+def lorentzian(q0=1.53, height=1.0, fwhm=0.45, q=Q):
+    return 1 + height / (1 + (2 * (q - q0) / fwhm) ** 2)
+
+
+@pytest.mark.parametrize("background", ["none", "constant", "linear"])
+def test_synthetic_lorentzian(background):
+    peak = fit_peak(Q, lorentzian(), background=background)
+    assert peak.position == pytest.approx(1.53, abs=0.005)
+    assert peak.amplitude == pytest.approx(1.0, abs=0.01)
+    assert peak.height == pytest.approx(2.0, abs=0.01)
+    assert peak.fwhm == pytest.approx(0.45, abs=0.01)
+    assert peak.lorentzian_fwhm == pytest.approx(0.45, abs=0.01)
+    assert "Lorentzian" in peak.definition
+
+
+@pytest.mark.parametrize("q0", [1.3, 1.53, 1.9])
+def test_peak_on_a_slope(q0):
+    s = lorentzian(q0, 0.9, 0.4) - 0.6 + 0.2 * (Q - q0)
+    peak = fit_peak(Q, s)
+    assert peak.amplitude == pytest.approx(0.9, abs=0.01)
+    assert peak.lorentzian_fwhm == pytest.approx(0.4, abs=0.01)
+    assert peak.position == pytest.approx(q0, abs=0.02)
+
+
+def test_errors_are_the_scatter():
+    """The standard errors of fits are the scatter of fits of different noise."""
+    rng = np.random.default_rng(3)
+    sigma = np.full(len(Q), 0.05)
+    fits = [
+        fit_peak(Q, lorentzian() + rng.normal(0, 0.05, len(Q)), sigma, background="constant")
+        for _ in range(80)
+    ]
+    for name in ("position", "height", "lorentzian_fwhm"):
+        scatter = np.std([getattr(fit, name) for fit in fits])
+        error = np.mean([getattr(fit, f"{name}_error") for fit in fits])
+        assert error == pytest.approx(scatter, rel=0.35)
+
+
+def test_bootstrap_over_glasses():
+    """Glasses whose heights scatter by 0.2: the mean of 16 has an error of 0.05."""
+    rng = np.random.default_rng(4)
+    curves = np.array([lorentzian(height=1 + rng.normal(0, 0.2)) for _ in range(16)])
+    peak = bootstrap_peak(Q, curves, rng, samples=200)
+    scatter = curves.max(axis=1).std(ddof=1) / 4
+    assert peak.height_error == pytest.approx(scatter, rel=0.3)
+    assert peak.position == pytest.approx(1.53, abs=0.005)
+
+
+def test_two_glasses_keep_the_errors_of_the_fit():
+    rng = np.random.default_rng(4)
+    curves = np.array([lorentzian(), lorentzian(height=1.2)])
+    sigma = np.full(len(Q), 0.02)
+    peak = bootstrap_peak(Q, curves, rng, sigma=sigma)
+    assert peak.height_error == fit_peak(Q, curves.mean(axis=0), sigma).height_error
+
+
+@pytest.mark.parametrize(
+    ("s", "reason"),
+    [
+        (1 + 0.2 * Q, "no maximum"),
+        (np.where(np.abs(Q - 3) < 2.5, np.nan, 1.0), "box is too small"),
+        (1 + 0.05 * np.random.default_rng(8).normal(size=len(Q)), "not significant|leaves|maximum"),
+    ],
+)
+def test_no_peak_is_refused_with_a_reason(s, reason):
+    with pytest.raises(NoPeakError, match=reason):
+        fit_peak(Q, s, np.full(len(Q), 0.05))
+
+
+def test_a_peak_below_one_has_no_width_at_half_height():
+    peak = fit_peak(Q, lorentzian(height=0.5) - 0.7)
+    assert peak.height == pytest.approx(0.8, abs=0.01)
+    assert peak.fwhm is None
+    assert peak.lorentzian_fwhm == pytest.approx(0.45, abs=0.01)

@@ -1,0 +1,222 @@
+"""Rings: crystals with known counts, invariances, and random networks against brute force."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import make_supercell
+from brute_force import rings as brute_force_rings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glassml.campaign.errors import StructureError
+from glassml.configurations.crystals import polymorph
+from glassml.structure.network import Bonds, find_bonds
+from glassml.structure.rings import CRITERIA, find_rings
+
+# Rings per Si. Where the numbers come from is said in docs/structure.md.
+EXPECTED = {
+    "alpha_quartz": {
+        "primitive": {6: 1, 8: 5},
+        "king": {6: 1, 8: 7},
+        "king-shell": {6: 1, 8: 7},
+        "guttman": {6: 1},
+    },
+    "beta_quartz": {
+        "primitive": {6: 1, 8: 5},
+        "king": {6: 1, 8: 7},
+        "king-shell": {6: 1, 8: 7},
+        "guttman": {6: 1},
+    },
+    "alpha_cristobalite": dict.fromkeys(CRITERIA, {6: 2}),
+    "beta_cristobalite": dict.fromkeys(CRITERIA, {6: 2}),
+    "tridymite": dict.fromkeys(CRITERIA, {6: 2}),
+    "coesite": {
+        "primitive": {4: 1 / 2, 6: 1 / 4, 8: 1 / 4, 9: 1, 10: 1 / 4, 11: 1, 12: 3 / 4},
+        "king": {4: 1 / 2, 6: 3 / 4, 8: 7 / 4, 9: 1},
+        "king-shell": {4: 1 / 2, 6: 3 / 4, 8: 7 / 4, 9: 1},
+        "guttman": {4: 1 / 2, 6: 1 / 4, 8: 1 / 4},
+    },
+    "stishovite": {
+        "primitive": {2: 1, 3: 4, 4: 6},
+        "king": {2: 1, 3: 4, 4: 9},
+        "king-shell": {2: 1, 3: 4, 4: 1, 5: 16},
+        "guttman": {2: 1, 3: 4},
+    },
+    "seifertite": {
+        "primitive": {2: 1, 3: 4, 4: 5},
+        "king": {2: 1, 3: 4, 4: 11},
+        "king-shell": {2: 1, 3: 4, 4: 5, 5: 12},
+        "guttman": {2: 1, 3: 4},
+    },
+    "moganite": {
+        "primitive": {4: 1 / 3, 6: 2 / 3, 8: 2},
+        "king": {4: 1 / 3, 6: 2 / 3, 8: 16 / 3},
+        "king-shell": {4: 1 / 3, 6: 2 / 3, 8: 16 / 3},
+        "guttman": {4: 1 / 3, 6: 2 / 3},
+    },
+    "keatite": {
+        "primitive": {5: 2 / 3, 7: 2 / 3, 8: 2 / 3},
+        "king": {5: 2 / 3, 6: 1 / 3, 7: 2 / 3, 8: 8 / 3},
+        "king-shell": {5: 2 / 3, 6: 1 / 3, 7: 2 / 3, 8: 8 / 3},
+        "guttman": {5: 2 / 3},
+    },
+    "sodalite": {
+        "primitive": {4: 1 / 2, 6: 2 / 3, 12: 8 / 3},
+        "king": {4: 1 / 2, 6: 2 / 3},
+        "king-shell": {4: 1 / 2, 6: 2 / 3},
+        "guttman": {4: 1 / 2},
+    },
+}
+SLANTED = np.array([[1, 1, 0], [0, 1, 2], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("name", EXPECTED)
+def test_rings_of_crystals(name, criterion):
+    """The primitive cell alone gives the known counts."""
+    assert find_rings(polymorph(name), criterion).per_si() == pytest.approx(
+        EXPECTED[name][criterion]
+    )
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("name", ["alpha_quartz", "coesite", "stishovite"])
+def test_counts_do_not_depend_on_the_description(name, criterion):
+    """Supercell, another cell of the same lattice, rotation, order and wrapping change nothing."""
+    primitive = polymorph(name)
+    rng = np.random.default_rng(7)
+    for matrix in (np.diag([2, 1, 3]), SLANTED, np.diag([4, 4, 4])):
+        atoms = make_supercell(primitive, matrix)
+        atoms.rotate(37.0, (1, 2, 3), rotate_cell=True)
+        atoms = atoms[rng.permutation(len(atoms))]
+        atoms.positions += rng.integers(-2, 3, (len(atoms), 3)) @ atoms.cell.array + [0.3, 9, -4]
+        assert find_rings(atoms, criterion).per_si() == pytest.approx(EXPECTED[name][criterion])
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_members_are_bonded_closed_and_unwrapped(criterion):
+    atoms = polymorph("coesite")
+    rings = find_rings(atoms, criterion)
+    steps = np.linalg.norm(np.diff(rings.coordinates, axis=0), axis=1)
+    inside = np.ones(len(steps), bool)
+    inside[rings.pointer[1:-1] - 1] = False
+    assert steps[inside].max() < 1.7  # coesite's longest Si-O bond is 1.62 Å
+    closing = rings.coordinates[rings.pointer[:-1]] - rings.coordinates[rings.pointer[1:] - 1]
+    assert np.linalg.norm(closing, axis=1).max() < 1.7
+    for index in range(len(rings)):
+        members, images = rings.ring(index)
+        assert len(members) == 2 * rings.size[index]
+        assert len({(m, *i) for m, i in zip(members, images.tolist(), strict=True)}) == len(members)
+        assert rings.is_si[members[::2]].all()
+        assert not rings.is_si[members[1::2]].any()
+
+
+def test_selecting_a_size_keeps_its_rings(quartz):
+    rings = find_rings(quartz)
+    eight = rings.of_size(8)
+    assert eight.counts() == {8: 15}
+    assert len(eight.centres) == 15
+    index = int(np.flatnonzero(rings.size == 8)[3])
+    np.testing.assert_allclose(eight.centres[3], rings.centres[index])
+
+
+def test_threads_give_the_same_rings(disordered):
+    import numba
+
+    before = numba.get_num_threads()
+    results = []
+    for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(threads)
+        rings = find_rings(disordered, "primitive", 8)
+        results.append(sorted(tuple(rings.ring(i)[0]) for i in range(len(rings))))
+    numba.set_num_threads(before)
+    assert results[0] == results[1]
+
+
+@st.composite
+def random_networks(draw):
+    """Bonds of a periodic bipartite network: any degrees, double bonds to other images too."""
+    n_si = draw(st.integers(1, 4))
+    n_o = draw(st.integers(2, 7))
+    shift = st.tuples(*[st.integers(-1, 1)] * 3)
+    bond = st.tuples(st.integers(0, n_si - 1), st.integers(n_si, n_si + n_o - 1), shift)
+    chosen = draw(st.sets(bond, min_size=2, max_size=10))
+    first = [a for a, _, _ in chosen] + [b for _, b, _ in chosen]
+    second = [b for _, b, _ in chosen] + [a for a, _, _ in chosen]
+    shifts = [s for _, _, s in chosen] + [tuple(-x for x in s) for _, _, s in chosen]
+    order = np.argsort(first, kind="stable")
+    bonds = Bonds(
+        n_si + n_o,
+        np.array(first)[order],
+        np.array(second)[order],
+        np.array(shifts)[order],
+        np.zeros((len(first), 3)),
+        2.0,
+    )
+    # A huge cell: nothing tells the search in advance that rings will meet their own images.
+    atoms = Atoms(
+        [14] * n_si + [8] * n_o,
+        np.arange(3 * (n_si + n_o)).reshape(-1, 3),
+        cell=[500.0] * 3,
+        pbc=True,
+    )
+    return atoms, bonds
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@settings(max_examples=25, deadline=None)
+@given(network=random_networks())
+def test_random_networks_against_brute_force(criterion, network):
+    atoms, bonds = network
+    silicons = np.flatnonzero(atoms.numbers == 14)
+    largest = 3 if criterion == "primitive" else 4
+    expected = brute_force_rings(bonds, silicons, criterion, largest)
+    assert find_rings(atoms, criterion, largest, bonds).counts() == expected
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_a_dense_random_structure_against_brute_force(criterion):
+    rng = np.random.default_rng(3)
+    atoms = Atoms([14] * 6 + [8] * 12, cell=[[6.5, 0, 0], [1.5, 6, 0], [-2, 1, 7]], pbc=True)
+    atoms.set_scaled_positions(rng.random((18, 3)))
+    bonds = find_bonds(atoms, 2.6)
+    expected = brute_force_rings(bonds, np.arange(6), criterion, 4)
+    assert sum(expected.values()) > 10
+    assert find_rings(atoms, criterion, 4, bonds).counts() == expected
+
+
+def test_a_structure_without_rings():
+    atoms = Atoms("SiO2", [[5, 5, 5], [6.6, 5, 5], [3.4, 5, 5]], cell=[10] * 3, pbc=True)
+    for criterion in CRITERIA:
+        rings = find_rings(atoms, criterion, bonds=find_bonds(atoms, 2.0))
+        assert len(rings) == 0
+        assert rings.counts() == {}
+        assert rings.centres.shape == (0, 3)
+
+
+def test_unknown_criterion_is_refused(quartz):
+    with pytest.raises(StructureError, match="primitive, king, king-shell, guttman"):
+        find_rings(quartz, "queen")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "per_si"),
+    [
+        ("guttman", {3: 0.013, 4: 0.141, 5: 0.423, 6: 0.444, 7: 0.047}),
+        ("king", {3: 0.013, 4: 0.141, 5: 0.427, 6: 0.626, 7: 0.864, 8: 0.552, 9: 0.080}),
+    ],
+)
+def test_second_opinion_on_a_glass(glass3000, criterion, per_si):
+    """SOVA 0.8.3 on the shared glass of 3000 atoms, cutoff 2.2 Å."""
+    rings = find_rings(glass3000, criterion, bonds=find_bonds(glass3000, 2.2))
+    assert {n: x for n, x in rings.per_si().items() if n < 10} == pytest.approx(per_si, abs=6e-4)
+
+
+def test_primitive_rings_of_a_glass_against_matscipy(glass3000):
+    """matscipy counts shortest-path rings on the quotient graph: right in a box of 36 Å."""
+    from matscipy.rings import ring_statistics
+
+    symbols = {(14, 8): 2.2}
+    expected = ring_statistics(glass3000, symbols, maxlength=21)
+    rings = find_rings(glass3000, "primitive", 10, find_bonds(glass3000, 2.2))
+    assert rings.counts() == {n: int(c) for n, c in enumerate(expected[::2]) if c}
