@@ -43,7 +43,7 @@ def main(package, number):
     atoms = random_start({"Si": 1, "O": 2}, number, 2.2, np.random.default_rng(1))
     maxwell_boltzmann(atoms, 300.0, np.random.default_rng(2))
     stage = Stage("run", "npt", STEPS, 0.25, (300.0, 300.0), (0.0, 0.0), 10, 50)
-    limits = Limits(1e6, 1e6, (0.1, 50.0), 0.1)
+    limits = Limits(1e6, 1e6, (0.1, 50.0), 0.9)
     timed = Timed(calculator)
     print(f"{number} atoms, {description['backend']} on {description['device']}, {STEPS} steps")
     shares = []
