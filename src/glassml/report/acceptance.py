@@ -149,7 +149,7 @@ def for_page(outcomes: Iterable[Outcome]) -> pd.DataFrame:
                 "": outcome.row.number,
                 "observable": Cell(
                     outcome.row.observable,
-                    ". ".join(filter(None, (outcome.row.condition, outcome.remark))),
+                    "; ".join(filter(None, (outcome.row.condition, outcome.remark))),
                 ),
                 "kind": outcome.row.kind,
                 "wanted": _with_unit(outcome.row.wanted, outcome.row.unit),

@@ -8,7 +8,7 @@ from glassml import __version__
 from glassml.campaign.files import write_json, write_text
 from glassml.report import acceptance, page
 from glassml.report.evidence import Evidence
-from glassml.report.figures import Figure, save
+from glassml.report.figures import Figure, save, style
 from glassml.report.page import Section, Table
 from glassml.report.results import AbsentError, Results
 from glassml.report.sections.dataset import dataset_section
@@ -41,15 +41,16 @@ def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
     outcomes = acceptance.evaluate_all(evidence)
     banner = acceptance.banner(outcomes, _potential_status(results))
     accepted = _acceptance_table(outcomes)
-    sections = [
-        campaign_section(results),
-        dataset_section(results),
-        potential_section(results),
-        dynamics_section(results),
-        structure_section(results, evidence),
-        Section("acceptance", "Acceptance", [accepted]),
-        provenance_section(results),
-    ]
+    with style(config["report"]["picture_dpi"]):
+        sections = [
+            campaign_section(results),
+            dataset_section(results),
+            potential_section(results),
+            dynamics_section(results),
+            structure_section(results, evidence),
+            Section("acceptance", "Acceptance", [accepted]),
+            provenance_section(results),
+        ]
     # Warnings are collected on the way, and read before the details.
     sections.insert(1, warnings_section(results))
     _write_parts(sections, output)

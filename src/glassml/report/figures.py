@@ -34,7 +34,6 @@ STYLE: dict[Any, Any] = {
     "xtick.direction": "in",
     "ytick.direction": "in",
     "figure.constrained_layout.use": True,
-    "savefig.dpi": 160,
 }
 
 
@@ -86,9 +85,9 @@ def table_text(table: pd.DataFrame) -> str:
 
 
 @contextmanager
-def style() -> Iterator[None]:
-    """Draw in the style of the page."""
-    with mpl.rc_context(STYLE):
+def style(dpi: int) -> Iterator[None]:
+    """Draw in the style of the page, with `dpi` dots per inch."""
+    with mpl.rc_context(STYLE | {"savefig.dpi": dpi}):
         yield
 
 
@@ -102,12 +101,11 @@ def draw(
     size: tuple[float, float] = (7.2, 4.0),
 ) -> Figure:
     """Draw a figure with `painter`, which gets an empty canvas of `size` inches."""
-    with style():
-        canvas = Canvas(figsize=size)
-        FigureCanvasAgg(canvas)
-        painter(canvas)
-        buffer = BytesIO()
-        canvas.savefig(buffer, format="png", metadata={"Software": None})
+    canvas = Canvas(figsize=size)
+    FigureCanvasAgg(canvas)
+    painter(canvas)
+    buffer = BytesIO()
+    canvas.savefig(buffer, format="png", metadata={"Software": None})
     return Figure(name, title, caption, table, buffer.getvalue())
 
 

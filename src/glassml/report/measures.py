@@ -61,7 +61,9 @@ def model_error(evidence: Evidence, quantity: str) -> Value:
     mae = (disordered.mae * disordered["values"]).groupby(disordered.member).sum()
     mae /= disordered["values"].groupby(disordered.member).sum()
     count = int(disordered["values"].groupby(disordered.member).sum().max())
-    return Value(float(mae.max()), None, f"{count} values in {', '.join(sorted(set(rows.name)))}")
+    return Value(
+        float(mae.max()), None, f"{count} values in {', '.join(sorted(set(disordered.name)))}"
+    )
 
 
 def equation_of_state(evidence: Evidence, quantity: str) -> Value:

@@ -1,7 +1,25 @@
 """Section `report`: the page of a campaign."""
 
+from pydantic import Field
+
 from glassml.campaign.config.base import Section
 
 
 class Report(Section):
-    """What the report shows."""
+    """What the report shows; nothing here changes a number of the campaign."""
+
+    picture_dpi: int = Field(
+        default=160, ge=72, le=600, description="Resolution of the pictures, dots per inch."
+    )
+    states_in_figures: int = Field(
+        default=6,
+        ge=1,
+        le=8,
+        description="With more states, figures show one of each kind; tables have all.",
+    )
+    fsdp_bin_per_A: float = Field(
+        default=0.06,
+        ge=0.001,
+        le=0.5,
+        description="Bins of Q in the close-up of the first sharp diffraction peak, in 1/Å.",
+    )

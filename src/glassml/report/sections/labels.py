@@ -136,7 +136,8 @@ def _cost(results: Results) -> Figure:
         axes = canvas.subplots()
         for family, group in table.groupby("family"):
             axes.scatter(group.atoms, group.seconds, s=16, alpha=0.75, lw=0, label=family)
-        axes.set(xlabel="atoms", ylabel="core time per label, s", yscale="log")
+        scale = "log" if table.seconds.max() > 8 * table.seconds.min() else "linear"
+        axes.set(xlabel="atoms", ylabel="core time per label, s", yscale=scale)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     caption = (

@@ -99,7 +99,7 @@ def _parity(results: Results) -> Figure:
         "components, stress components (tension positive). The line is equality."
         + (f" Member {members(results)[0]} of the committee." if len(frames) > 1 else "")
     )
-    return draw("parity", "Parity on held-out labels", caption, table, paint, size=(9.0, 3.8))
+    return draw("parity", "Parity on held-out labels", caption, table, paint, size=(9.0, 3.5))
 
 
 def _parity_panel(axis, part: pd.DataFrame, types: list[str]) -> None:  # noqa: ANN001

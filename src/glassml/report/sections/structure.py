@@ -14,8 +14,6 @@ from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections import rings
 from glassml.report.states import KINDS, State
 
-MANY = 6
-CLOSE_UP_BIN_PER_A = 0.06
 ERRORS = (
     "Bands and bars are one standard error over independent glasses; with a single glass there "
     "are none."
@@ -59,7 +57,7 @@ def shown_states(evidence: Evidence) -> list[State]:
     have all.
     """
     states = [state for state in evidence.states if state.kind != "liquid"]
-    if len(states) <= MANY:
+    if len(states) <= evidence.results.config["report"]["states_in_figures"]:
         return states
     last = {state.kind: state for state in states}
     return [last[kind] for kind in KINDS if kind in last]
@@ -147,7 +145,8 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
 
 def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors("neutron")])
-    table = _experiment(coarser(rows, "neutron", CLOSE_UP_BIN_PER_A), "neutron")
+    width = evidence.results.config["report"]["fsdp_bin_per_A"]
+    table = _experiment(coarser(rows, "neutron", width), "neutron")
     table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
     def paint(canvas: Canvas) -> None:
@@ -188,7 +187,7 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     caption = (
         "First sharp diffraction peak. Squares: position and height of the peak fitted to the mean "
         "S(Q) of the glasses (definition in the table below); a state without a square has no "
-        f"peak. Circles: {CITATION}. S(Q) is shown in bins of {CLOSE_UP_BIN_PER_A:g} Å⁻¹, in which "
+        f"peak. Circles: {CITATION}. S(Q) is shown in bins of {width:g} Å⁻¹, in which "
         f"each Q vector of the boxes counts once. {ERRORS}"
     )
     title = "First sharp diffraction peak"
@@ -298,49 +297,56 @@ def _pairs(evidence: Evidence, states: Sequence[State]) -> Figure:
 
 
 NETWORK = (
-    ("density_g_cm3", "density_g_cm3"),
-    ("coordination_Si_mean", "O around Si"),
-    ("coordination_Si_4", "share of 4-fold Si"),
-    ("coordination_O_mean", "Si around O"),
-    ("coordination_O_2", "share of 2-fold O"),
-    ("bond_Si-O_mean_A", "Si-O_A"),
-    ("angle_O-Si-O_mean_deg", "O-Si-O_deg"),
-    ("angle_O-Si-O_sd_deg", "sd O-Si-O_deg"),
-    ("angle_Si-O-Si_mean_deg", "Si-O-Si_deg"),
-    ("angle_Si-O-Si_sd_deg", "sd Si-O-Si_deg"),
+    "density_g_cm3",
+    "coordination_Si_mean",
+    "coordination_Si_4",
+    "coordination_O_mean",
+    "coordination_O_2",
+    "bond_Si-O_mean_A",
+    "angle_O-Si-O_mean_deg",
+    "angle_O-Si-O_sd_deg",
+    "angle_Si-O-Si_mean_deg",
+    "angle_Si-O-Si_sd_deg",
 )
 
 
 def _network(evidence: Evidence) -> Table:
-    rows = []
+    rows: list[dict[str, Any]] = []
+    shown: list[dict[str, str]] = []
     for state in evidence.states:
-        row: dict[str, Any] = {"state": state.name}
         try:
-            evidence.summary("states", state)
-            for name, title in NETWORK:
-                value = evidence.scalar(state, name)
-                row[title] = value.mean
-                if value.error is not None and name == "density_g_cm3":
-                    row["± density"] = value.error
+            values = {name: evidence.scalar(state, name) for name in NETWORK}
+            summary = evidence.summary("states", state)
         except AbsentError as error:
             evidence.results.warn(f"Structure: {error}")
             continue
+        if int(summary.set_aside.iloc[0]):
+            evidence.results.warn(f"Structure of {state.name}: {summary.reasons.iloc[0]}")
+        row: dict[str, Any] = {"state": state.name, "glasses": int(summary.glasses.iloc[0])}
+        for name, value in values.items():
+            row |= {name: value.mean, f"{name}_error": value.error}
         rows.append(row)
+        text = {name: with_error(value.mean, value.error) for name, value in values.items()}
+        shown.append(
+            {
+                "state": state.name,
+                "density, g/cm³": text["density_g_cm3"],
+                "O around Si": text["coordination_Si_mean"],
+                "4-fold Si": text["coordination_Si_4"],
+                "2-fold O": text["coordination_O_2"],
+                "Si‑O, Å": text["bond_Si-O_mean_A"],
+                "O‑Si‑O, °": text["angle_O-Si-O_mean_deg"],
+                "Si‑O‑Si, °": text["angle_Si-O-Si_mean_deg"],
+            }
+        )
     if not rows:
         raise AbsentError("no state has been analysed")
-    for state in evidence.states:
-        try:
-            evidence.scalar(state, "density_g_cm3")
-            table = evidence.summary("states", state)
-        except AbsentError:
-            continue
-        if int(table.set_aside.iloc[0]):
-            evidence.results.warn(f"Structure of {state.name}: {table.reasons.iloc[0]}")
     caption = (
-        "Means over frames and glasses. Bonds are Si-O pairs closer than the first minimum of "
-        "g(r); ± is one standard error over glasses."
+        "Density, mean coordination, shares, mean bond length and angles over frames and glasses; "
+        "± is one standard error over glasses. Bonds are Si-O pairs closer than the first minimum "
+        "of g(r). The file has the standard deviations of the angles too."
     )
-    return Table("network", "Network", caption, pd.DataFrame(rows))
+    return Table("network", "Network", caption, pd.DataFrame(rows), shown=pd.DataFrame(shown))
 
 
 def _angles(evidence: Evidence, states: Sequence[State]) -> Figure:
