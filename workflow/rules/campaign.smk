@@ -1,29 +1,9 @@
-"""The campaign itself: its resolved configuration, and the checks on its results."""
-
-
-rule campaign_config:
-    output:
-        f"{RESULTS}/campaign.yaml",
-    log:
-        f"{LOGS}/campaign/config.log",
-    benchmark:
-        f"{BENCHMARKS}/campaign/config.tsv"
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        config=CAMPAIGN.model_dump_json(),
-    message:
-        "Writing the resolved configuration of {CAMPAIGN.name}"
-    shell:
-        "glassml campaign config --json {params.config:q} --output {output} > {log} 2>&1"
+"""The campaign itself: the checks on its results."""
 
 
 rule check:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         # Rules of later files are known when the jobs are listed, not when this file is read.
         labels=lambda wildcards: rules.build_dataset.input.labels,
         results=lambda wildcards: [

@@ -3,17 +3,25 @@
 import hashlib
 from pathlib import Path
 
-from glassml.campaign.config import parse_campaign
+from glassml.campaign.config import parse_campaign, write_resolved
 from glassml.campaign.errors import GlassmlError
+from glassml.dft.settings import require_functional, require_setups
 
 try:
     CAMPAIGN = parse_campaign(dict(config), "config")
+    require_setups(CAMPAIGN.configurations.elements(), CAMPAIGN.dft.xc)
+    require_functional(CAMPAIGN.dft.xc)
 except GlassmlError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{CAMPAIGN.name}"
 LOGS = f"logs/{CAMPAIGN.name}"
 BENCHMARKS = f"{RESULTS}/benchmarks"
+# Written here and not by a rule, since Snakemake skips what lies behind a rule that has to rerun
+# when all that it takes from that rule is ancient; and ancient it must be, for each rule names
+# the settings that it depends on as params.
+CONFIG = f"{RESULTS}/campaign.yaml"
+write_resolved(CAMPAIGN, CONFIG)
 SOURCE = Path(workflow.basedir) / "src" / "glassml"
 
 

@@ -3,7 +3,7 @@
 
 rule configurations_generate:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
     output:
         structures=f"{RESULTS}/configurations/{{family}}/{{shard}}.extxyz",
         record=f"{RESULTS}/configurations/{{family}}/{{shard}}.csv",

@@ -3,7 +3,7 @@
 
 rule build_dataset:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         labels=[
             f"{RESULTS}/dft/{family}/{shard}.extxyz"
             for family, shard in CAMPAIGN.configurations.all_shards()

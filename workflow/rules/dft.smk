@@ -5,7 +5,9 @@ from glassml.campaign.plan import label_seconds
 
 def kept_settings():
     """Give the settings that a shard's labels depend on, without how they are scheduled."""
-    return CAMPAIGN.dft.model_dump(mode="json", exclude={"shard_processes", "seed_labels"})
+    return CAMPAIGN.dft.model_dump(
+        mode="json", exclude={"shard_processes", "seed_labels", "convergence"}
+    )
 
 
 def label_megabytes(wildcards, attempt):
@@ -15,13 +17,15 @@ def label_megabytes(wildcards, attempt):
 
 def label_minutes(wildcards, attempt):
     """Ask for time by the cost model of a shard, and for more on each attempt."""
-    seconds = label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
+    seconds = (
+        label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
+    )
     return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
 
 
 rule dft_seed:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         labels=CAMPAIGN.dft.seed_labels,
     output:
         f"{RESULTS}/dft/seeded.json",
@@ -44,7 +48,7 @@ rule dft_seed:
 
 rule dft_label:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         seeded=ancient(rules.dft_seed.output),
         structures=rules.configurations_generate.output.structures,
     output:
@@ -66,3 +70,32 @@ rule dft_label:
     shell:
         "OMP_NUM_THREADS=1 glassml dft label --config {input.config} --input {input.structures} "
         "--output {output.labels} --table {output.table} --processes {threads} > {log} 2>&1"
+
+
+rule dft_converge:
+    input:
+        config=ancient(CONFIG),
+        seeded=ancient(rules.dft_seed.output),
+        structures=expand(
+            rules.configurations_generate.output.structures,
+            family=CAMPAIGN.dft.convergence.families,
+            shard="0000",
+        ),
+    output:
+        table=f"{RESULTS}/dft/convergence.csv",
+        figure=f"{RESULTS}/dft/convergence.png",
+    log:
+        f"{LOGS}/dft/convergence.log",
+    benchmark:
+        f"{BENCHMARKS}/dft/convergence.tsv"
+    threads: CAMPAIGN.dft.shard_processes
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        settings=section("dft"),
+    message:
+        "Studying the convergence of labels"
+    shell:
+        "OMP_NUM_THREADS=1 glassml dft converge --config {input.config} --input {input.structures}"
+        " --table {output.table} --figure {output.figure} --processes {threads} > {log} 2>&1"

@@ -12,7 +12,7 @@ MD_POTENTIAL = f"{RESULTS}/potential/g{CAMPAIGN.potential.generations - 1}"
 
 rule md_run:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         potential=f"{MD_POTENTIAL}/m0/model.nequip.zip",
         compiled=f"{MD_POTENTIAL}/m0/compiled",
         verification=f"{MD_POTENTIAL}/m0/verification.json",

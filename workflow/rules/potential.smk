@@ -3,11 +3,12 @@
 POTENTIAL = f"{RESULTS}/potential/g{{generation}}"
 MEMBER = f"{POTENTIAL}/m{{member}}"
 MEMBERS = range(CAMPAIGN.potential.committee)
+GATES = ["calibration", "curves", "dimers", "errors", "stability"]
 
 
 rule train_potential:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         train=f"{RESULTS}/dataset/g{{generation}}/train.extxyz",
         validation=f"{RESULTS}/dataset/g{{generation}}/validation.extxyz",
         isolated_atoms=f"{RESULTS}/dataset/g{{generation}}/isolated_atoms.json",
@@ -43,7 +44,7 @@ rule train_potential:
 
 rule evaluate_potential:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         package=rules.train_potential.output.package,
         train=rules.train_potential.input.train,
         validation=rules.train_potential.input.validation,
@@ -71,7 +72,7 @@ rule evaluate_potential:
 
 rule compile_potential:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         package=rules.train_potential.output.package,
     output:
         folder=directory(f"{MEMBER}/compiled"),
@@ -95,10 +96,10 @@ rule compile_potential:
 
 rule verify_potential:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         package=rules.train_potential.output.package,
         compiled=rules.compile_potential.output.folder,
-        test=rules.evaluate_potential.input.test,
+        labels=rules.train_potential.input.train,
     output:
         f"{MEMBER}/verification.json",
     log:
@@ -116,15 +117,63 @@ rule verify_potential:
         "Verifying member {wildcards.member} before it is used"
     shell:
         "glassml potential verify --config {input.config} --package {input.package}"
-        " --compiled {input.compiled} --test {input.test} --output {output} > {log} 2>&1"
+        " --compiled {input.compiled} --labels {input.labels} --output {output} > {log} 2>&1"
+
+
+rule potential_gate:
+    input:
+        config=ancient(CONFIG),
+        packages=expand(
+            rules.train_potential.output.package, member=MEMBERS, allow_missing=True
+        ),
+        compiled=expand(
+            rules.compile_potential.output.folder, member=MEMBERS, allow_missing=True
+        ),
+        verified=expand(
+            rules.verify_potential.output, member=MEMBERS, allow_missing=True
+        ),
+        errors=expand(
+            rules.evaluate_potential.output.errors, member=MEMBERS, allow_missing=True
+        ),
+        parity=expand(
+            rules.evaluate_potential.output.parity, member=MEMBERS, allow_missing=True
+        ),
+        labels=[
+            rules.train_potential.input.train,
+            rules.train_potential.input.validation,
+            rules.evaluate_potential.input.test,
+        ],
+    output:
+        results=f"{POTENTIAL}/gates/{{gate}}.json",
+        table=f"{POTENTIAL}/gates/{{gate}}.csv",
+    log:
+        f"{LOGS}/potential/g{{generation}}/gate_{{gate}}.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/gate/g{{generation}}_{{gate}}.tsv"
+    wildcard_constraints:
+        gate="|".join(GATES),
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        members=expand(MEMBER, member=MEMBERS, allow_missing=True),
+        gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
+        seed=CAMPAIGN.seed,
+        code=code_digest("potential"),
+    message:
+        "Judging the committee of generation {wildcards.generation}: {wildcards.gate}"
+    shell:
+        "glassml potential gate {wildcards.gate} --config {input.config}"
+        " --members {params.members} --labels {input.labels}"
+        " --output {output.results} --table {output.table} > {log} 2>&1"
 
 
 rule potential_gates:
     input:
-        config=ancient(rules.campaign_config.output),
-        errors=expand(f"{MEMBER}/errors.csv", member=MEMBERS, allow_missing=True),
-        verified=expand(
-            f"{MEMBER}/verification.json", member=MEMBERS, allow_missing=True
+        config=ancient(CONFIG),
+        results=expand(
+            rules.potential_gate.output.results, gate=GATES, allow_missing=True
         ),
     output:
         f"{POTENTIAL}/gates.json",
@@ -134,13 +183,44 @@ rule potential_gates:
         f"{BENCHMARKS}/potential/gates/g{{generation}}.tsv"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=500,
+        runtime=5,
     params:
-        gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
         code=code_digest("potential"),
     message:
-        "Judging the committee of generation {wildcards.generation}"
+        "Joining the gates of generation {wildcards.generation}"
     shell:
-        "glassml potential gates --config {input.config} --errors {input.errors}"
+        "glassml potential gates --config {input.config} --results {input.results}"
         " --output {output} > {log} 2>&1"
+
+
+rule model_card:
+    input:
+        config=ancient(CONFIG),
+        gates=rules.potential_gates.output,
+        errors=rules.potential_gate.input.errors,
+        verified=rules.potential_gate.input.verified,
+        packages=rules.potential_gate.input.packages,
+        manifest=f"{RESULTS}/dataset/g{{generation}}/manifest.json",
+    output:
+        text=f"{POTENTIAL}/model_card.md",
+        data=f"{POTENTIAL}/model_card.json",
+    log:
+        f"{LOGS}/potential/g{{generation}}/card.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/card/g{{generation}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        members=rules.potential_gate.params.members,
+        potential=section("potential"),
+        dft=section("dft"),
+        code=code_digest("potential"),
+    message:
+        "Writing the model card of generation {wildcards.generation}"
+    shell:
+        "glassml potential card --config {input.config} --generation {wildcards.generation}"
+        " --gates {input.gates} --members {params.members} --manifest {input.manifest}"
+        " --output {output.text} > {log} 2>&1"

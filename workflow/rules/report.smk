@@ -5,7 +5,7 @@ LAST_GENERATION = CAMPAIGN.potential.generations - 1
 
 rule report:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         labels=[
             f"{RESULTS}/{stage}/{family}/{shard}.csv"
             for stage in ("configurations", "dft")

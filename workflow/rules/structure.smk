@@ -27,7 +27,7 @@ STRUCTURE_SUMMARIES = (
 
 rule structure_glass:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         final=f"{RESULTS}/md/{{state}}/{{glass}}/final.extxyz",
         trajectory=f"{RESULTS}/md/{{state}}/{{glass}}/trajectory.h5md",
         record=f"{RESULTS}/md/{{state}}/{{glass}}/record.json",
@@ -55,7 +55,7 @@ rule structure_glass:
 
 rule structure_summary:
     input:
-        config=ancient(rules.campaign_config.output),
+        config=ancient(CONFIG),
         tables=[
             f"{RESULTS}/structure/{state}/{glass}/{name}"
             for state in CAMPAIGN.md.states

@@ -10,10 +10,13 @@ def register(commands: argparse._SubParsersAction) -> None:
     """Add the campaign's own commands to the parser."""
     campaign = commands.add_parser("campaign", help="the configuration of a campaign")
     actions = campaign.add_subparsers(dest="action", required=True, metavar="ACTION")
-    config = actions.add_parser("config", help="write the resolved configuration")
-    config.add_argument("--json", required=True, help="the configuration, as JSON")
-    config.add_argument("--output", type=Path, required=True)
-    config.set_defaults(run=_write_config)
+    config = actions.add_parser("config", help="check a configuration, and print it whole")
+    config.add_argument("config", type=Path, help="the campaign's YAML file")
+    config.set_defaults(run=_print_config)
+    keys = actions.add_parser("keys", help="list every key, its default and its meaning")
+    keys.set_defaults(run=_print_keys)
+    schema = actions.add_parser("schema", help="print the JSON schema, for editors")
+    schema.set_defaults(run=_print_schema)
     check = actions.add_parser("check", help="check that the results are consistent")
     check.add_argument("--config", type=Path, required=True, help="the resolved configuration")
     check.add_argument("--output", type=Path, required=True, help="written if all is well")
@@ -57,15 +60,22 @@ def _doctor(args: argparse.Namespace) -> int:
     return int(any(finding.status == "fail" for finding in findings))
 
 
-def _write_config(args: argparse.Namespace) -> None:
-    import yaml
+def _print_config(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign, resolved_text
 
-    from glassml.campaign.config import parse_campaign
-    from glassml.campaign.files import write_text
+    print(resolved_text(load_campaign(args.config)), end="")
 
-    campaign = parse_campaign(json.loads(args.json), "--json")
-    text = yaml.safe_dump(campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text(args.output, text)
+
+def _print_keys(_args: argparse.Namespace) -> None:
+    from glassml.campaign.config.reference import describe_keys
+
+    print("\n".join(describe_keys()))
+
+
+def _print_schema(_args: argparse.Namespace) -> None:
+    from glassml.campaign.config import Campaign
+
+    print(json.dumps(Campaign.model_json_schema(), indent=1))
 
 
 def _register_plan(commands: argparse._SubParsersAction) -> None:

@@ -38,6 +38,20 @@ def register(commands: argparse._SubParsersAction) -> None:
     seed.add_argument("--output", type=Path, required=True, help="how many, from where (JSON)")
     seed.set_defaults(run=_seed)
 
+    converge = actions.add_parser("converge", help="study the convergence of labels")
+    converge.add_argument("--config", type=Path, required=True)
+    converge.add_argument("--input", type=Path, nargs="+", required=True, help="configurations")
+    converge.add_argument("--table", type=Path, required=True, help="CSV")
+    converge.add_argument("--figure", type=Path, required=True, help="PNG")
+    converge.add_argument("--processes", type=int, default=1)
+    converge.set_defaults(run=_converge)
+
+    collect = actions.add_parser("collect", help="write what is labelled so far into one file")
+    collect.add_argument("--config", type=Path, required=True)
+    collect.add_argument("--configurations", type=Path, required=True, help="folder of extxyz")
+    collect.add_argument("--output", type=Path, required=True, help="labelled extxyz.gz")
+    collect.set_defaults(run=_collect)
+
     pack = actions.add_parser("pack", help="pack the records of a label store into one file")
     pack.add_argument("store", type=Path)
     pack.set_defaults(run=_pack)
@@ -57,9 +71,9 @@ def _label(args: argparse.Namespace) -> None:
     dft = campaign.dft.model_dump(mode="json")
     result = label_shard(configurations, dft, LabelStore(campaign.store), args.processes)
     labelled = [
-        labelled_atoms(atoms, key, record)
+        atoms if record["status"] == "imported" else labelled_atoms(atoms, str(key), record)
         for atoms, key, record in zip(configurations, result.keys, result.records, strict=True)
-        if record["status"] == "converged" and key is not None
+        if record["status"] in {"converged", "imported"}
     ]
     rows = [
         _row(atoms, key, record)
@@ -69,8 +83,7 @@ def _label(args: argparse.Namespace) -> None:
         write(temporary, labelled, format="extxyz")
     write_csv(args.table, rows, COLUMNS)
     print(
-        f"{len(labelled)} of {len(rows)} labelled: {result.computed} calculated, "
-        f"{len(labelled) - result.computed if labelled else 0} from the store; "
+        f"{len(labelled)} of {len(rows)} labelled, {result.computed} calculated now, "
         f"{len(rows) - len(labelled)} set aside"
     )
 
@@ -104,6 +117,49 @@ def _seed(args: argparse.Namespace) -> None:
     write_json(args.output, counts)
     for path, count in counts.items():
         print(f"{path}: {count['taken']} labels, {count['other_settings']} of other settings")
+
+
+def _converge(args: argparse.Namespace) -> None:
+    from ase.io import iread
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_text
+    from glassml.campaign.store import LabelStore
+    from glassml.dft.convergence import plot, study
+
+    campaign = load_campaign(args.config)
+    dft = campaign.dft.model_dump(mode="json")
+    values = {key: value for key, value in dft["convergence"].items() if key != "families"}
+    structures = {}
+    for path in args.input:
+        atoms = next(iread(path, index="0"))
+        structures[atoms.info["config_id"]] = atoms
+    table = study(structures, dft, values, LabelStore(campaign.store), args.processes)
+    write_text(args.table, table.to_csv(index=False, float_format="%.6g"))
+    with atomic_path(args.figure) as temporary:
+        plot(table).savefig(temporary, dpi=150)
+    print(table[table["production"]].to_string(index=False))
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.errors import StructureError
+    from glassml.campaign.store import LabelStore
+    from glassml.dft.collecting import labelled_configurations, write_compressed
+
+    campaign = load_campaign(args.config)
+    paths = sorted(args.configurations.rglob("*.extxyz"))
+    if not paths:
+        raise StructureError(f"--configurations: no extxyz files below {args.configurations}")
+    dft = campaign.dft.model_dump(mode="json")
+    store = LabelStore(campaign.store)
+    found = list(tqdm(labelled_configurations(paths, store, dft), desc="configurations"))
+    labelled = [atoms for atoms, _ in found if "REF_energy" in atoms.info]
+    failed = sum(record is not None and record["status"] == "failed" for _, record in found)
+    write_compressed(args.output, labelled)
+    print(f"{len(labelled)} labelled, {failed} failed, {len(found)} configurations in all")
 
 
 def _pack(args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -139,6 +139,18 @@ def setup_digest(symbol: str, xc: str) -> str:
     path = setup_path(symbol, xc)
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def require_setups(symbols: Iterable[str], xc: str) -> None:
+    """Refuse elements without an installed setup.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setup that is missing.
+    """
+    for symbol in sorted(symbols):
+        setup_path(symbol, xc)
 
 
 def require_functional(xc: str) -> None:

@@ -37,9 +37,9 @@ class ShardResult:
     ----------
     records
         Per configuration, in order: its store record, with ``status`` ``"converged"``,
-        ``"failed"`` or ``"refused"``.
+        ``"failed"``, ``"refused"``, or ``"imported"`` where it came with a label.
     keys
-        Per configuration its label key; None where it was refused.
+        Per configuration its label key; None where nothing is calculated.
     computed
         How many of the records were calculated now; the rest was in the store.
     """
@@ -80,6 +80,9 @@ def label_shard(
     result = ShardResult(records=[{} for _ in configurations], keys=[None] * len(configurations))
     for index, atoms in enumerate(configurations):
         reason = refuse_structure(atoms, dft["max_atoms"])
+        if "REF_energy" in atoms.info:
+            result.records[index] = {"status": "imported", "attempts": []}
+            continue
         if reason is not None:
             result.records[index] = {"status": "refused", "reason": reason, "attempts": []}
             continue

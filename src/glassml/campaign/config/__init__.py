@@ -15,8 +15,9 @@ from glassml.campaign.config.potential import Potential
 from glassml.campaign.config.report import Report
 from glassml.campaign.config.structure import Structure
 from glassml.campaign.errors import ConfigError
+from glassml.campaign.files import write_text
 
-__all__ = ["Campaign", "load_campaign", "parse_campaign"]
+__all__ = ["Campaign", "load_campaign", "parse_campaign", "resolved_text", "write_resolved"]
 
 
 class Campaign(Section):
@@ -86,6 +87,19 @@ def load_campaign(path: str | Path) -> Campaign:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
     return parse_campaign(data, str(path))
+
+
+def resolved_text(campaign: Campaign) -> str:
+    """Give a campaign with all defaults filled in, as YAML."""
+    return yaml.safe_dump(campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def write_resolved(campaign: Campaign, path: str | Path) -> None:
+    """Write a campaign with all defaults filled in; a file that says so already is left alone."""
+    text = resolved_text(campaign)
+    path = Path(path)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def _explain(item: Any) -> str:

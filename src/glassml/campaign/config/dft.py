@@ -7,14 +7,34 @@ from pydantic import Field, field_validator
 from glassml.campaign.config.base import Section
 
 # Elements are checked before any job; the setups of these come with gpaw-data.
-ELEMENTS_WITH_SETUPS = frozenset(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
-    "Br Kr Rb Sr Y Zr Nb Mo Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Hf Ta W Re Os Ir Pt Au Hg "
-    "Tl Pb Bi Rn".split(" ")  # noqa: SIM905
-)
+SETUPS = """
+    H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se
+    Br Kr Rb Sr Y Zr Nb Mo Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Hf Ta W Re Os Ir Pt Au Hg Tl
+    Pb Bi Rn
+"""
+ELEMENTS_WITH_SETUPS = frozenset(SETUPS.split())
 
 Functional = Literal["LDA", "PBE", "PBEsol", "RPBE", "revPBE", "SCAN", "r2SCAN", "TPSS"]
 Recipe = Literal["standard", "slow_mixing", "smeared", "conjugate_gradient", "denser_kpoints"]
+
+
+class Convergence(Section):
+    """A study of how far the labels are from converged."""
+
+    families: tuple[str, ...] = Field(
+        default=(),
+        description="The first configuration of each is calculated; empty for no study. Energy "
+        "differences are taken to the first family.",
+    )
+    cutoff_eV: tuple[float, ...] = Field(
+        default=(600.0, 700.0, 800.0, 1000.0, 1200.0), description="Plane-wave cutoffs."
+    )
+    kpoint_spacing_per_A: tuple[float, ...] = Field(
+        default=(2.0, 0.9, 0.6), description="k-point spacings."
+    )
+    density_tolerance: tuple[float, ...] = Field(
+        default=(1e-3, 1e-5, 1e-6), description="SCF criteria."
+    )
 
 
 class Dft(Section):
@@ -77,6 +97,7 @@ class Dft(Section):
     shard_processes: int = Field(
         default=2, ge=1, description="Configurations of a shard that are labelled at once."
     )
+    convergence: Convergence = Convergence()
     seed_labels: tuple[str, ...] = Field(
         default=(),
         description="Labelled extxyz files that fill the store before anything is calculated.",

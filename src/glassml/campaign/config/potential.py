@@ -78,8 +78,11 @@ class Gates(Section):
     curve_meV_per_atom: float = Field(
         default=5.0, gt=0.0, description="Energy-volume curves of crystals against the labels."
     )
-    dimer_min_repulsion_eV: float = Field(
-        default=5.0, gt=0.0, description="Rise of a pair's energy from its minimum to 0.6 Å."
+    dimer_hole_eV: float = Field(
+        default=0.05, ge=0.0, description="Fall of the energy as two atoms approach below contact."
+    )
+    calibration_ratio: float = Field(
+        default=3.0, gt=0.0, description="Force error over the committee's spread, on test labels."
     )
     stability_ps: float = Field(
         default=0.2, gt=0.0, le=1000.0, description="Length of each stability run."
