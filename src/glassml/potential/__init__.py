@@ -26,8 +26,15 @@ Files of a member, `potential/g{generation}/m{member}/`
         Checkpoints, a folder per training, so that a killed one goes on; may be deleted.
 Files of a generation, `potential/g{generation}/`
     `gates.json`
-        status (red, amber, green), gates (status by name), results (gate, name, value or null,
-        threshold, unit, status, note).
+        status ("red", "amber", "green"; "unknown" where nothing could be judged), gates (status
+        by name: calibration, curves, dimers, errors, stability), results (gate, name, value or
+        null, threshold, unit, status, note): green up to the threshold.
+    `gates/{gate}.json`, `gates/{gate}.csv`
+        The same of one gate, and the curves behind it: curves has config_id, set, member, label,
+        prediction (eV/atom), polymorph, volume_A3_per_atom; dimers has member, name, distance_A,
+        energy_eV; stability has name, picoseconds, wanted_ps, event.
+    `model_card.md`, `model_card.json`
+        What the potential is, what it was made from, its gates and errors, versions.
 """
 
 from glassml.potential.calculators import PotentialError, load_calculator

@@ -8,6 +8,7 @@ import lightning
 from tqdm import tqdm
 
 from glassml.campaign.files import write_csv
+from glassml.campaign.seeds import derive_seed
 from glassml.potential.labels import GPA
 from glassml.potential.training import HISTORY_COLUMNS
 
@@ -81,3 +82,37 @@ class History(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.rows = list(state_dict["rows"])
+
+
+class OrderByEpoch(lightning.Callback):
+    """Shuffle the labels of an epoch by a seed and the epoch's number alone.
+
+    NequIP restores the state of its generator after the loader was built with another, so a
+    training that goes on from a checkpoint would see another order than one without a break.
+
+    Parameters
+    ----------
+    seed
+        Of all orders.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.epoch = 0
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        """Seed the order of the first epoch of this run."""
+        trainer.datamodule.train_generator.manual_seed(derive_seed(self.seed, self.epoch))
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        """Seed the order of the next epoch."""
+        self.epoch += 1
+        trainer.datamodule.train_generator.manual_seed(derive_seed(self.seed, self.epoch))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a checkpoint must hold."""
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.epoch = state_dict["epoch"]

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+GATES = ("calibration", "curves", "dimers", "errors", "stability")
+
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
@@ -37,13 +39,28 @@ def register(commands: argparse._SubParsersAction) -> None:
     verify = _add(actions, "verify", _verify, "check a compiled model, or refuse it")
     verify.add_argument("--package", type=Path, required=True)
     verify.add_argument("--compiled", type=Path, required=True, help="folder from compile")
-    verify.add_argument("--test", type=Path, required=True, help="labels, extxyz")
+    verify.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
     verify.add_argument("--output", type=Path, required=True, help="verification.json")
     verify.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
 
-    gates = _add(actions, "gates", _gates, "judge a committee: red, amber or green")
-    gates.add_argument("--errors", type=Path, nargs="+", required=True, help="errors.csv each")
+    gate = _add(actions, "gate", _gate, "judge a committee at one gate")
+    gate.add_argument("name", choices=sorted(GATES), metavar="NAME", help=", ".join(sorted(GATES)))
+    gate.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
+    gate.add_argument("--labels", type=Path, nargs="+", required=True, help="extxyz of all sets")
+    gate.add_argument("--output", type=Path, required=True, help="results, JSON")
+    gate.add_argument("--table", type=Path, required=True, help="curves behind them, CSV")
+    gate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    gates = _add(actions, "gates", _gates, "join the gates: red, amber or green")
+    gates.add_argument("--results", type=Path, nargs="+", required=True, help="from gate, JSON")
     gates.add_argument("--output", type=Path, required=True, help="gates.json")
+
+    card = _add(actions, "card", _card, "write the model card")
+    card.add_argument("--generation", type=int, required=True)
+    card.add_argument("--gates", type=Path, required=True, help="gates.json")
+    card.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
+    card.add_argument("--manifest", type=Path, required=True, help="of the dataset, JSON")
+    card.add_argument("--output", type=Path, required=True, help="model_card.md; JSON beside it")
 
 
 def _add(actions: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
@@ -120,7 +137,7 @@ def _verify(args: argparse.Namespace) -> None:
 
     campaign = load_campaign(args.config)
     rng = generator(campaign.seed, "potential", "verification")
-    frames = choose_frames(read_labels(args.test), rng)
+    frames = choose_frames(read_labels(args.labels), rng)
     reference = load_calculator(args.package, device=args.device)
     calculator = load_calculator(args.package, args.compiled, args.device)
     bounds = campaign.potential.verification.model_dump()
@@ -149,21 +166,61 @@ def _verify(args: argparse.Namespace) -> None:
     )
 
 
+def _gate(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_csv, write_json
+    from glassml.potential.committee import Committee, run_gate
+    from glassml.potential.gates import as_record
+
+    campaign = load_campaign(args.config)
+    committee = Committee(args.members, args.labels, args.device)
+    thresholds = campaign.potential.gates.model_dump()
+    results, table = run_gate(args.name, committee, thresholds, campaign.seed)
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+    write_csv(args.table, rows, list(table.columns))
+    write_json(args.output, as_record(results))
+
+
 def _gates(args: argparse.Namespace) -> None:
-    import csv
+    import json
+
+    from glassml.campaign.files import write_json
+    from glassml.potential.gates import as_record, from_record
+
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in args.results]
+    record = as_record([result for each in records for result in from_record(each)])
+    write_json(args.output, record)
+    print(f"the potential is {record['status']}: {record['gates']}")
+
+
+def _card(args: argparse.Namespace) -> None:
+    import hashlib
+    import json
 
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import write_json
-    from glassml.potential.gates import as_record, error_gate
+    from glassml.campaign.files import write_json, write_text
+    from glassml.potential.card import as_markdown, model_card
+    from glassml.potential.committee import Committee
 
-    gates = load_campaign(args.config).potential.gates
-    errors = []
-    for path in args.errors:
-        with path.open(newline="", encoding="utf-8") as file:
-            errors += list(csv.DictReader(file))
-    thresholds = {
-        "energy": gates.energy_mae_meV_per_atom,
-        "force": gates.force_mae_eV_per_A,
-        "stress": gates.stress_mae_GPa,
-    }
-    write_json(args.output, as_record(error_gate(errors, thresholds, gates.amber_factor)))
+    def read(path: Path) -> dict[str, Any]:
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    campaign = load_campaign(args.config)
+    card = model_card(
+        campaign=campaign.name,
+        generation=args.generation,
+        gates=read(args.gates),
+        errors=Committee(args.members, []).table("errors.csv"),
+        manifest=read(args.manifest),
+        settings={
+            "potential": campaign.potential.model_dump(mode="json"),
+            "dft": campaign.dft.model_dump(mode="json"),
+        },
+        verifications=[read(folder / "verification.json") for folder in args.members],
+        packages={
+            folder.name: hashlib.sha256((folder / "model.nequip.zip").read_bytes()).hexdigest()
+            for folder in args.members
+        },
+    )
+    write_json(args.output.with_suffix(".json"), card)
+    write_text(args.output, as_markdown(card))

@@ -1,13 +1,19 @@
 """Gates: is a potential good enough for molecular dynamics? Red, amber or green, with numbers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from ase import Atoms
+
+from glassml.potential.errors import UNITS
+from glassml.potential.probes import Approach, Run
 
 GREEN, AMBER, RED, UNKNOWN = "green", "amber", "red", "unknown"
-ORDER = (GREEN, UNKNOWN, AMBER, RED)
+ORDER = (GREEN, AMBER, RED)
+MIN_CURVE = 3  # labels of a polymorph that make a curve
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ def judge(
     threshold: float,
     unit: str,
     amber_factor: float,
+    note: str = "",
 ) -> Result:
     """Judge a number that should be small: green up to the threshold, amber a factor above it."""
     if value is None:
@@ -41,43 +48,175 @@ def judge(
         status = GREEN
     else:
         status = AMBER if value <= amber_factor * threshold else RED
-    return Result(gate, name, value, threshold, unit, status)
+    return Result(gate, name, value, threshold, unit, status, note)
 
 
 def worst(results: Sequence[Result]) -> str:
-    """Give the worst status; a gate that nothing is known of does not turn green into amber."""
+    """Give the worst status that is known; "unknown" where none is."""
     known = [result.status for result in results if result.status != UNKNOWN]
     return max(known, key=ORDER.index, default=UNKNOWN)
 
 
 def error_gate(
-    errors: Sequence[Mapping[str, Any]], thresholds: Mapping[str, float], amber_factor: float
+    errors: pd.DataFrame, thresholds: Mapping[str, float], amber_factor: float
 ) -> list[Result]:
     """Judge the mean absolute errors on the test labels.
 
     Parameters
     ----------
     errors
-        Rows of `errors.csv`, of all members.
+        Rows of `errors.csv` of all members.
     thresholds
         Of "energy" (meV/atom), "force" (eV/Å) and "stress" (GPa).
     amber_factor
         Width of the amber range.
     """
-    results = []
-    for quantity, threshold in thresholds.items():
-        rows = [
-            row
-            for row in errors
-            if (row["set"], row["group"], row["quantity"]) == ("test", "all", quantity)
-        ]
-        value = max((float(row["mae"]) for row in rows), default=None)
-        unit = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}[quantity]
-        name = f"{quantity} MAE, test labels, worst member"
-        results.append(
-            judge("errors", name, value, threshold=threshold, unit=unit, amber_factor=amber_factor)
+    rows = errors[(errors["set"] == "test") & (errors["group"] == "all")]
+    return [
+        judge(
+            "errors",
+            f"{quantity}: mean absolute error on test labels, worst member",
+            _largest(rows[rows["quantity"] == quantity]["mae"]),
+            threshold=threshold,
+            unit=UNITS[quantity],
+            amber_factor=amber_factor,
         )
+        for quantity, threshold in thresholds.items()
+    ]
+
+
+def _largest(values: pd.Series) -> float | None:
+    return None if values.empty else float(values.max())
+
+
+def energy_curves(frames: Sequence[Atoms], parity: pd.DataFrame) -> pd.DataFrame:
+    """Collect labelled and predicted energies of undistorted crystals against volume.
+
+    Parameters
+    ----------
+    frames
+        All labelled configurations.
+    parity
+        Rows of `parity.csv` of all members, with a column `member`.
+
+    Returns
+    -------
+    DataFrame
+        polymorph, config_id, set, member, volume_A3_per_atom, label, prediction (eV/atom).
+    """
+    known = {
+        atoms.info["config_id"]: {
+            "polymorph": _polymorph(atoms),
+            "volume_A3_per_atom": atoms.get_volume() / len(atoms),
+        }
+        for atoms in frames
+        if atoms.info.get("config_type") in {"crystal", "strained"}
+    }
+    columns = ["config_id", "set", "member", "label", "prediction"]
+    energies = parity[(parity["quantity"] == "energy") & parity["config_id"].isin(known)][columns]
+    table = pd.DataFrame.from_dict(
+        known, orient="index", columns=["polymorph", "volume_A3_per_atom"]
+    )
+    joined = energies.merge(table, left_on="config_id", right_index=True)
+    return joined.sort_values(["polymorph", "member", "volume_A3_per_atom"], ignore_index=True)
+
+
+def _polymorph(atoms: Atoms) -> str:
+    """Give the name of the crystal: parents are {family}/{polymorph}/{cell}."""
+    parts = str(atoms.info.get("parent", "")).split("/")
+    return parts[1] if len(parts) > 2 else str(atoms.info.get("family", ""))
+
+
+def curve_gate(curves: pd.DataFrame, threshold: float, amber_factor: float) -> list[Result]:
+    """Judge energy against volume of each polymorph, and energies between polymorphs.
+
+    The shape is the root mean square error after subtracting its mean; the level is the mean
+    error minus that of the polymorph with most labels. Labels of all sets count, so this says
+    whether the potential can describe the curves, and not whether it predicts them.
+    """
+    common: dict[str, Any] = {
+        "threshold": threshold,
+        "unit": "meV/atom",
+        "amber_factor": amber_factor,
+    }
+    if curves.empty:
+        note = "no labels of undistorted crystals"
+        return [judge("curves", "energy against volume", None, **common, note=note)]
+    error = 1e3 * (curves["prediction"] - curves["label"])
+    groups = curves.assign(error=error).groupby(["polymorph", "member"])["error"]
+    mean = groups.mean()
+    shape = groups.std(ddof=0).groupby("polymorph").max()
+    count = curves.groupby("polymorph")["config_id"].nunique()
+    reference = str(count.idxmax())
+    results = []
+    for polymorph in count.index:
+        value = float(shape[polymorph]) if count[polymorph] >= MIN_CURVE else None
+        note = f"{count[polymorph]} labels"
+        results.append(judge("curves", f"{polymorph}: shape", value, **common, note=note))
+        if polymorph != reference:
+            level = float((mean.loc[polymorph] - mean.loc[reference]).abs().max())
+            name = f"{polymorph} above {reference}"
+            results.append(judge("curves", name, level, **common, note=note))
     return results
+
+
+def approach_gate(
+    approaches: Mapping[str, Sequence[Approach]], threshold_eV: float, amber_factor: float
+) -> list[Result]:
+    """Judge whether energy only rises as atoms approach, for each member of a committee."""
+    return [
+        judge(
+            "dimers",
+            f"{approach.name}, {member}: fall of the energy below contact",
+            approach.hole(),
+            threshold=threshold_eV,
+            unit="eV",
+            amber_factor=amber_factor,
+        )
+        for member, curves in approaches.items()
+        for approach in curves
+    ]
+
+
+def stability_gate(runs: Sequence[Run]) -> list[Result]:
+    """Judge whether short dynamics went through without an unphysical event: green or red."""
+    return [
+        judge(
+            "stability",
+            f"{run.name}: share of {run.wanted_ps:g} ps lost",
+            run.lost,
+            threshold=0.0,
+            unit="",
+            amber_factor=1.0,
+            note=run.event,
+        )
+        for run in runs
+    ]
+
+
+def calibration_gate(parity: pd.DataFrame, threshold: float, amber_factor: float) -> list[Result]:
+    """Judge whether the committee's spread tells the size of its error, on test forces.
+
+    The number is the root mean square error of the committee's mean over the root mean square
+    deviation between members: near 1 the spread is calibrated, a large number is overconfidence.
+    """
+    rows = parity[(parity["set"] == "test") & (parity["quantity"] == "force")]
+    members = rows["member"].nunique()
+    common: dict[str, Any] = {"threshold": threshold, "unit": "", "amber_factor": amber_factor}
+    name = "force error over committee spread"
+    if members < 2:
+        note = "a committee of one has no spread" if members else "no test labels"
+        return [judge("calibration", name, None, **common, note=note)]
+    predictions = np.array([part["prediction"].to_numpy() for _, part in rows.groupby("member")])
+    labels = rows[rows["member"] == rows["member"].iloc[0]]["label"].to_numpy()
+    spread = predictions.std(axis=0, ddof=1)
+    error = np.abs(predictions.mean(axis=0) - labels)
+    size = float(np.sqrt(np.mean(spread**2)))
+    ratio = float(np.sqrt(np.mean(error**2))) / size if size > 0 else float("inf")
+    note = f"{members} members, spread {size:.3g} eV/Å"
+    if spread.std() > 0 and error.std() > 0:
+        note += f", correlation with the error {np.corrcoef(spread, error)[0, 1]:.2f}"
+    return [judge("calibration", name, ratio, **common, note=note)]
 
 
 def as_record(results: Sequence[Result]) -> dict[str, Any]:
@@ -88,3 +227,8 @@ def as_record(results: Sequence[Result]) -> dict[str, Any]:
         "gates": {name: worst([r for r in results if r.gate == name]) for name in names},
         "results": [asdict(result) for result in results],
     }
+
+
+def from_record(record: Mapping[str, Any]) -> list[Result]:
+    """Read results back from what `as_record` gave."""
+    return [replace(Result("", "", None, 0.0, "", UNKNOWN), **row) for row in record["results"]]

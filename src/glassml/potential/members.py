@@ -1,5 +1,6 @@
 """One member of a committee: from labels to a package."""
 
+import io
 import json
 import logging
 import shutil
@@ -84,17 +85,21 @@ def train_member(
         If the labels are refused, or the trainer fails.
     """
     train, validation = read_labels(dataset.train), read_labels(dataset.validation)
-    logger.info("stress of the labels: %s", check_labels(train + validation))
+    logger.info("consistency of the labels: %s", check_labels(train + validation))
+    train = [atoms for atoms in train if "REF_stress" in atoms.info]
+    validation = [atoms for atoms in validation if "REF_stress" in atoms.info]
+    if not train:
+        raise PotentialError(f"{dataset.train}: there is no label to train on")
+    if not validation:
+        logger.warning("no validation label: epochs are compared by their training labels")
+        validation = train
     settings = dict(settings)
     chosen = settings.pop("shifts")
     bagging = settings.pop("bagging")
     member.folder.mkdir(parents=True, exist_ok=True)
-    labels = dataset.train
     if bagging:
         train = bootstrap(train, generator(member.seed, *member.names("bagging")))
-        labels = member.folder / "training" / f"bootstrap-{member.seed}.extxyz"
-        with atomic_path(labels) as temporary:
-            write(temporary, train, format="extxyz")
+    sets = {"train": _extxyz(train), "validation": _extxyz(validation)}
     if package is None:
         model, species = _new_network(member, train, dataset.isolated_energies(), chosen, network)
         cutoff = float(network["cutoff_A"])
@@ -105,17 +110,16 @@ def train_member(
         "model": model,
         "species": species,
         "cutoff_A": cutoff,
-        "train": labels,
-        "validation": dataset.validation,
         "train_count": len(train),
         "seed": derive_seed(member.seed, *member.names("order")),
         **settings,
     }
     unnamed = yaml.safe_dump(training_config(folder=Path("training"), **inputs))
-    name = training.training_digest(unnamed, [labels, dataset.validation])
-    folder = member.folder / "training" / name
-    text = yaml.safe_dump(training_config(folder=folder, **inputs), sort_keys=False)
-    write_text(folder / training.CONFIG, text)
+    folder = member.folder / "training" / training.training_digest(unnamed, *sets.values())
+    for name, content in sets.items():
+        write_text(folder / f"{name}.extxyz", content)
+    config = training_config(folder=folder, **inputs)
+    write_text(folder / training.CONFIG, yaml.safe_dump(config, sort_keys=False))
     training.train(folder, device=device, threads=threads, member=member.number)
     training.package(folder, member.folder / "model.nequip.zip")
     _copy(folder / training.HISTORY, member.folder / "history.csv")
@@ -167,6 +171,12 @@ def adopt_member(member: Member, package: Path) -> None:
     _copy(package, member.folder / "model.nequip.zip")
     write_text(member.folder / "train.yaml", f"# given, not trained: {package}\n")
     write_text(member.folder / "history.csv", ",".join(training.HISTORY_COLUMNS) + "\n")
+
+
+def _extxyz(frames: Sequence[Atoms]) -> str:
+    text = io.StringIO()
+    write(text, frames, format="extxyz")
+    return text.getvalue()
 
 
 def _copy(source: Path, target: Path) -> None:

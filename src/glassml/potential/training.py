@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,23 +32,13 @@ HISTORY_COLUMNS = (
 )
 
 
-def training_digest(config: str, labels: Sequence[Path]) -> str:
-    """Name a training by the content of what determines it.
+def training_digest(*determinants: str) -> str:
+    """Name a training by all that determines it: the trainer's configuration, and the labels.
 
     A training that was killed is found again by this name, and one of other labels or settings
     is never mistaken for it.
-
-    Parameters
-    ----------
-    config
-        The trainer's configuration.
-    labels
-        Files with labels; order counts.
     """
-    digest = hashlib.sha256(config.encode())
-    for path in labels:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256("\0".join(determinants).encode()).hexdigest()[:16]
 
 
 def train(folder: Path, device: str | None = None, threads: int = 1, member: int = 0) -> None:

@@ -79,8 +79,6 @@ def training_config(
     model: Mapping[str, Any],
     species: Sequence[str],
     cutoff_A: float,
-    train: Path,
-    validation: Path,
     train_count: int,
     folder: Path,
     seed: int,
@@ -102,12 +100,11 @@ def training_config(
         From `scratch_model`, or a package to fine-tune.
     species, cutoff_A
         Chemical symbols in the order of the model's types, and its cutoff.
-    train, validation
-        Labels as extxyz.
     train_count
-        Number of labels in `train`.
+        Number of labels to train on.
     folder
-        Where checkpoints and the history go.
+        Holds the labels, `train.extxyz` and `validation.extxyz`; receives checkpoints and
+        the history.
     seed
         Of the order of the labels.
     batch_size, learning_rate, max_epochs, max_minutes, patience_epochs, ema_decay
@@ -119,9 +116,7 @@ def training_config(
     weights = {"total_energy": energy_weight, "forces": force_weight, "stress": stress_weight}
     return {
         "run": ["train"],
-        "data": _data(
-            species, cutoff_A, train=train, validation=validation, batch_size=batch_size, seed=seed
-        ),
+        "data": _data(species, cutoff_A, folder=folder, batch_size=batch_size, seed=seed),
         "trainer": {
             "_target_": "lightning.Trainer",
             "max_epochs": max_epochs,
@@ -135,6 +130,7 @@ def training_config(
                     "_target_": "glassml.potential.callbacks.History",
                     "path": str(folder / "history.csv"),
                 },
+                {"_target_": "glassml.potential.callbacks.OrderByEpoch", "seed": seed},
                 {
                     "_target_": "lightning.pytorch.callbacks.Timer",
                     "duration": _days_hours_minutes_seconds(max_minutes),
@@ -151,7 +147,12 @@ def training_config(
                     "dirpath": str(folder),
                     "filename": "best",
                     "monitor": LOSS,
-                    "save_last": True,
+                    "enable_version_counter": False,
+                },
+                {
+                    "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
+                    "dirpath": str(folder),
+                    "filename": "last",
                     "enable_version_counter": False,
                     "every_n_epochs": max(1, STEPS_PER_CHECKPOINT // steps),
                 },
@@ -202,8 +203,7 @@ def _data(
     species: Sequence[str],
     cutoff_A: float,
     *,
-    train: Path,
-    validation: Path,
+    folder: Path,
     batch_size: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -211,8 +211,8 @@ def _data(
     return {
         "_target_": "nequip.data.datamodule.ASEDataModule",
         "seed": seed,
-        "train_file_path": str(train),
-        "val_file_path": str(validation),
+        "train_file_path": str(folder / "train.extxyz"),
+        "val_file_path": str(folder / "validation.extxyz"),
         "key_mapping": {
             "REF_energy": "total_energy",
             "REF_forces": "forces",

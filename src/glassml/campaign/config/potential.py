@@ -58,14 +58,16 @@ class Training(Section):
 class Verification(Section):
     """How far a compiled model may be from its package, and forces from the energy's slope."""
 
-    energy_meV_per_atom: float = Field(default=0.1, gt=0.0, description="Compiled against package.")
-    force_eV_per_A: float = Field(default=0.002, gt=0.0, description="Compiled against package.")
-    stress_GPa: float = Field(default=0.02, gt=0.0, description="Compiled against package.")
+    energy_meV_per_atom: float = Field(
+        default=0.05, gt=0.0, description="Compiled against package."
+    )
+    force_eV_per_A: float = Field(default=0.0005, gt=0.0, description="Compiled against package.")
+    stress_GPa: float = Field(default=0.005, gt=0.0, description="Compiled against package.")
     slope_relative: float = Field(
-        default=0.01, gt=0.0, description="Forces and stress against energy differences."
+        default=0.005, gt=0.0, description="Forces and stress against energy differences."
     )
     drift_meV_per_atom_per_ps: float = Field(
-        default=5.0, gt=0.0, description="Total energy's drift at constant volume, 300 K."
+        default=0.5, gt=0.0, description="Total energy's drift at constant volume, 300 K."
     )
 
 

@@ -1,0 +1,138 @@
+"""The gates of a committee: what each needs, from its members' files and from the labels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from glassml.campaign.seeds import generator
+from glassml.potential import gates, probes
+from glassml.potential.calculators import load_calculator
+from glassml.potential.labels import read_labels
+
+# 20 GPa is the upper end of the compression experiments; 5000 K of the melts.
+STABILITY_RUNS = ((300.0, None), (2500.0, None), (5000.0, None), (300.0, 20.0))
+STABILITY_ATOMS = 60
+PAIRS = (("O", "Si"), ("O", "O"), ("Si", "Si"))
+
+
+class Committee:
+    """The members of a generation.
+
+    Parameters
+    ----------
+    folders
+        Of the members.
+    labels
+        Labelled configurations of all sets, extxyz.
+    device
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path], labels: Sequence[Path], device: str | None = None
+    ) -> None:
+        self.folders = list(folders)
+        self.labels = list(labels)
+        self.device = device
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Join a table of all members, with a column `member`."""
+        parts = [
+            pd.read_csv(folder / name, keep_default_na=False).assign(member=folder.name)
+            for folder in self.folders
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def frames(self) -> list[Atoms]:
+        """Read the labelled configurations of all sets."""
+        return [atoms for path in self.labels for atoms in read_labels(path)]
+
+    def calculator(self, folder: Path) -> Calculator:
+        """Load what molecular dynamics would use of a member."""
+        return load_calculator(folder / "model.nequip.zip", folder / "compiled", self.device)
+
+
+def run_gate(
+    name: str, committee: Committee, thresholds: Mapping[str, Any], seed: int
+) -> tuple[list[gates.Result], pd.DataFrame]:
+    """Judge a committee at one gate.
+
+    Parameters
+    ----------
+    name
+        "errors", "curves", "dimers", "stability" or "calibration".
+    committee
+        The members.
+    thresholds
+        Keys of the section `potential.gates`.
+    seed
+        The campaign's.
+
+    Returns
+    -------
+    results, table
+        The numbers, judged, and the curves behind them.
+    """
+    factor = thresholds["amber_factor"]
+    if name == "errors":
+        errors = committee.table("errors.csv")
+        limits = {
+            "energy": thresholds["energy_mae_meV_per_atom"],
+            "force": thresholds["force_mae_eV_per_A"],
+            "stress": thresholds["stress_mae_GPa"],
+        }
+        return gates.error_gate(errors, limits, factor), errors
+    if name == "calibration":
+        parity = committee.table("parity.csv")
+        results = gates.calibration_gate(parity, thresholds["calibration_ratio"], factor)
+        return results, pd.DataFrame([vars(result) for result in results])
+    if name == "curves":
+        curves = gates.energy_curves(committee.frames(), committee.table("parity.csv"))
+        return gates.curve_gate(curves, thresholds["curve_meV_per_atom"], factor), curves
+    if name == "dimers":
+        approaches = _approaches(committee)
+        rows = [
+            {"member": member, "name": a.name, "distance_A": r, "energy_eV": e}
+            for member, each in approaches.items()
+            for a in each
+            for r, e in zip(a.distances_A.tolist(), a.energies_eV.tolist(), strict=True)
+        ]
+        results = gates.approach_gate(approaches, thresholds["dimer_hole_eV"], factor)
+        return results, pd.DataFrame(rows)
+    runs = _stability_runs(committee, thresholds["stability_ps"], seed)
+    return gates.stability_gate(runs), pd.DataFrame([vars(run) for run in runs])
+
+
+def _approaches(committee: Committee) -> dict[str, list[probes.Approach]]:
+    """Bring pairs of atoms together with each member."""
+    start = (probes.crystals(committee.frames()) or committee.frames())[0]
+    found = {}
+    for folder in committee.folders:
+        calculator = committee.calculator(folder)
+        found[folder.name] = [probes.dimer_approach(calculator, pair) for pair in PAIRS]
+        found[folder.name] += [
+            probes.crystal_approach(calculator, start, pair) for pair in PAIRS[:2]
+        ]
+    return found
+
+
+def _stability_runs(committee: Committee, picoseconds: float, seed: int) -> list[probes.Run]:
+    """Run short dynamics of a crystal with the first member, which later stages use."""
+    start = (probes.crystals(committee.frames()) or committee.frames())[0]
+    atoms = probes.enlarge(start, STABILITY_ATOMS)
+    calculator = committee.calculator(committee.folders[0])
+    return [
+        probes.stability_run(
+            calculator,
+            atoms,
+            temperature_K=temperature,
+            pressure_GPa=pressure,
+            picoseconds=picoseconds,
+            rng=generator(seed, "potential", "stability", str(temperature), str(pressure)),
+        )
+        for temperature, pressure in STABILITY_RUNS
+    ]
