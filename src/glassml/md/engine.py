@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any, Self
 
@@ -13,10 +13,11 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
-from glassml.md.checkpoint import Checkpoint, Samples
-from glassml.md.guards import GuardTripped, Limits, check_sample, check_step
+from glassml.md.checkpoint import Checkpoint
+from glassml.md.guards import GuardTripped, Limits, check_step
 from glassml.md.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage, start_times_fs
+from glassml.md.recorder import Recorder
 from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature_K, measure
 
 logger = logging.getLogger(__name__)
@@ -88,26 +89,13 @@ class Outcome:
 
 @dataclass
 class _Progress:
-    """What a run carries besides the integrator; all of it is in the checkpoint's header."""
+    """How far a run is; all of it is in the checkpoint's header."""
 
     stage: int = 0
     hottest_K: float = 0.0
     seconds: float = 0.0
     pieces: int = 0
-    last: list[float] | None = None
     steps: int = 0
-    samples: Samples = field(default_factory=Samples)
-
-    def header(self) -> dict[str, Any]:
-        """Give what the checkpoint keeps."""
-        return {
-            "stage": self.stage,
-            "hottest_K": self.hottest_K,
-            "seconds": self.seconds,
-            "pieces": self.pieces,
-            "last": self.last,
-            "steps": self.steps,
-        }
 
 
 class Simulation:
@@ -145,12 +133,11 @@ class Simulation:
         self.atoms.calc = calculator
         self.stages = list(stages)
         self.coupling = coupling
-        self.limits = limits
+        self.recorder = Recorder(atoms, limits)
         self.rng = rng
         self.checkpoint = checkpoint
         self.checkpoint_every_s = checkpoint_every_s
         self.progress = _Progress()
-        self.good = atoms.copy()
 
     def run(self, *, show_progress: bool = True) -> Outcome:
         """Run to the end, or until a guard trips.
@@ -190,30 +177,33 @@ class Simulation:
         return self._outcome("finished", "", None)
 
     def _place(self, state: dict[str, Any]) -> None:
-        """Put atoms, and the last frame that passed the guards, where the checkpoint has them."""
-        for atoms, prefix in ((self.atoms, ""), (self.good, "good_")):
-            atoms.set_cell(state[f"{prefix}cell"])
-            atoms.positions[:] = state[f"{prefix}positions"]
-            atoms.set_momenta(state[f"{prefix}momenta"])
+        """Put the atoms where the checkpoint has them."""
+        self.atoms.set_cell(state["cell"])
+        self.atoms.positions[:] = state["positions"]
+        self.atoms.set_momenta(state["momenta"])
+        self.recorder.restore(state)
 
     def _save(self, integrator: RampedLangevin) -> None:
         self._tick()
-        good = {
-            "good_cell": self.good.cell.array,
-            "good_positions": self.good.positions,
-            "good_momenta": self.good.get_momenta(),
-        }
         self.checkpoint.save(
-            self.progress.samples, integrator.state() | good, self.progress.header()
+            self.recorder.samples,
+            integrator.state() | self.recorder.state(),
+            asdict(self.progress),
         )
 
     def _outcome(self, status: str, reason: str, offending: Atoms | None) -> Outcome:
         """Put what waits into a last segment, so that all samples are in the checkpoint."""
         self._tick()
-        self.checkpoint.flush(self.progress.samples)
+        self.checkpoint.flush(self.recorder.samples)
         progress = self.progress
         return Outcome(
-            status, reason, self.good, offending, progress.steps, progress.seconds, progress.pieces
+            status,
+            reason,
+            self.recorder.good,
+            offending,
+            progress.steps,
+            progress.seconds,
+            progress.pieces,
         )
 
     def _tick(self) -> None:
@@ -235,7 +225,7 @@ class Simulation:
             integrator.restore(state)
         elif index == 0:
             self._sample(0.0, 0)
-            progress.samples.add_frame(0.0, 0, 0, self.atoms)
+            self.recorder.samples.add_frame(0.0, 0, 0, self.atoms)
         begin = start_times_fs(self.stages)[index]
         saved_at = time.monotonic()
         while integrator.step < stage.steps:
@@ -244,7 +234,7 @@ class Simulation:
             bar.update()
             self._observe(integrator, index, begin, bar)
             due = time.monotonic() - saved_at > self.checkpoint_every_s
-            if due or watch.number or progress.samples.bytes() > MAX_WAITING_BYTES:
+            if due or watch.number or self.recorder.samples.bytes() > MAX_WAITING_BYTES:
                 self._save(integrator)
                 saved_at = time.monotonic()
             if watch.number:
@@ -260,7 +250,7 @@ class Simulation:
             raise GuardTripped("positions or forces are not numbers") from error
         if not integrator.is_finite():
             raise GuardTripped("positions or forces are not numbers")
-        check_step(self.atoms, self.limits, self.progress.hottest_K)
+        check_step(self.atoms, self.recorder.limits, self.progress.hottest_K)
 
     def _observe(self, integrator: RampedLangevin, index: int, begin: float, bar: tqdm) -> None:
         stage, step = integrator.stage, integrator.step
@@ -275,25 +265,9 @@ class Simulation:
                 refresh=False,
             )
         if last or step % stage.frame_every == 0:
-            self.progress.samples.add_frame(time_fs, self.progress.steps, index, self.atoms)
+            self.recorder.samples.add_frame(time_fs, self.progress.steps, index, self.atoms)
 
     def _sample(self, time_fs: float, index: int) -> Thermodynamics:
         instant = measure(self.atoms)
-        before = self.progress.last
-        check_sample(
-            self.atoms,
-            self.limits,
-            instant,
-            None if before is None else Thermodynamics(*before),
-        )
-        self.progress.samples.add_row(time_fs, index, instant)
-        self.progress.last = [
-            instant.temperature_K,
-            instant.pressure_GPa,
-            instant.density_g_cm3,
-            instant.volume_A3,
-            instant.potential_energy_eV,
-            instant.kinetic_energy_eV,
-        ]
-        self.good = self.atoms.copy()
+        self.recorder.sample(time_fs, index, self.atoms, instant)
         return instant

@@ -1,6 +1,6 @@
 """Instantaneous temperature, pressure, density and energies of an ASE `Atoms`."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from ase import Atoms, units
@@ -37,6 +37,10 @@ class Thermodynamics:
     def total_energy_eV(self) -> float:
         """Potential and kinetic energy in eV."""
         return self.potential_energy_eV + self.kinetic_energy_eV
+
+    def numbers(self) -> tuple[float, ...]:
+        """Give the numbers in the order of the constructor."""
+        return astuple(self)
 
     def row(self, time_fs: float, stage: str) -> dict[str, float | str]:
         """Give a row of `series.csv`."""
