@@ -82,14 +82,12 @@ def canonical(ring):
     for index in range(len(ring)):
         shift = ring[index][1]
         moved = [(a, tuple(x - y for x, y in zip(o, shift, strict=True))) for a, o in ring]
-        edges = frozenset(
-            frozenset({moved[i], moved[i - 1]}) for i in range(len(moved))
-        )
+        edges = frozenset(frozenset({moved[i], moved[i - 1]}) for i in range(len(moved)))
         variants.append((ring[index][0], sorted(sorted(e) for e in edges), edges))
     return min(variants, key=lambda v: v[:2])[2]
 
 
-def rings(bonds, silicons, criterion, max_size):
+def rings(bonds, silicons, criterion, max_size):  # noqa: C901
     """Number of distinct rings by size."""
     network = Network(bonds)
     found = set()

@@ -50,3 +50,31 @@ def glass3000():
 @pytest.fixture(scope="session")
 def glass999():
     return shared_structure("sova_a_SiO2_speed1e11K.xyz")
+
+
+@pytest.fixture(scope="session")
+def h5md(tmp_path_factory):
+    """Four frames of a small rattled silica crystal: trajectory, final structure, the frames."""
+    from ase.io import write
+    from MDAnalysis import Universe
+    from MDAnalysis.coordinates.H5MD import H5MDWriter
+
+    folder = tmp_path_factory.mktemp("md")
+    start = make_supercell(polymorph("alpha_cristobalite"), np.diag([2, 2, 2]))
+    rng = np.random.default_rng(0)
+    universe = Universe.empty(len(start), trajectory=True)
+    frames = []
+    options = {"velocities": False, "forces": False, "lengthunit": "Angstrom", "timeunit": "ps"}
+    with H5MDWriter(str(folder / "trajectory.h5md"), len(start), **options) as writer:
+        for number in range(4):
+            atoms = start.copy()
+            atoms.set_cell(start.cell.array * (1 + 0.002 * number), scale_atoms=True)
+            atoms.positions += rng.normal(0, 0.08, atoms.positions.shape)
+            timestep = universe.trajectory.ts
+            timestep.positions = atoms.positions
+            timestep.triclinic_dimensions = atoms.cell.array
+            timestep.data["time"], timestep.data["step"] = float(number), number
+            writer.write(universe.atoms)
+            frames.append(Atoms(atoms.numbers, atoms.positions, cell=atoms.cell.array, pbc=True))
+    write(folder / "final.extxyz", frames[-1])
+    return folder / "trajectory.h5md", folder / "final.extxyz", frames

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import make_supercell
+from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
 from glassml.configurations.crystals import polymorph
@@ -65,15 +65,15 @@ def test_a_gas_has_no_cutoff():
 
 
 def test_kono_z_by_brute_force(disordered):
-    big = make_supercell(disordered, np.diag([2, 2, 2]))
-    distances = big.get_all_distances(mic=True)[: len(disordered)]
-    is_si = big.numbers == 14
-    si = np.flatnonzero(disordered.numbers == 14)
-    # make_supercell keeps the atoms of one copy together.
-    expected = [
-        np.sort(distances[i][is_si])[5] - np.sort(distances[i][~is_si])[3] for i in si
-    ]
-    np.testing.assert_allclose(np.sort(kono_z(disordered)), np.sort(expected), atol=1e-6)
+    first, second, distance = neighbour_list("ijd", disordered, 8.0)
+    is_si = disordered.numbers == 14
+    expected = []
+    for i in np.flatnonzero(is_si):
+        mine = first == i
+        of_si = np.sort(distance[mine & is_si[second]])
+        of_o = np.sort(distance[mine & ~is_si[second]])
+        expected.append(of_si[4] - of_o[3])
+    np.testing.assert_allclose(kono_z(disordered), expected, atol=1e-9)
 
 
 def test_second_opinion_on_glasses(glass3000, glass999):
@@ -105,9 +105,9 @@ def test_distance_to_atoms_in_a_skewed_cell():
 def test_a_single_cavity_around_the_corner():
     """Everything farther than 2.5 Å from one atom pair is one region through the boundary."""
     atoms = Atoms("SiO", [[5, 5, 5], [6.6, 5, 5]], cell=[10.0] * 3, pbc=True)
-    volumes = cavities(atoms, 2.5, 0.5)
+    volumes = cavities(atoms, 2.5, 0.2)
     assert len(volumes) == 1
     lens = np.pi * (2.5 - 0.8) ** 2 * (1.6**2 + 4 * 1.6 * 2.5) / (12 * 1.6)
     expected = 1000 - (2 * 4 / 3 * np.pi * 2.5**3 - lens)
     assert volumes[0] == pytest.approx(expected, rel=0.01)
-    assert void_statistics(atoms)["volume_fraction"] == pytest.approx(expected / 1000, rel=0.01)
+    assert void_statistics(atoms)["volume_fraction"] == pytest.approx(expected / 1000, rel=0.05)

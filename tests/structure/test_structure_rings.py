@@ -27,9 +27,9 @@ EXPECTED = {
         "king-shell": {6: 1, 8: 7},
         "guttman": {6: 1},
     },
-    "alpha_cristobalite": dict.fromkeys(CRITERIA, {6: 2}),
-    "beta_cristobalite": dict.fromkeys(CRITERIA, {6: 2}),
-    "tridymite": dict.fromkeys(CRITERIA, {6: 2}),
+    "alpha_cristobalite": {criterion: {6: 2} for criterion in CRITERIA},
+    "beta_cristobalite": {criterion: {6: 2} for criterion in CRITERIA},
+    "tridymite": {criterion: {6: 2} for criterion in CRITERIA},
     "coesite": {
         "primitive": {4: 1 / 2, 6: 1 / 4, 8: 1 / 4, 9: 1, 10: 1 / 4, 11: 1, 12: 3 / 4},
         "king": {4: 1 / 2, 6: 3 / 4, 8: 7 / 4, 9: 1},

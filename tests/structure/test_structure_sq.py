@@ -80,7 +80,7 @@ def test_sublattices_are_a_sample_of_the_lattice(disordered):
     whole = lattice_sums(*arguments)
     sample = lattice_sums(*arguments, complete=False, modes=8000)
     assert sample[3, 1] == whole[3, 1]
-    assert sample[3, -1] == pytest.approx(whole[3, -1] / 8, rel=0.1)
+    assert sample[3, -1] == pytest.approx(whole[3, -1] / 8, rel=0.25)
     ratio = sample[0, -1] / sample[3, -1] / (whole[0, -1] / whole[3, -1])
     assert ratio == pytest.approx(1.0, abs=4 / np.sqrt(sample[3, -1]))
 
@@ -136,7 +136,7 @@ def test_g_of_r_and_the_lattice_agree_beyond_8(disordered):
     """Where both are valid: broad bins, far from the truncation's ripples."""
     atoms = make_supercell(disordered, np.diag([2, 2, 2]))
     rng = np.random.default_rng(2)
-    atoms.positions += rng.normal(0, 0.1, atoms.positions.shape)
+    atoms.positions += rng.normal(0, 0.25, atoms.positions.shape)  # no Bragg peaks beyond 8
     lattice = structure_factor(atoms, 14.0, 0.5, q_lattice=14.0)
     chosen = lattice.q > 8
     transform = transform_of_gr(atoms, lattice.q[chosen])

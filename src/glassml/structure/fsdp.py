@@ -11,6 +11,8 @@ from glassml.campaign.errors import StructureError
 
 BACKGROUNDS = {"none": 0, "constant": 1, "linear": 2}
 SIGNIFICANT = 16.0
+# Two glasses have three different draws: too few to tell a scatter. Then the fit's errors stand.
+MIN_BOOTSTRAP = 3
 # Where each peak's maximum is sought, in Å⁻¹ (silica, ambient to 40 GPa).
 PEAK_RANGES = {"Q1": (1.0, 2.3), "Q2": (2.5, 3.6), "Q3": (4.6, 5.9)}
 
@@ -263,6 +265,8 @@ def bootstrap_peak(
 ) -> Peak:
     """Fit the mean of independent glasses; standard errors by drawing glasses with replacement.
 
+    With fewer than three glasses the errors are those of the fit, which follow from `sigma`.
+
     Parameters
     ----------
     q : (n,)
@@ -284,7 +288,7 @@ def bootstrap_peak(
         As `fit_peak`, for the mean; or if fewer than half the draws have a peak.
     """
     mean = fit_peak(q, curves.mean(axis=0), sigma, **options)
-    if len(curves) < 2:
+    if len(curves) < MIN_BOOTSTRAP:
         return mean
     names = ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm")
     drawn: dict[str, list[float]] = {name: [] for name in names}
