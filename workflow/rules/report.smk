@@ -30,9 +30,16 @@ rule report:
             generation=LAST_GENERATION,
             member=MEMBERS,
         ),
-        gates=expand(rules.potential_gates.output, generation=LAST_GENERATION),
+        gates=expand(
+            [*rules.potential_gates.output, rules.model_card.output.text],
+            generation=LAST_GENERATION,
+        ),
         dynamics=expand(
-            [rules.md_run.output.series, rules.md_run.output.record],
+            [
+                rules.md_run.output.series,
+                rules.md_run.output.record,
+                rules.md_run.output.final,
+            ],
             state=list(CAMPAIGN.md.states),
             glass=CAMPAIGN.md.glass_names(),
         ),

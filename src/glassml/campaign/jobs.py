@@ -11,7 +11,6 @@ from pathlib import Path
 from glassml.campaign.config import Campaign
 
 STAGES = (
-    "campaign",
     "configurations",
     "dft",
     "dataset",
@@ -19,6 +18,7 @@ STAGES = (
     "md",
     "structure",
     "report",
+    "campaign",
 )
 MEMBER_STEPS = {
     "train": ("train.yaml", "model.nequip.zip", "history.csv"),
@@ -26,6 +26,7 @@ MEMBER_STEPS = {
     "compile": ("compiled",),
     "verify": ("verification.json",),
 }
+GATES = ("calibration", "curves", "dimers", "errors", "stability")
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,11 @@ class Job:
 def list_jobs(campaign: Campaign) -> list[Job]:
     """List all jobs of `campaign` in the order in which data flow."""
     return [
-        Job("campaign", "campaign/config", ("campaign.yaml",)),
         *_shards(campaign),
         *_potentials(campaign),
         *_glasses(campaign),
         Job("report", "report/report", ("report/report.html", "report/acceptance.csv")),
-        Job("report", "campaign/check", ("test.success",)),
+        Job("campaign", "campaign/check", ("test.success",)),
     ]
 
 
@@ -97,12 +97,20 @@ def _potentials(campaign: Campaign) -> Iterator[Job]:
                     tuple(f"{folder}/m{member}/{file}" for file in files),
                     timed_as=f"potential/{step}/g{generation}_m{member}",
                 )
-        yield Job(
-            "potential",
-            f"{folder}/gates",
-            (f"{folder}/gates.json",),
-            timed_as=f"potential/gates/g{generation}",
-        )
+        for gate in GATES:
+            yield Job(
+                "potential",
+                f"{folder}/gate_{gate}",
+                (f"{folder}/gates/{gate}.json",),
+                timed_as=f"potential/gate/g{generation}_{gate}",
+            )
+        for step, file in {"gates": "gates.json", "card": "model_card.md"}.items():
+            yield Job(
+                "potential",
+                f"{folder}/{step}",
+                (f"{folder}/{file}",),
+                timed_as=f"potential/{step}/g{generation}",
+            )
 
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:

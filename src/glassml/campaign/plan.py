@@ -91,7 +91,8 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
         *_learning(campaign, jobs, gpu),
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),
         _analysis(campaign, jobs),
-        Item("report", "report and checks", 2, 2, 2 / 60, 0.0, 10.0),
+        Item("report", "page", 1, 1, 1 / 60, 0.0, 10.0),
+        Item("campaign", "checks", 1, 1, 0.5 / 60, 0.0, 0.0),
     ]
     return items if results is None else [_refine(item, results) for item in items]
 
@@ -289,7 +290,7 @@ def render(items: list[Item], cores: int) -> str:
     labels = sum(item.pieces for item in items if item.stage == "dft")
     lines += [
         (
-            f"{'total':<15} {f'{labels} configurations':<28} {'':>7} {sums['jobs'] + 1:>6} "
+            f"{'total':<15} {f'{labels} configurations':<28} {'':>7} {sums['jobs']:>6} "
             f"{sums['core_hours']:>9.2f} {sums['gpu_hours']:>8.2f} {sums['disk_MB']:>9.1f}"
         ),
         "",

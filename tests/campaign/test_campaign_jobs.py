@@ -1,0 +1,56 @@
+"""The jobs that plan and status count are those that Snakemake runs."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glassml.campaign.config import parse_campaign
+from glassml.campaign.jobs import list_jobs
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = {
+    "name": "tiny",
+    "configurations": {
+        "shard_size": 4,
+        "families": {
+            "quartz": {"generator": "crystal", "count": 6, "polymorphs": ["alpha_quartz"]},
+            "liquid": {"generator": "melt", "count": 4, "atoms": [24]},
+        },
+    },
+    "potential": {"committee": 2},
+    "md": {"glasses": 2, "atoms": 96},
+}
+
+
+@pytest.fixture(scope="module")
+def dry_run(tmp_path_factory):
+    """Give what a dry run of the whole campaign prints."""
+    folder = tmp_path_factory.mktemp("dag")
+    config = folder / "config.yaml"
+    config.write_text(json.dumps(CONFIG))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(config), "--dry-run"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout + run.stderr
+
+
+def test_there_are_as_many_jobs_as_rules_run(dry_run):
+    total = int(re.search(r"^total +(\d+)$", dry_run, re.MULTILINE).group(1))
+    # The target itself is counted too.
+    assert len(list_jobs(parse_campaign(CONFIG))) == total - 1
+
+
+def test_each_job_makes_what_its_rule_makes(dry_run):
+    jobs = list_jobs(parse_campaign(CONFIG))
+    owners = {f"results/tiny/{output}": job.name for job in jobs for output in job.outputs}
+    seen = []
+    for reason in re.findall(r"Missing output files: ([^;\n]+)", dry_run):
+        names = {owners[file] for file in reason.split(", ") if file in owners}
+        assert len(names) == 1, reason
+        seen.append(names.pop())
+    assert sorted(seen) == sorted(job.name for job in jobs)
