@@ -17,7 +17,7 @@ from glassml.md.checkpoint import Checkpoint
 from glassml.md.guards import GuardTripped, Limits, check_step
 from glassml.md.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage, start_times_fs
-from glassml.md.recorder import Recorder
+from glassml.md.recorder import Recorder, frame_json
 from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature_K, measure
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Outcome:
     atoms
         The last state that passed the guards.
     offending
-        The frame that did not pass, if any.
+        The frame that did not pass, as `frame_json` gives it, if any.
     steps
         Time steps made, over all stages.
     seconds
@@ -81,7 +81,7 @@ class Outcome:
     status: str
     reason: str
     atoms: Atoms
-    offending: Atoms | None
+    offending: dict[str, Any] | None
     steps: int
     seconds: float
     pieces: int
@@ -173,7 +173,7 @@ class Simulation:
                     self._run_stage(index, state, watch, bar)
                     state = None
             except GuardTripped as trip:
-                return self._outcome("stopped", str(trip), self.atoms.copy())
+                return self._outcome("stopped", str(trip), frame_json(self.atoms))
         return self._outcome("finished", "", None)
 
     def _place(self, state: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ class Simulation:
             asdict(self.progress),
         )
 
-    def _outcome(self, status: str, reason: str, offending: Atoms | None) -> Outcome:
+    def _outcome(self, status: str, reason: str, offending: dict[str, Any] | None) -> Outcome:
         """Put what waits into a last segment, so that all samples are in the checkpoint."""
         self._tick()
         self.checkpoint.flush(self.recorder.samples)

@@ -17,7 +17,7 @@ from MDAnalysis.coordinates.H5MD import H5MDWriter
 from glassml import __version__
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path
-from glassml.md.checkpoint import ANGSTROM_PER_PS, NUMBERS, Samples
+from glassml.md.checkpoint import NUMBERS, Samples
 from glassml.md.thermodynamics import SERIES_COLUMNS
 
 Segments = Iterable[Mapping[str, np.ndarray]]
@@ -180,17 +180,3 @@ def read_restart(path: Path) -> Atoms:
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StructureError(f"{path}: is not the end of a state: {error}") from None
     return atoms
-
-
-def frame_json(atoms: Atoms) -> dict[str, Any]:
-    """Give a frame as JSON-ready values; what is not a number becomes null."""
-    return {
-        "symbols": atoms.get_chemical_symbols(),
-        "positions_A": _nested(atoms.positions),
-        "cell_A": _nested(atoms.cell.array),
-        "velocities_A_per_ps": _nested(atoms.get_velocities() * ANGSTROM_PER_PS),
-    }
-
-
-def _nested(array: np.ndarray) -> list[list[float | None]]:
-    return [[float(x) if np.isfinite(x) else None for x in row] for row in array]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from glassml.md.checkpoint import Samples
+from glassml.md.checkpoint import ANGSTROM_PER_PS, Samples
 from glassml.md.guards import Limits, check_sample
 from glassml.md.thermodynamics import Thermodynamics
 
@@ -65,3 +65,17 @@ class Recorder:
         self.good.set_momenta(state["good_momenta"])
         if "last" in state:
             self._last = Thermodynamics(*(float(number) for number in state["last"]))
+
+
+def frame_json(atoms: Atoms) -> dict[str, Any]:
+    """Give a frame as JSON-ready values; what is not a number becomes null."""
+    return {
+        "symbols": atoms.get_chemical_symbols(),
+        "positions_A": _nested(atoms.positions),
+        "cell_A": _nested(atoms.cell.array),
+        "velocities_A_per_ps": _nested(atoms.get_velocities() * ANGSTROM_PER_PS),
+    }
+
+
+def _nested(array: np.ndarray) -> list[list[float | None]]:
+    return [[float(x) if np.isfinite(x) else None for x in row] for row in array]

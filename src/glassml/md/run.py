@@ -18,7 +18,6 @@ from glassml.md.checkpoint import Checkpoint
 from glassml.md.engine import Outcome, Simulation
 from glassml.md.guards import Limits
 from glassml.md.outputs import (
-    frame_json,
     write_final,
     write_restart,
     write_series,
@@ -49,6 +48,8 @@ class Job:
         What the start depends on, JSON-ready: a digest of the parent's end, or its settings.
     potential
         What computes the forces, JSON-ready: path, sha256, backend, device ….
+    engine
+        "ase" or "torchsim".
     """
 
     state: str
@@ -60,6 +61,7 @@ class Job:
     seed: int
     origin: Mapping[str, Any]
     potential: Mapping[str, Any]
+    engine: str = "ase"
 
     def dynamics_seed(self) -> int:
         """Give the seed of thermostat and barostat."""
@@ -77,8 +79,8 @@ class Job:
             "potential": dict(self.potential),
             "protocol": describe(self.stages),
             "coupling": asdict(self.coupling),
-            "engine": "ase",
-            "versions": versions(),
+            "engine": self.engine,
+            "versions": versions(self.engine),
         }
 
     def identity(self) -> str:
@@ -88,9 +90,11 @@ class Job:
         return digest(TRAJECTORY_VERSION, described)
 
 
-def versions() -> dict[str, str]:
+def versions(engine: str) -> dict[str, str]:
     """Give the versions of what moves the atoms."""
-    packages = ("glassml", "ase", "numpy", "torch", "nequip", "MDAnalysis")
+    packages = ["glassml", "ase", "numpy", "torch", "nequip", "MDAnalysis"]
+    if engine == "torchsim":
+        packages.append("torch-sim-atomistic")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
@@ -151,7 +155,7 @@ def run_job(
         checkpoint_every_s,
     )
     outcome = simulation.run(show_progress=show_progress)
-    record = _write_outputs(job, outcome, checkpoint, folder, warnings)
+    record = write_outputs(job, outcome, checkpoint, folder, warnings)
     checkpoint.remove()
     return record
 
@@ -182,14 +186,15 @@ def skip_job(
     """
     checkpoint = Checkpoint(folder / "checkpoint", job.identity())
     outcome = Outcome("skipped", reason, atoms, None, 0, 0.0, 0)
-    record = _write_outputs(job, outcome, checkpoint, folder, warnings)
+    record = write_outputs(job, outcome, checkpoint, folder, warnings)
     checkpoint.remove()
     return record
 
 
-def _write_outputs(
+def write_outputs(
     job: Job, outcome: Outcome, checkpoint: Checkpoint, folder: Path, warnings: Sequence[str]
 ) -> dict[str, Any]:
+    """Write the files of a run that has ended, from its outcome and its segments."""
     if outcome.status != "finished":
         logger.warning("%s %s: %s: %s", job.state, job.glass, outcome.status, outcome.reason)
     names = [stage.name for stage in job.stages]
@@ -218,7 +223,7 @@ def _write_outputs(
         "seconds_per_step": outcome.seconds / outcome.steps if outcome.steps else None,
         "pieces": outcome.pieces,
         "warnings": list(warnings),
-        "offending_frame": None if outcome.offending is None else frame_json(outcome.offending),
+        "offending_frame": outcome.offending,
     }
     write_json(folder / "record.json", record)
     return record

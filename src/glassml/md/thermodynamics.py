@@ -68,15 +68,30 @@ def kinetic_temperature_K(atoms: Atoms) -> float:
 
 
 def measure(atoms: Atoms) -> Thermodynamics:
-    """Measure an instant; the pressure has the kinetic part, P = (2 K / V - tr σ) / 3."""
+    """Measure an instant of atoms that have a calculator."""
+    trace = float(np.sum(atoms.get_stress(voigt=True)[:3]))
+    return instant(atoms, float(atoms.get_potential_energy()), trace)
+
+
+def instant(atoms: Atoms, potential_energy_eV: float, stress_trace: float) -> Thermodynamics:
+    """Give an instant; the pressure has the kinetic part, P = (2 K / V - tr σ) / 3.
+
+    Parameters
+    ----------
+    atoms
+        Atoms with momenta.
+    potential_energy_eV
+        Potential energy in eV.
+    stress_trace
+        Trace of the potential part of the stress in eV/Å³, tension positive.
+    """
     volume = atoms.get_volume()
     kinetic = atoms.get_kinetic_energy()
-    trace = float(np.sum(atoms.get_stress(voigt=True)[:3]))
     return Thermodynamics(
         temperature_K=kinetic_temperature_K(atoms),
-        pressure_GPa=float((2.0 * kinetic / volume - trace) / 3.0 / units.GPa),
+        pressure_GPa=float((2.0 * kinetic / volume - stress_trace) / 3.0 / units.GPa),
         density_g_cm3=density_g_cm3(atoms),
         volume_A3=float(volume),
-        potential_energy_eV=float(atoms.get_potential_energy()),
+        potential_energy_eV=potential_energy_eV,
         kinetic_energy_eV=float(kinetic),
     )
