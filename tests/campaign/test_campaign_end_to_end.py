@@ -1,0 +1,164 @@
+"""The tiny campaign, real from DFT to the report: killed, finished, run again, changed."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
+
+pytestmark = [pytest.mark.slow, pytest.mark.campaign]
+
+
+def _command(folder, config, *arguments):
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--configfile", str(config), "--cores", "2"),
+        *arguments,
+    ]
+
+
+def _run(folder, config=TINY, *arguments):
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        _command(folder, config, *arguments), capture_output=True, text=True, env=environment
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _scheduled(folder, config):
+    """Give the numbers of jobs, by rule, that a run would start."""
+    code, output = _run(folder, config, "-n", "--quiet", "rules")
+    assert code == 0, output
+    table = re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)
+    return {rule: int(count) for rule, count in table if rule != "total"}
+
+
+def _kill_when(process, condition, seconds=300):
+    """Kill a process and all that it started, once the condition holds."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory):
+    """A campaign that was killed in dft and in md, and then finished."""
+    folder = tmp_path_factory.mktemp("campaign")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    conditions = [
+        lambda: len(list(folder.glob("results/labels/??/*.json"))) >= 3,
+        (folder / "results/tiny/md/ambient/glass00/checkpoint").exists,
+    ]
+    labels = []
+    for condition in conditions:
+        with (folder / "killed.log").open("a") as log:
+            process = subprocess.Popen(
+                _command(folder, TINY, "--nolock"),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+            _kill_when(process, condition)
+        labels.append({path: path.read_bytes() for path in folder.glob("results/labels/??/*")})
+    code, output = _run(folder, TINY, "--nolock")
+    assert code == 0, output[-3000:]
+    for before in labels:
+        assert all(path.read_bytes() == content for path, content in before.items())
+    return folder
+
+
+def test_every_label_is_there_once(campaign):
+    tables = list((campaign / "results/tiny/dft").rglob("*.csv"))
+    rows = [line for table in tables for line in table.read_text().splitlines()[1:]]
+    assert len(rows) == 10
+    assert len(list(campaign.glob("results/labels/??/*.json"))) == len(
+        {row.rsplit(",", 1)[1] for row in rows}
+    )
+
+
+def test_the_page_stands_alone_and_warns(campaign):
+    page = (campaign / "results/tiny/report/report.html").read_text()
+    assert not re.search(r"""(src|href)\s*=\s*["']https?:""", page)
+    assert "data:image/png;base64" in page
+    assert (campaign / "results/tiny/test.success").exists()
+
+
+def test_a_second_run_has_nothing_to_do(campaign):
+    code, output = _run(campaign)
+    assert code == 0
+    assert "Nothing to be done" in output
+
+
+def _changed(campaign, tmp_path, section, **values):
+    config = yaml.safe_load(TINY.read_text())
+    config.setdefault(section, {})
+    config[section] = (config[section] or {}) | values
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(config))
+    # A dry run writes the resolved configuration; the copy keeps the campaign as it was.
+    copy = tmp_path / "copy"
+    shutil.copytree(campaign, copy, symlinks=True)
+    return _scheduled(copy, path)
+
+
+def test_a_range_of_q_reruns_structure_and_report(campaign, tmp_path):
+    jobs = _changed(campaign, tmp_path, "structure", q_max_per_A=20.0)
+    assert set(jobs) == {"structure_glass", "structure_summary", "report", "check", "all"}
+
+
+def test_a_new_family_computes_only_its_labels(campaign, tmp_path):
+    families = yaml.safe_load(TINY.read_text())["configurations"]["families"]
+    families["dimers"] = {"generator": "dimer", "count": 1}
+    jobs = _changed(campaign, tmp_path, "configurations", families=families)
+    assert jobs["configurations_generate"] == 1
+    assert jobs["dft_label"] == 1
+    assert "md_run" in jobs
+
+
+def test_a_title_changes_only_the_page(campaign, tmp_path):
+    config = yaml.safe_load(TINY.read_text()) | {"title": "Another title"}
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(config))
+    copy = tmp_path / "copy"
+    shutil.copytree(campaign, copy, symlinks=True)
+    assert set(_scheduled(copy, path)) == {"report", "all"}
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("dft", {"cutof_eV": 900}, "dft.cutof_eV: unknown key"),
+        ("dft", {"cutoff_eV": "900 Ry"}, "dft.cutoff_eV"),
+        ("dft", {"cutoff_eV": 30}, "greater than or equal to 200"),
+        ("dft", {"xc": "PBESOL"}, "dft.xc"),
+        ("md", {"timestep_fs": -1}, "md.timestep_fs"),
+        ("md", {"atoms": 73}, "multiple"),
+        ("structure", {"q_max_per_A": None}, "structure.q_max_per_A"),
+        ("configurations", {"shard_size": 0}, "configurations.shard_size"),
+        ("configurations", {"families": {"g": {"generator": "file"}}}, "families.g"),
+        ("potential", {"mode": "finetune"}, "package"),
+    ],
+)
+def test_a_bad_configuration_is_refused_before_any_job(tmp_path, section, values, message):
+    config = yaml.safe_load(TINY.read_text())
+    config[section] = (config[section] or {}) | values
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(config))
+    code, output = _run(tmp_path, path, "-n")
+    assert code != 0
+    assert message in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "results").exists()
