@@ -32,7 +32,7 @@ stages = [
     Stage("cool", "npt", 150, 4.0, (90.0, 40.0), (0.5, 0.0), 7, 20),
 ]
 job = Job("cold", "glass00", None, stages, Coupling(100.0, 300.0, 3.0),
-          Limits(4.0, 1.0, (0.5, 20.0), 1.0), 1, {}, {"sha256": "x"})
+          Limits(4.0, 1.0, (0.5, 20.0), 1.0), 1, 2, {}, {"sha256": "x"})
 calculator = PairPotential({(18, 18): LennardJonesCut(0.0104, 3.4, 5.0)})
 try:
     run_job(job, atoms, calculator, Path(sys.argv[1]), checkpoint_every_s=float(sys.argv[2]),

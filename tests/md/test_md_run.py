@@ -43,7 +43,9 @@ def lennard_jones():
 
 def job(stages=STAGES, limits=LIMITS, state="cold_0.3GPa"):
     coupling = Coupling(100.0, 300.0, 3.0)
-    return Job(state, "glass00", "ambient", stages, coupling, limits, 7, {}, {"sha256": "abc"})
+    return Job(
+        state, "glass00", "ambient", stages, coupling, limits, 7, len(state), {}, {"sha256": "abc"}
+    )
 
 
 def run(folder, atoms=None, calculator=None, **kwargs):
@@ -125,7 +127,7 @@ def test_two_runs_of_a_seed_are_the_same_and_another_glass_is_not(tmp_path, fini
     folder, _ = finished
     run(tmp_path / "again")
     assert (tmp_path / "again/series.csv").read_bytes() == (folder / "series.csv").read_bytes()
-    run(tmp_path / "other", state="cold_0.4GPa")
+    run(tmp_path / "other", state="cold_10.4GPa")
     assert (tmp_path / "other/series.csv").read_bytes() != (folder / "series.csv").read_bytes()
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from glassml.campaign.config import Campaign
     from glassml.campaign.config.md import MolecularDynamics
     from glassml.md.protocol import Stage
+    from glassml.md.run import Job
 
 logger = logging.getLogger(__name__)
 
@@ -22,26 +24,21 @@ def register(commands: argparse._SubParsersAction) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     run = actions.add_parser(
         "run",
-        help="run a state of a glass, or go on where it was interrupted",
+        help="run a state of a glass with ASE, or go on where it was interrupted",
         description="Exit code 143 or 130: interrupted, and the same command goes on.",
     )
-    run.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
-    run.add_argument("--state", required=True, help="name of the state")
     run.add_argument("--glass", required=True, help="name of the glass, as glass00")
-    run.add_argument("--potential", type=Path, required=True, help="NequIP package")
     run.add_argument("--compiled", type=Path, help="the package compiled on this machine")
-    run.add_argument("--gates", type=Path, help="gates.json of the potential, for warnings")
-    run.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
-    run.add_argument(
-        "--parent",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="restart.npz and record.json of the same glass in the parent state",
-    )
     run.add_argument("--threads", type=int, default=1, help="of the potential, on a CPU")
-    run.add_argument("--output-dir", type=Path, required=True)
     run.set_defaults(run=_run)
+    batch = actions.add_parser(
+        "batch",
+        help="run a state of all glasses with torch-sim, or go on where it was interrupted",
+        description="Exit code 143 or 130: interrupted, and the same command goes on.",
+    )
+    batch.set_defaults(run=_run_batch)
+    for command in (run, batch):
+        _add_common_options(command)
     protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
     protocol.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     protocol.add_argument(
@@ -53,72 +50,148 @@ def register(commands: argparse._SubParsersAction) -> None:
     protocol.set_defaults(run=_print_protocol)
 
 
-def _run(args: argparse.Namespace) -> int:
-    from glassml.campaign.config import load_campaign
-    from glassml.campaign.errors import GlassmlError
-    from glassml.campaign.seeds import generator
-    from glassml.md.engine import Interrupted
-    from glassml.md.outputs import read_restart
-    from glassml.md.potential import check_potential, gate_warnings, load_potential
-    from glassml.md.run import Job, file_sha256, run_job, skip_job
-    from glassml.md.start import maxwell_boltzmann
+def _add_common_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
+    command.add_argument("--state", required=True, help="name of the state")
+    command.add_argument("--potential", type=Path, required=True, help="NequIP package")
+    command.add_argument("--gates", type=Path, help="gates.json of the potential, for warnings")
+    command.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
+    command.add_argument(
+        "--parent",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="restart.npz and record.json in the parent state, of each glass that is run",
+    )
+    command.add_argument("--output-dir", type=Path, required=True)
 
-    campaign = load_campaign(args.config)
-    md = campaign.md
-    if args.state not in md.states:
-        raise GlassmlError(f"--state {args.state}: there is no such state: {', '.join(md.states)}")
-    if args.glass not in md.glass_names():
-        raise GlassmlError(f"--glass {args.glass}: there are {', '.join(md.glass_names())}")
-    parent = md.states[args.state].parent
-    came_from = {path.name: path for path in args.parent}
-    wanted = set() if parent is None else {"restart.npz", "record.json"}
-    if set(came_from) != wanted:
-        raise GlassmlError(
-            f"--parent: {args.state} comes from {parent or 'a melt'} and needs "
-            f"{' and '.join(sorted(wanted)) or 'no files'}"
-        )
+
+def _run(args: argparse.Namespace) -> int:
+    from glassml.campaign.seeds import derive_seed
+    from glassml.md.engine import Interrupted
+    from glassml.md.potential import check_potential, gate_warnings, load_potential
+    from glassml.md.run import run_job, skip_job
+
+    campaign = _load(args, args.glass)
     calculator, described = load_potential(
         args.potential, args.compiled, args.device, threads=args.threads
     )
-    if parent is None:
-        temperature = md.states[args.state].stages[0].temperature_K
-        atoms, origin = _begin(md, campaign.seed, args.glass, args.output_dir / "checkpoint")
-        maxwell_boltzmann(
-            atoms,
-            temperature[0] if temperature else 300.0,
-            generator(campaign.seed, "md", args.state, args.glass, "velocities"),
-        )
-    else:
-        restart = came_from["restart.npz"]
-        atoms, origin = read_restart(restart), {"restart_sha256": file_sha256(restart)}
-    job = Job(
-        state=args.state,
-        glass=args.glass,
-        parent=parent,
-        stages=build_stages(md, args.state),
-        coupling=_coupling(md),
-        limits=_limits(md),
-        seed=campaign.seed,
-        origin=origin,
-        potential=described,
-    )
+    seed = derive_seed(campaign.seed, "md", args.state, args.glass)
+    job, atoms, why_not = _prepare(campaign, args, args.glass, described, seed, args.output_dir)
     warnings = [*check_potential(calculator, atoms), *gate_warnings(args.gates)]
-    if parent is not None and (reason := _why_skipped(came_from["record.json"], parent)):
-        skip_job(job, atoms, reason, args.output_dir, warnings)
+    if why_not:
+        skip_job(job, atoms, why_not, args.output_dir, warnings)
         return 0
+    every = campaign.md.checkpoint_every_s
     try:
         run_job(
-            job,
-            atoms,
-            calculator,
-            args.output_dir,
-            checkpoint_every_s=md.checkpoint_every_s,
-            warnings=warnings,
+            job, atoms, calculator, args.output_dir, checkpoint_every_s=every, warnings=warnings
         )
     except Interrupted as interruption:
         logger.warning("%s", interruption)
         return 128 + interruption.number
     return 0
+
+
+def _run_batch(args: argparse.Namespace) -> int:
+    from glassml.campaign.seeds import derive_seed
+    from glassml.md.batch import run_batch
+    from glassml.md.engine import Interrupted
+    from glassml.md.potential import check_potential, gate_warnings
+    from glassml.md.run import skip_job
+    from glassml.md.torchsim import load_model
+
+    campaign = _load(args)
+    model, described = load_model(args.potential, args.device)
+    seed = derive_seed(campaign.seed, "md", args.state)
+    warnings = gate_warnings(args.gates)
+    jobs: dict[str, Job] = {}
+    glasses: dict[str, Atoms] = {}
+    for name in campaign.md.glass_names():
+        folder = args.output_dir / name
+        job, atoms, why_not = _prepare(campaign, args, name, described, seed, folder)
+        warnings += check_potential(model, atoms) if not glasses else []
+        if why_not:
+            skip_job(job, atoms, why_not, folder, warnings)
+        else:
+            jobs[name], glasses[name] = job, atoms
+    if not jobs:
+        return 0
+    every = campaign.md.checkpoint_every_s
+    try:
+        run_batch(
+            jobs, glasses, model, args.output_dir, checkpoint_every_s=every, warnings=warnings
+        )
+    except Interrupted as interruption:
+        logger.warning("%s", interruption)
+        return 128 + interruption.number
+    return 0
+
+
+def _load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
+    """Load the campaign, and refuse names and parents that do not fit it."""
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.errors import GlassmlError
+
+    campaign = load_campaign(args.config)
+    md = campaign.md
+    if args.state not in md.states:
+        raise GlassmlError(f"--state {args.state}: there is no such state: {', '.join(md.states)}")
+    if glass is not None and glass not in md.glass_names():
+        raise GlassmlError(f"--glass {glass}: there are {', '.join(md.glass_names())}")
+    parent = md.states[args.state].parent
+    glasses = md.glass_names() if glass is None else [glass]
+    files = ["restart.npz", "record.json"] if parent else []
+    wanted = {(each, file) for each in glasses for file in files}
+    if {(path.parent.name, path.name) for path in args.parent} != wanted:
+        raise GlassmlError(
+            f"--parent: {args.state} comes from {parent or 'a melt'} and needs "
+            f"{' and '.join(files) or 'no files'} of {', '.join(glasses)}"
+        )
+    return campaign
+
+
+def _prepare(
+    campaign: "Campaign",
+    args: argparse.Namespace,
+    glass: str,
+    described: "dict[str, Any]",
+    seed: int,
+    folder: Path,
+) -> "tuple[Job, Atoms, str]":
+    """Give what is run, where it begins, and why it cannot be run: empty where it can."""
+    from glassml.campaign.seeds import generator
+    from glassml.md.outputs import read_restart
+    from glassml.md.run import Job, file_sha256
+    from glassml.md.start import maxwell_boltzmann
+
+    md = campaign.md
+    parent = md.states[args.state].parent
+    why_not = ""
+    if parent is None:
+        temperature = md.states[args.state].stages[0].temperature_K
+        atoms, origin = _begin(md, campaign.seed, glass, folder / "checkpoint")
+        rng = generator(campaign.seed, "md", args.state, glass, "velocities")
+        maxwell_boltzmann(atoms, temperature[0] if temperature else 300.0, rng)
+    else:
+        came_from = {path.name: path for path in args.parent if path.parent.name == glass}
+        atoms = read_restart(came_from["restart.npz"])
+        origin = {"restart_sha256": file_sha256(came_from["restart.npz"])}
+        why_not = _why_skipped(came_from["record.json"], parent)
+    job = Job(
+        state=args.state,
+        glass=glass,
+        parent=parent,
+        stages=build_stages(md, args.state),
+        coupling=_coupling(md),
+        limits=_limits(md),
+        seed=campaign.seed,
+        dynamics_seed=seed,
+        origin=origin,
+        potential=described,
+        engine=md.engine,
+    )
+    return job, atoms, why_not
 
 
 def _begin(

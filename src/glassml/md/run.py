@@ -13,7 +13,6 @@ import numpy as np
 from ase import Atoms
 
 from glassml.campaign.files import write_json
-from glassml.campaign.seeds import derive_seed
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engine import Outcome, Simulation
 from glassml.md.guards import Limits
@@ -44,6 +43,8 @@ class Job:
         The protocol.
     seed
         The campaign's seed.
+    dynamics_seed
+        Seed of thermostat and barostat.
     origin
         What the start depends on, JSON-ready: a digest of the parent's end, or its settings.
     potential
@@ -59,13 +60,10 @@ class Job:
     coupling: Coupling
     limits: Limits
     seed: int
+    dynamics_seed: int
     origin: Mapping[str, Any]
     potential: Mapping[str, Any]
     engine: str = "ase"
-
-    def dynamics_seed(self) -> int:
-        """Give the seed of thermostat and barostat."""
-        return derive_seed(self.seed, "md", self.state, self.glass)
 
     def metadata(self) -> dict[str, Any]:
         """Give what trajectory and record say of where they come from."""
@@ -74,7 +72,7 @@ class Job:
             "glass": self.glass,
             "parent": self.parent,
             "seed": self.seed,
-            "dynamics_seed": self.dynamics_seed(),
+            "dynamics_seed": self.dynamics_seed,
             "origin": dict(self.origin),
             "potential": dict(self.potential),
             "protocol": describe(self.stages),
@@ -150,7 +148,7 @@ def run_job(
         job.stages,
         job.coupling,
         job.limits,
-        np.random.default_rng(job.dynamics_seed()),
+        np.random.default_rng(job.dynamics_seed),
         checkpoint,
         checkpoint_every_s,
     )

@@ -5,6 +5,7 @@ ended, and is reached by a list of stages. A state without a parent begins as a 
 """
 
 import re
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -227,7 +228,11 @@ class MolecularDynamics(Section):
     composition: dict[str, int] = Field(
         default={"Si": 1, "O": 2}, description="Atoms of each element in a formula unit."
     )
-    engine: Literal["ase"] = Field(default="ase", description="Program that integrates.")
+    engine: Literal["ase", "torchsim"] = Field(
+        default="ase",
+        description="ase: one glass at a time; torchsim: all glasses of a state in one batch on a "
+        "GPU, for Python 3.12 and later.",
+    )
     start: Literal["random", "classical"] = Field(
         default="random",
         description="random: atoms at random places that keep their distance; classical: these, "
@@ -259,6 +264,14 @@ class MolecularDynamics(Section):
         validate_default=True,
         description="Each state's parent and stages, by its name.",
     )
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> "MolecularDynamics":
+        if self.engine == "torchsim" and find_spec("torch_sim") is None:
+            raise ValueError(
+                "engine: torchsim needs Python 3.12 or later and `pip install glassml[torchsim]`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_composition(self) -> "MolecularDynamics":
