@@ -48,7 +48,9 @@ def register(commands: argparse._SubParsersAction) -> None:
 
     collect = actions.add_parser("collect", help="write what is labelled so far into one file")
     collect.add_argument("--config", type=Path, required=True)
-    collect.add_argument("--configurations", type=Path, required=True, help="folder of extxyz")
+    collect.add_argument(
+        "--input", type=Path, nargs="+", required=True, help="extxyz files, or folders of them"
+    )
     collect.add_argument("--output", type=Path, required=True, help="labelled extxyz.gz")
     collect.set_defaults(run=_collect)
 
@@ -67,7 +69,9 @@ def _label(args: argparse.Namespace) -> None:
     from glassml.dft.shard import label_shard
 
     campaign = load_campaign(args.config)
-    configurations = list(iread(args.input, index=":")) if args.input.stat().st_size else []
+    # A shard whose structures were all refused is an empty file, which is no extxyz.
+    frames = iread(args.input, index=":", format="extxyz") if args.input.stat().st_size else []
+    configurations = list(frames)
     dft = campaign.dft.model_dump(mode="json")
     result = label_shard(configurations, dft, LabelStore(campaign.store), args.processes)
     labelled = [
@@ -150,9 +154,14 @@ def _collect(args: argparse.Namespace) -> None:
     from glassml.dft.collecting import labelled_configurations, write_compressed
 
     campaign = load_campaign(args.config)
-    paths = sorted(args.configurations.rglob("*.extxyz"))
-    if not paths:
-        raise StructureError(f"--configurations: no extxyz files below {args.configurations}")
+    paths = [
+        path
+        for given in args.input
+        for path in (sorted(given.rglob("*.extxyz")) if given.is_dir() else [given])
+    ]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing or not paths:
+        raise StructureError(f"--input: no such extxyz files: {', '.join(missing or args.input)}")
     dft = campaign.dft.model_dump(mode="json")
     store = LabelStore(campaign.store)
     found = list(tqdm(labelled_configurations(paths, store, dft), desc="configurations"))
