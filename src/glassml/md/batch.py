@@ -26,7 +26,7 @@ from glassml.md.guards import GuardTripped, Limits, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
 from glassml.md.run import Job, write_outputs
-from glassml.md.thermodynamics import Thermodynamics, instant, kinetic_temperature_K
+from glassml.md.thermodynamics import Thermodynamics, instant, kinetic_temperature
 from glassml.md.torchsim import BatchedLangevin, Remembering, batch_state
 
 logger = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class BatchSimulation:
         targets = self.stages[index].temperature_K or (0.0, 0.0)
         self._fetch(integrator.state)
         for name in self.alive():
-            hottest = max(*targets, kinetic_temperature_K(self.atoms[name]))
+            hottest = max(*targets, kinetic_temperature(self.atoms[name]))
             self.progress.hottest_K[name] = hottest
         if index == 0:
             self._sample(integrator, 0.0, 0)

@@ -18,7 +18,7 @@ from glassml.md.guards import GuardTripped, Limits, check_step
 from glassml.md.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
-from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature_K, measure
+from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature, measure
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class Simulation:
         if state is None:
             progress.stage = index
             targets = stage.temperature_K or (0.0, 0.0)
-            progress.hottest_K = max(*targets, kinetic_temperature_K(self.atoms))
+            progress.hottest_K = max(*targets, kinetic_temperature(self.atoms))
         integrator = RampedLangevin(self.atoms, stage, self.coupling, self.rng)
         if state is not None:
             integrator.restore(state)

@@ -7,7 +7,7 @@ import numpy as np
 from ase import Atoms
 from matscipy.neighbours import neighbour_list
 
-from glassml.md.thermodynamics import Thermodynamics, density_g_cm3, kinetic_temperature_K
+from glassml.md.thermodynamics import Thermodynamics, density_g_cm3, kinetic_temperature
 
 
 class GuardTripped(Exception):  # noqa: N818  (it is an event of the physics, not an error)
@@ -57,7 +57,7 @@ def check_step(atoms: Atoms, limits: Limits, hottest_K: float) -> None:
     GuardTripped
         If the temperature or the density is out of bounds or not a number.
     """
-    temperature = kinetic_temperature_K(atoms)
+    temperature = kinetic_temperature(atoms)
     if not temperature <= limits.temperature_ratio * hottest_K:
         raise GuardTripped(
             f"temperature {temperature:.0f} K is above {limits.temperature_ratio:g} times "
@@ -88,10 +88,10 @@ def check_sample(
     GuardTripped
         If the energy is not finite or jumps, or atoms are too close.
     """
-    if not np.isfinite([now.total_energy_eV, now.pressure_GPa]).all():
+    if not np.isfinite([now.total_energy, now.pressure_GPa]).all():
         raise GuardTripped("energy or pressure is not a number")
     if before is not None:
-        jump = (now.total_energy_eV - before.total_energy_eV) / len(atoms)
+        jump = (now.total_energy - before.total_energy) / len(atoms)
         if abs(jump) > limits.energy_jump_eV:
             raise GuardTripped(
                 f"total energy jumps by {jump:+.3f} eV/atom from one sample to the next, more "

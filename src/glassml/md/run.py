@@ -23,7 +23,7 @@ from glassml.md.outputs import (
     write_trajectory,
 )
 from glassml.md.protocol import Coupling, Stage, describe, digest, start_times_fs
-from glassml.md.thermodynamics import density_g_cm3, kinetic_temperature_K
+from glassml.md.thermodynamics import density_g_cm3, kinetic_temperature
 
 logger = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ def write_outputs(
         "state": job.state,
         "glass": job.glass,
         "status": outcome.status,
-        "temperature_K": kinetic_temperature_K(outcome.atoms),
+        "temperature_K": kinetic_temperature(outcome.atoms),
         "density_g_cm3": density_g_cm3(outcome.atoms),
     }
     write_final(folder / "final.extxyz", outcome.atoms, end)

@@ -23,7 +23,7 @@ MAX_SWEEPS = 5000
 MAX_LAMMPS_SEED = 800_000_000
 
 
-def cubic_cell_A(
+def cubic_cell(
     composition: Mapping[str, int], atoms: int, density_g_cm3: float
 ) -> tuple[list[str], float]:
     """Give the symbols of `atoms` atoms and the edge in Å of a cube with a density.
@@ -63,7 +63,7 @@ def random_start(
     Parameters
     ----------
     composition, atoms, density_g_cm3
-        As in `cubic_cell_A`.
+        As in `cubic_cell`.
     rng
         Random numbers.
 
@@ -72,7 +72,7 @@ def random_start(
     StructureError
         If the atoms cannot keep their distance at this density.
     """
-    symbols, edge = cubic_cell_A(composition, atoms, density_g_cm3)
+    symbols, edge = cubic_cell(composition, atoms, density_g_cm3)
     start = Atoms(symbols, rng.random((atoms, 3)) * edge, cell=[edge] * 3, pbc=True)
     limits = {
         pair: MIN_DISTANCES_A.get(pair, DEFAULT_MIN_DISTANCE_A)

@@ -34,7 +34,7 @@ class Thermodynamics:
     kinetic_energy_eV: float
 
     @property
-    def total_energy_eV(self) -> float:
+    def total_energy(self) -> float:
         """Potential and kinetic energy in eV."""
         return self.potential_energy_eV + self.kinetic_energy_eV
 
@@ -53,7 +53,7 @@ class Thermodynamics:
             "volume_A3": self.volume_A3,
             "potential_energy_eV": self.potential_energy_eV,
             "kinetic_energy_eV": self.kinetic_energy_eV,
-            "total_energy_eV": self.total_energy_eV,
+            "total_energy_eV": self.total_energy,
         }
 
 
@@ -62,7 +62,7 @@ def density_g_cm3(atoms: Atoms) -> float:
     return float(atoms.get_masses().sum() / atoms.get_volume() * G_CM3_PER_U_A3)
 
 
-def kinetic_temperature_K(atoms: Atoms) -> float:
+def kinetic_temperature(atoms: Atoms) -> float:
     """Give 2 K / (3 N k): all 3N components count, because the thermostat moves them all."""
     return float(2.0 * atoms.get_kinetic_energy() / (3.0 * len(atoms) * units.kB))
 
@@ -88,7 +88,7 @@ def instant(atoms: Atoms, potential_energy_eV: float, stress_trace: float) -> Th
     volume = atoms.get_volume()
     kinetic = atoms.get_kinetic_energy()
     return Thermodynamics(
-        temperature_K=kinetic_temperature_K(atoms),
+        temperature_K=kinetic_temperature(atoms),
         pressure_GPa=float((2.0 * kinetic / volume - stress_trace) / 3.0 / units.GPa),
         density_g_cm3=density_g_cm3(atoms),
         volume_A3=float(volume),

@@ -101,7 +101,7 @@ class BatchedLangevin:
             self.state: Any = npt_langevin_isotropic_init(
                 state,
                 model,
-                kT=self._kT(0),
+                kT=self._thermal_energy(0),
                 dt=self.dt,
                 alpha=self.friction * mean_mass,  # torch-sim's friction is a rate times a mass
                 cell_alpha=self.masses / (coupling.barostat_fs * units.fs),
@@ -112,7 +112,7 @@ class BatchedLangevin:
                 state, momenta=state.momenta, energy=output["energy"], forces=output["forces"]
             )
 
-    def _kT(self, step: int) -> float:
+    def _thermal_energy(self, step: int) -> float:
         return units.kB * (self.stage.temperature_at(step) or 0.0)
 
     def advance(self) -> None:
@@ -121,18 +121,22 @@ class BatchedLangevin:
         if self.stage.ensemble == "npt":
             # torch-sim's mass is (N + 1) kT τ²; this τ keeps it what it is along a ramp.
             count = self.state.n_atoms_per_system + 1
-            self.state.b_tau = torch.sqrt(self.masses / (count * self._kT(step)))
+            self.state.b_tau = torch.sqrt(self.masses / (count * self._thermal_energy(step)))
             pressure = (self.stage.pressure_at(step) or 0.0) * units.GPa
             self.state = npt_langevin_isotropic_step(
                 self.state,
                 self.model,
                 dt=self.dt,
-                kT=self._kT(step),
+                kT=self._thermal_energy(step),
                 external_pressure=pressure,
             )
         elif self.stage.ensemble == "nvt":
             self.state = nvt_langevin_step(
-                self.state, self.model, dt=self.dt, kT=self._kT(step), gamma=self.friction
+                self.state,
+                self.model,
+                dt=self.dt,
+                kT=self._thermal_energy(step),
+                gamma=self.friction,
             )
         else:
             self.state = nve_step(self.state, self.model, dt=self.dt)
