@@ -17,6 +17,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     build.add_argument("--output-dir", type=Path, required=True)
     build.set_defaults(run=_build)
+    describe = actions.add_parser("describe", help="count and range the labels of a file")
+    describe.add_argument("file", type=Path, help="labelled extxyz, also compressed")
+    describe.set_defaults(run=_describe)
     export = actions.add_parser("export", help="write the sets for another trainer")
     export.add_argument("--dataset", type=Path, required=True, help="folder of a built dataset")
     export.add_argument("--format", choices=("mace", "ace", "nep"), required=True)
@@ -70,6 +73,19 @@ def _build(args: argparse.Namespace) -> None:
         },
     )
     print(f"{args.output_dir}: {manifest['counts']}; flags {manifest['flags'] or 'none'}")
+
+
+def _describe(args: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from glassml.campaign.config.dataset import LabelKeys
+    from glassml.dataset.build import statistics
+    from glassml.dataset.labels import included_entries
+
+    entries = list(included_entries(str(args.file), LabelKeys().model_dump(), "unknown"))
+    table = pd.DataFrame(statistics(entries, dict.fromkeys(range(len(entries)), "train")))
+    unused = ["train", "validation", "test", "excluded", "energy_mean_eV_per_atom"]
+    print(table.drop(columns=unused).to_string(index=False))
 
 
 def _export(args: argparse.Namespace) -> None:
