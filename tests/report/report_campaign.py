@@ -5,6 +5,8 @@ import itertools
 import json
 
 import numpy as np
+from ase.io import write
+from ase.spacegroup import crystal
 
 from glassml.campaign.config import parse_campaign
 
@@ -253,6 +255,43 @@ def write_potential(root, energy_mae=2.0):
     }
     gates = {"status": "red", "gates": {"errors": "red"}, "results": [result]}
     write_json(folder / "gates.json", gates)
+    (folder / "model_card.md").write_text("# The potential\n")
+    curves = [
+        {
+            "polymorph": "alpha_quartz",
+            "config_id": f"quartz/{index:06d}",
+            "set": "train",
+            "member": "m0",
+            "volume_A3_per_atom": 12.0 + index,
+            "label": -8.0 + 0.02 * index,
+            "prediction": -8.0 + 0.03 * index,
+        }
+        for index in range(4)
+    ]
+    write_csv(folder / "gates" / "curves.csv", curves)
+    dimers = [
+        {
+            "member": "m0",
+            "name": "O-Si in vacuum",
+            "distance_A": 0.5 + 0.1 * index,
+            "energy_eV": 30.0 / (index + 1),
+        }
+        for index in range(8)
+    ]
+    write_csv(folder / "gates" / "dimers.csv", dimers)
+
+
+def write_final(path):
+    """A block of beta-cristobalite, in which every ring is known."""
+    atoms = crystal(
+        ("Si", "O"),
+        [(1 / 8, 1 / 8, 1 / 8), (0, 0, 0)],
+        spacegroup=227,
+        setting=2,
+        cellpar=[7.16, 7.16, 7.16, 90, 90, 90],
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, atoms, format="extxyz")
 
 
 def write_dynamics(root):
@@ -284,6 +323,7 @@ def write_dynamics(root):
                 for step in range(40)
             ]
             write_csv(folder / "series.csv", rows)
+            write_final(folder / "final.extxyz")
 
 
 def lorentzian(q, position, height, width=0.31):

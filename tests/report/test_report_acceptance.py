@@ -89,7 +89,7 @@ def test_values_are_those_that_were_planted(outcomes, number, value, verdict):
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        ("2a", "polymorphs.csv"),
+        ("2a", "no equations of state"),
         ("3a", "no relaxed cells"),
         ("15a", "below 3 GPa"),
         ("16a", "under 4 GPa"),

@@ -224,7 +224,10 @@ class Evidence:
         AbsentError
             If there are no such rings.
         """
-        return self.summary("rings", state, criterion=criterion)
+        try:
+            return self.summary("rings", state, criterion=criterion)
+        except AbsentError:
+            raise AbsentError(f"{state.name} has no {criterion} rings") from None
 
     def ring_shape(self, state: State, criterion: str, size: int, quantity: str) -> Value:
         """Give a length or ratio of the rings of a size, by Si and O atoms.
@@ -234,12 +237,13 @@ class Evidence:
         AbsentError
             If there are no such rings.
         """
-        rows = self.summary("ring_shape", state, criterion=criterion, atoms="Si+O", size=size)
-        row = rows.iloc[0]
         name = f"{quantity}_mean"
-        if pd.isna(row[name]):
+        rows = self.rings(state, criterion)
+        shapes = self.summary("ring_shape", state, criterion=criterion, atoms="Si+O")
+        shapes = shapes[(shapes["size"] == size) & shapes[name].notna()]
+        if shapes.empty or not (rows["size"] == size).any():
             raise AbsentError(f"{state.name} has no {criterion} rings of size {size}")
-        return _value(row[name], row[f"{name}_error"])
+        return _value(shapes[name].iloc[0], shapes[f"{name}_error"].iloc[0])
 
     def ring_slope(self, state: State, criterion: str) -> Value:
         """Give d l2/dn of the rings of a criterion over n = 5 to 8, by Si and O atoms.
@@ -249,6 +253,7 @@ class Evidence:
         AbsentError
             If there are too few rings.
         """
+        self.rings(state, criterion)
         row = self.summary("ring_slope", state, criterion=criterion, atoms="Si+O").iloc[0]
         if pd.isna(row["slope_A"]):
             raise AbsentError(f"{state.name} has too few {criterion} rings for a slope")

@@ -17,6 +17,9 @@ class Report(Section):
         le=8,
         description="With more states, figures show one of each kind; tables have all.",
     )
+    ring_view: bool = Field(
+        default=True, description="Embed an interactive view of the rings: 5 MB of script."
+    )
     fsdp_bin_per_A: float = Field(
         default=0.06,
         ge=0.001,

@@ -36,6 +36,8 @@ def potential_section(results: Results) -> Section:
     add(section, results, "Gates of the potential", lambda: _gates(results))
     add(section, results, "Parity", lambda: _parity(results))
     add(section, results, "Errors by type", lambda: _errors(results))
+    add(section, results, "Energy against volume", lambda: _curves(results))
+    add(section, results, "Approach of two atoms", lambda: _dimers(results))
     add(section, results, "Training history", lambda: _history(results))
     add(section, results, "Checks of the compiled model", lambda: _verification(results))
     folder = last_generation(results)
@@ -147,6 +149,68 @@ def _errors(results: Results) -> Table:
         "force components or stress components."
     )
     return Table("errors", "Errors by type", caption, table, digits=3)
+
+
+def _curves(results: Results) -> Figure:
+    table = results.table(f"{last_generation(results)}/gates/curves.csv")
+    lowest = table.groupby("polymorph").label.transform("min")
+    polymorphs = list(dict.fromkeys(table.polymorph))
+
+    def paint(canvas: Canvas) -> None:
+        axis = canvas.subplots()
+        for colour, polymorph in zip(COLOURS * 3, polymorphs, strict=False):
+            part = table[table.polymorph == polymorph]
+            base = lowest[part.index]
+            axis.plot(
+                part.volume_A3_per_atom,
+                1e3 * (part.label - base),
+                "o",
+                ms=5,
+                color=colour,
+                label=polymorph,
+            )
+            axis.plot(
+                part.volume_A3_per_atom,
+                1e3 * (part.prediction - base),
+                "x",
+                ms=5,
+                color=colour,
+            )
+        axis.set(
+            xlabel="volume, Å³/atom", ylabel="energy above the polymorph's lowest label, meV/atom"
+        )
+        axis.set_yscale("symlog", linthresh=100)
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    caption = (
+        "Ideal and strained crystals: labels (circles) and predictions (crosses), each above the "
+        "lowest label of its polymorph; linear up to 100 meV/atom, logarithmic beyond. The curves' "
+        "gate judges the difference after subtracting its mean."
+    )
+    title = "Energy against volume"
+    return draw("energy_volume", title, caption, table, paint, size=(7.6, 4.0))
+
+
+def _dimers(results: Results) -> Figure:
+    table = results.table(f"{last_generation(results)}/gates/dimers.csv")
+
+    def paint(canvas: Canvas) -> None:
+        axis = canvas.subplots()
+        for colour, (name, part) in zip(COLOURS * 3, table.groupby("name"), strict=False):
+            for index, (_, own) in enumerate(part.groupby("member")):
+                energy = own.energy_eV - own.energy_eV.iloc[-1]
+                label = name if index == 0 else None
+                axis.plot(own.distance_A, energy, color=colour, lw=1.0, label=label)
+        axis.set(xlabel="distance, Å", ylabel="energy above that of the largest distance, eV")
+        axis.set_yscale("symlog", linthresh=1.0)
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+    caption = (
+        "Energy of the potential as two atoms approach, one line per member; linear up to 1 eV, "
+        "logarithmic beyond. It must only rise towards short distances: a hole there makes "
+        "dynamics collapse."
+    )
+    return draw("approach", "Approach of two atoms", caption, table, paint, size=(7.6, 3.6))
 
 
 def _history(results: Results) -> Figure:

@@ -12,6 +12,7 @@ from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections import rings
+from glassml.report.sections.view import ring_frame
 from glassml.report.states import KINDS, State
 
 ERRORS = (
@@ -39,6 +40,7 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
         ("Bond angles", lambda: _angles(evidence, shown)),
         ("Fifth neighbour", lambda: _kono(evidence, shown)),
         ("Ring sizes", lambda: rings.sizes(evidence, shown)),
+        ("Rings in three dimensions", lambda: ring_frame(evidence)),
         ("Aspect ratio of rings", lambda: rings.aspect(evidence, shown)),
         ("Sides of rings", lambda: rings.sides(evidence, shown)),
         ("Slope of the short side", lambda: rings.slopes(evidence)),
