@@ -1,5 +1,6 @@
 """A shard of configurations: label what the store lacks, several at once, each exactly once."""
 
+import importlib
 import logging
 import os
 import tempfile
@@ -159,6 +160,8 @@ class _Labelling:
         """Work until nothing waits."""
         waiting = self.result.waiting
         queue = [index for index in sorted(waiting) if not self._take_from_store(index)]
+        if queue and self.work is climb:
+            importlib.import_module("gpaw")  # once here, not once in each fork
         with tempfile.TemporaryDirectory(prefix="glassml-dft-") as folder, ExitStack() as stack:
             self.folder = Path(folder)
             stack.callback(self._stop)
