@@ -34,15 +34,12 @@ rule report:
             [*rules.potential_gates.output, rules.model_card.output.text],
             generation=LAST_GENERATION,
         ),
-        dynamics=expand(
-            [
-                rules.md_run.output.series,
-                rules.md_run.output.record,
-                rules.md_run.output.final,
-            ],
-            state=list(CAMPAIGN.md.states),
-            glass=CAMPAIGN.md.glass_names(),
-        ),
+        dynamics=[
+            f"{RESULTS}/md/{state}/{glass}/{name}"
+            for state in CAMPAIGN.md.states
+            for glass in CAMPAIGN.md.glass_names()
+            for name in ("series.csv", "record.json", "final.extxyz")
+        ],
         structure=rules.structure_summary.output,
     output:
         html=report(

@@ -4,6 +4,7 @@ The names of the files are those of `docs/architecture.md`; a test compares them
 Snakefile would run.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,15 +116,28 @@ def _potentials(campaign: Campaign) -> Iterator[Job]:
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:
     states = [(state, glass) for state in campaign.md.states for glass in campaign.md.glass_names()]
-    for state, glass in states:
-        name = f"md/{state}/{glass}"
-        outputs = tuple(f"{name}/{file}" for file in ("final.extxyz", "series.csv", "record.json"))
-        yield Job("md", name, outputs, campaign.md.steps(state))
+    for state in campaign.md.states:
+        yield from _dynamics(campaign, state)
     for state, glass in states:
         name = f"structure/{state}/{glass}"
         yield Job("structure", name, (f"{name}/network.json", f"{name}/sq.csv"))
     summary = "structure/summary"
     yield Job("structure", summary, (f"{summary}/states.csv", f"{summary}/fsdp.csv"))
+
+
+def _dynamics(campaign: Campaign, state: str) -> Iterator[Job]:
+    """Give a job per glass, or one for all glasses of a state where the engine takes a batch."""
+    files = ("final.extxyz", "series.csv", "record.json")
+    outputs = {
+        glass: tuple(f"md/{state}/{glass}/{file}" for file in files)
+        for glass in campaign.md.glass_names()
+    }
+    steps = campaign.md.steps(state)
+    if campaign.md.engine == "ase":
+        for glass, made in outputs.items():
+            yield Job("md", f"md/{state}/{glass}", made, steps)
+    else:
+        yield Job("md", f"md/{state}/batch", tuple(itertools.chain(*outputs.values())), steps)
 
 
 def existing(results: Path, job: Job) -> bool:

@@ -205,7 +205,7 @@ def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
         "md",
         state,
         md.glasses,
-        md.glasses,
+        md.glasses if md.engine == "ase" else 1,
         0.0 if gpu else on_cpu,
         on_gpu if gpu else 0.0,
         md.glasses * (frames + series) / 1e6,
@@ -231,10 +231,12 @@ def _refine(item: Item, results: Path) -> Item:
         folder /= item.name
     times = [
         seconds
-        for path in (folder.rglob("*.tsv") if item.stage != "md" else folder.glob("glass??*.tsv"))
+        # Below a state of dynamics are the states that continue it.
+        for path in (folder.glob("*.tsv") if item.stage == "md" else folder.rglob("*.tsv"))
         for seconds in benchmark_seconds(path)
     ]
-    if not times:
+    # Training and its checks differ too much for one of them to stand for the others.
+    if not times or (item.stage == "potential" and len(times) < item.jobs):
         return item
     return _measured(item, sum(times) / len(times) * item.jobs)
 
