@@ -112,13 +112,11 @@ def energy_curves(frames: Sequence[Atoms], parity: pd.DataFrame) -> pd.DataFrame
         for atoms in frames
         if atoms.info.get("config_type") in {"crystal", "strained"}
     }
-    columns = ["config_id", "set", "member", "label", "prediction"]
-    energies = parity[(parity["quantity"] == "energy") & parity["config_id"].isin(known)][columns]
-    table = pd.DataFrame.from_dict(
-        known, orient="index", columns=["polymorph", "volume_A3_per_atom"]
-    )
-    joined = energies.merge(table, left_on="config_id", right_index=True)
-    return joined.sort_values(["polymorph", "member", "volume_A3_per_atom"], ignore_index=True)
+    rows = parity[(parity["quantity"] == "energy") & parity["config_id"].isin(known)]
+    table = rows[["config_id", "set", "member", "label", "prediction"]].copy()
+    for column in ("polymorph", "volume_A3_per_atom"):
+        table[column] = [known[name][column] for name in table["config_id"]]
+    return table.sort_values(["polymorph", "member", "volume_A3_per_atom"], ignore_index=True)
 
 
 def _polymorph(atoms: Atoms) -> str:

@@ -1,0 +1,94 @@
+"""The section `potential`: what is refused, and what it becomes for the trainer."""
+
+from pathlib import Path
+
+import pytest
+
+from glassml.campaign.config.potential import Network, Potential, Training
+from glassml.potential.training_config import package_model, scratch_model, training_config
+
+
+def _training_config(**changes):
+    settings = Training(**changes).model_dump(exclude={"shifts", "bagging"})
+    model = scratch_model(
+        **Network().model_dump(),
+        species=["O", "Si"],
+        shifts_eV={"O": -5.0, "Si": -10.0},
+        scale_eV=1.5,
+        neighbours=20.0,
+        seed=3,
+    )
+    return training_config(
+        model=model,
+        species=["O", "Si"],
+        cutoff_A=4.5,
+        train_count=40,
+        folder=Path("here"),
+        seed=4,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ({"mode": "finetune"}, "needs `package`"),
+        ({"mode": "scratch", "package": "a.nequip.zip"}, "remove `package`"),
+        ({"mode": "given", "package": "absent.nequip.zip"}, "not an existing"),
+        ({"mode": "given", "package": "a.nequip.zip", "committee": 2}, "always agree"),
+        ({"model": {"cutoff_A": 45}}, "less than or equal to 10"),
+        ({"model": {"cutof_A": 4.5}}, "Extra inputs"),
+        ({"training": {"ema_decay": 1.0}}, "less than 1"),
+        ({"gates": {"amber_factor": 0.5}}, "greater than or equal to 1"),
+    ],
+)
+def test_wrong_sections_are_refused(section, reason):
+    with pytest.raises(ValueError, match=reason):
+        Potential(**section)
+
+
+def test_members_of_a_given_committee_have_packages_of_their_own(tmp_path):
+    for member in range(2):
+        (tmp_path / f"m{member}.nequip.zip").touch()
+    section = Potential(mode="given", package=f"{tmp_path}/m{{member}}.nequip.zip", committee=2)
+    assert section.packages() == [f"{tmp_path}/m0.nequip.zip", f"{tmp_path}/m1.nequip.zip"]
+
+
+def test_energy_forces_and_stress_are_in_the_loss():
+    loss = _training_config(energy_weight=7, force_weight=2, stress_weight=90)
+    loss = loss["training_module"]["loss"]
+    assert loss["_target_"] == "nequip.train.EnergyForceStressLoss"
+    assert loss["coeffs"] == {"total_energy": 7, "forces": 2, "stress": 90}
+
+
+def test_labels_are_read_from_their_own_keys():
+    data = _training_config()["data"]
+    assert data["key_mapping"] == {
+        "REF_energy": "total_energy",
+        "REF_forces": "forces",
+        "REF_stress": "stress",
+    }
+    assert data["train_file_path"] == "here/train.extxyz"
+
+
+def test_shifts_are_named_by_species():
+    model = _training_config()["training_module"]["model"]
+    assert model["per_type_energy_shifts"] == {"O": -5.0, "Si": -10.0}
+    assert model["pair_potential"]["chemical_species"] == model["type_names"]
+
+
+def test_checkpoints_come_every_hundred_steps():
+    last = _training_config(batch_size=4)["trainer"]["callbacks"][-1]
+    assert last["every_n_epochs"] == 10  # 40 labels in batches of 4 are 10 steps
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"), [(4, "00:00:04:00"), (0.001, "00:00:00:01"), (1501.5, "01:01:01:30")]
+)
+def test_time_limit_as_lightning_reads_it(minutes, text):
+    timer = _training_config(max_minutes=minutes)["trainer"]["callbacks"][2]
+    assert timer["duration"] == text
+
+
+def test_fine_tuning_starts_from_a_package():
+    assert package_model(Path("x.nequip.zip"))["package_path"] == "x.nequip.zip"

@@ -1,0 +1,139 @@
+"""Real training by NequIP: a package comes out, a kill costs nothing, faults are refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from ase.io import read, write
+from silica_labels import SHORT, SMALL
+
+from glassml.potential import PotentialError, load_calculator
+from glassml.potential.compilation import compile_package
+from glassml.potential.members import Dataset, Member, adopt_member, train_member
+from glassml.potential.training import HISTORY_COLUMNS, _train_command, training_digest
+
+CAMPAIGN = """
+name: test
+seed: 1
+configurations: {{families: {{}}}}
+md: {{}}
+potential: {{model: {model}, training: {training}}}
+"""
+
+
+def test_a_training_is_named_by_all_that_determines_it():
+    assert training_digest("a", "b") == training_digest("a", "b")
+    assert training_digest("a", "b") != training_digest("ab", "")
+    assert training_digest("a", "b") != training_digest("a", "c")
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path):
+    command = _train_command(tmp_path, "cpu", threads=1, member=0)
+    assert not any("ckpt_path" in part for part in command)
+    (tmp_path / "last.ckpt").touch()
+    command = _train_command(tmp_path, "cpu", threads=1, member=0)
+    assert f"++ckpt_path={tmp_path}/last.ckpt" in command
+
+
+def test_missing_package_is_named(tmp_path):
+    with pytest.raises(PotentialError, match="no such potential"):
+        load_calculator(tmp_path / "model.nequip.zip")
+    with pytest.raises(PotentialError, match="no such package"):
+        adopt_member(Member(tmp_path, 0, 0, 1), tmp_path / "absent.nequip.zip")
+
+
+def test_what_is_no_package_is_refused(tmp_path):
+    (tmp_path / "model.nequip.zip").write_bytes(b"nothing")
+    with pytest.raises(PotentialError, match="cannot be loaded"):
+        load_calculator(tmp_path / "model.nequip.zip", device="cpu")
+
+
+def test_flipped_virial_stops_before_training(labels_of, tmp_path):
+    frames = read(labels_of.train, ":")
+    for atoms in frames:
+        atoms.info["REF_stress"] = -atoms.info["REF_stress"]
+    write(tmp_path / "train.extxyz", frames)
+    wrong = Dataset(tmp_path / "train.extxyz", tmp_path / "train.extxyz", labels_of.isolated_atoms)
+    member = Member(tmp_path / "m0", 0, 0, 1)
+    with pytest.raises(PotentialError, match="signs or units"):
+        train_member(member, wrong, network=SMALL, settings=SHORT, device="cpu")
+    assert not (tmp_path / "m0").exists()
+
+
+def test_corrupted_compiled_model_is_refused(tmp_path):
+    (tmp_path / "model.nequip.pt2").write_bytes(b"nothing")
+    with pytest.raises(PotentialError, match="cannot be loaded"):
+        load_calculator(tmp_path, tmp_path / "model.nequip.pt2", device="cpu")
+
+
+@pytest.mark.slow
+def test_trained_member(trained):
+    history = pd.read_csv(trained / "history.csv")
+    assert tuple(history.columns) == HISTORY_COLUMNS
+    assert len(history) == SHORT["max_epochs"]
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    config = yaml.safe_load((trained / "train.yaml").read_text())
+    assert config["training_module"]["model"]["r_max"] == 4.0
+    calculator = load_calculator(trained / "model.nequip.zip", device="cpu")
+    atoms = read(config["data"]["val_file_path"], "0")
+    atoms.calc = calculator
+    assert atoms.get_forces().shape == (len(atoms), 3)
+    assert calculator.parameters["backend"] == "eager"
+
+
+@pytest.mark.slow
+def test_compile_never_records_the_fallback(trained):
+    package = trained / "model.nequip.zip"
+    folder = trained / "compiled"
+    record = compile_package(package, folder, wanted="never", species="Si", device="cpu", threads=1)
+    assert (record["backend"], record["reason"]) == ("eager", "compile: never")
+    assert load_calculator(package, folder, "cpu").parameters["backend"] == "eager"
+
+
+@pytest.mark.slow
+def test_fine_tuning_starts_where_the_package_is(trained, labels_of, tmp_path):
+    member = Member(tmp_path / "m0", 0, 0, 2)
+    settings = SHORT | {"max_epochs": 1, "learning_rate": 1e-6}
+    package = trained / "model.nequip.zip"
+    train_member(member, labels_of, network={}, settings=settings, package=package, device="cpu")
+    energies = []
+    for path in (package, member.folder / "model.nequip.zip"):
+        atoms = read(labels_of.validation, "0")
+        atoms.calc = load_calculator(path, device="cpu")
+        energies.append(atoms.get_potential_energy() / len(atoms))
+    assert energies[0] == pytest.approx(energies[1], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_killed_training_ends_bit_for_bit_the_same(trained, labels_of, tmp_path):
+    (tmp_path / "campaign.yaml").write_text(CAMPAIGN.format(model=SMALL, training=SHORT))
+    folder = tmp_path / "m0"
+    command = [sys.executable, "-m", "glassml", "potential", "train"]
+    command += ["--config", str(tmp_path / "campaign.yaml"), "--generation", "0", "--member", "0"]
+    command += ["--train", str(labels_of.train), "--validation", str(labels_of.validation)]
+    command += ["--isolated-atoms", str(labels_of.isolated_atoms)]
+    command += ["--folder", str(folder), "--device", "cpu"]
+    process = subprocess.Popen(command, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not list(folder.glob("training/*/last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    (checkpoint,) = folder.glob("training/*/last.ckpt")
+    assert not (folder / "model.nequip.zip").exists()
+    subprocess.run(command, check=True)
+    histories = [
+        pd.read_csv(each / "history.csv").drop(columns="seconds") for each in (trained, folder)
+    ]
+    pd.testing.assert_frame_equal(*histories, check_exact=True)
+    best = [next(each.glob("training/*/best.ckpt")) for each in (trained, folder)]
+    weights = [torch.load(path, weights_only=False)["state_dict"] for path in best]
+    for name, value in weights[0].items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, weights[1][name]), name
