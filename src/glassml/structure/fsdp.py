@@ -256,38 +256,33 @@ def _propagate(
 
 
 def bootstrap_peak(
-    q: np.ndarray,
-    curves: np.ndarray,
+    curves: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None]],
     rng: np.random.Generator,
     samples: int = 200,
-    sigma: np.ndarray | None = None,
     **options: Any,
 ) -> Peak:
-    """Fit the mean of independent glasses; standard errors by drawing glasses with replacement.
+    """Fit independent glasses together; standard errors by drawing glasses with replacement.
 
-    With fewer than three glasses the errors are those of the fit, which follow from `sigma`.
+    Glasses may have different Q vectors, as boxes of different size do. With fewer than three
+    glasses the errors are those of the fit, which follow from the errors of S.
 
     Parameters
     ----------
-    q : (n,)
-        Q in Å⁻¹.
-    curves : (glasses, n)
-        S(Q) of each glass.
+    curves
+        For each glass Q in Å⁻¹, S(Q), and its standard error or None.
     rng
         Random numbers.
     samples
         Number of draws. Draws without a peak are left out; most must have one.
-    sigma : (n,), optional
-        Standard errors of the mean curve, as weights.
     options
         As of `fit_peak`.
 
     Raises
     ------
     NoPeakError
-        As `fit_peak`, for the mean; or if fewer than half the draws have a peak.
+        As `fit_peak`, for all glasses; or if fewer than half the draws have a peak.
     """
-    mean = fit_peak(q, curves.mean(axis=0), sigma, **options)
+    mean = fit_peak(*_pool(curves), **options)
     if len(curves) < MIN_BOOTSTRAP:
         return mean
     names = ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm")
@@ -295,7 +290,7 @@ def bootstrap_peak(
     for _ in range(samples):
         chosen = rng.integers(len(curves), size=len(curves))
         try:
-            peak = fit_peak(q, curves[chosen].mean(axis=0), sigma, **options)
+            peak = fit_peak(*_pool([curves[i] for i in chosen]), **options)
         except NoPeakError:
             continue
         for name in names:
@@ -311,3 +306,15 @@ def bootstrap_peak(
         if values[name] is not None and len(drawn[name]) > 1:
             values[f"{name}_error"] = float(np.std(drawn[name], ddof=1) * factor)
     return Peak(**values)
+
+
+def _pool(
+    curves: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Put the points of several glasses together; without errors if one has none."""
+    errors = [sigma for _, _, sigma in curves if sigma is not None]
+    return (
+        np.concatenate([q for q, _, _ in curves]),
+        np.concatenate([s for _, s, _ in curves]),
+        np.concatenate(errors) if len(errors) == len(curves) else None,
+    )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 
 from glassml.structure.frames import SILICON
+from glassml.structure.threads import thread_count
 
 PAIRS = ("Si-Si", "Si-O", "O-O")
 
@@ -142,7 +143,7 @@ def count_pairs(
     np.cumsum(np.bincount(flat, minlength=grid.prod()), out=start[1:])
     sorted_positions = np.ascontiguousarray((fractions[order] @ cell).T)
     species = np.where(is_si[order], 0, 1).astype(np.int8)
-    histogram = np.zeros((get_num_threads(), 3, bins), np.int64)
+    histogram = np.zeros((thread_count(), 3, bins), np.int64)
     _histogram(
         sorted_positions,
         species,

@@ -95,7 +95,7 @@ class CoveringGraph:
 
 
 def _blocks(atoms: Atoms) -> np.ndarray:
-    """Number the block of about 8 Å that each atom is in: neighbours stay close in memory."""
+    """Sort atoms into blocks of about 8 Å, so that neighbours stay close in memory."""
     grid = np.maximum(1, np.round(atoms.cell.lengths() / 8)).astype(np.int64)
     index = np.minimum((atoms.get_scaled_positions() * grid).astype(np.int64), grid - 1)
     return (index[:, 0] * grid[1] + index[:, 1]) * grid[2] + index[:, 2]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from numba import get_num_threads, njit
+from numba import njit
 from tqdm import tqdm
 
 from glassml.campaign.errors import StructureError
@@ -14,6 +14,7 @@ from glassml.structure.graph import CoveringGraph, image_bits, unpack
 from glassml.structure.network import Bonds, find_bonds
 from glassml.structure.primitive import BUFFER_FULL, FOUND_ALL, IMAGES_CLASH, primitive_rings
 from glassml.structure.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
+from glassml.structure.threads import thread_count
 
 CRITERIA = ("primitive", "king", "king-shell", "guttman")
 _KINDS = {"king": KING, "king-shell": KING_SHELL, "guttman": GUTTMAN}
@@ -215,7 +216,7 @@ class _Search:
                 f"{self.criterion} rings of up to {self.max_size} Si wind around this cell too "
                 f"often: lower the largest size"
             )
-        threads = get_num_threads()
+        threads = thread_count()
         self.bits = bits.copy()
         self.tables = np.full((threads, entries), -1, np.int32)
         if self.criterion == "primitive":
@@ -225,7 +226,7 @@ class _Search:
 
     def _attempt(self, roots: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, tuple]:
         self._prepare(bits)
-        graph, threads = self.graph, get_num_threads()
+        graph, threads = self.graph, thread_count()
         members = np.empty((threads, 14 * self.ring_room), np.int32)
         images = np.empty((threads, 14 * self.ring_room), np.int32)
         sizes = np.empty((threads, self.ring_room), np.int64)

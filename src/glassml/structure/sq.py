@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import finufft
 import numpy as np
 from ase import Atoms
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 
 from glassml.structure.frames import SILICON
 from glassml.structure.gr import PAIRS, pair_distribution
 from glassml.structure.scattering import total_standard_error, total_structure_factor
+from glassml.structure.threads import thread_count
 
 # Modes of one transform: 200³ take 130 MB and about half a second.
 MODES = 200**3
@@ -29,6 +30,7 @@ MODES = 200**3
 COMPLETE_UP_TO = 6000
 # Beyond, the lattice sum ends here and the transform of g(r) takes over.
 LATTICE_Q = 8.0
+ERROR_SMOOTHING = 0.2
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,12 @@ class StructureFactor:
         return total_structure_factor(self.q, self.partials, self.c_si, weighting)
 
     def standard_error(self, weighting: str) -> np.ndarray:
-        """Give the error of the total by the finite number of Q vectors; NaN where counts is 0."""
-        total = self.total(weighting)
+        """Give the error of the total by the finite number of Q vectors; NaN where counts is 0.
+
+        It is that of the curve smoothed over 0.2 Å⁻¹: an error that followed the noise of its own
+        bin would make low points weigh more than high ones in every fit.
+        """
+        total = broaden(self.q, self.total(weighting), self.counts, ERROR_SMOOTHING)
         return total_standard_error(self.q, total, self.counts, self.c_si, weighting)
 
 
@@ -274,7 +280,7 @@ def _transform(
         size,
         eps=1e-6 if double else 1e-4,
         isign=1,
-        nthreads=get_num_threads(),
+        nthreads=thread_count(),
         upsampfac=1.25,
         showwarn=0,
     )
@@ -298,7 +304,7 @@ def _bin(
     own = partner is amplitudes
     turn = 2 * shift // m if own else np.zeros(3, np.int64)
     reciprocal = 2 * np.pi * np.linalg.inv(cell).T
-    local = np.zeros((get_num_threads(), *sums.shape))
+    local = np.zeros((thread_count(), *sums.shape))
     _bin_kernel(amplitudes, partner, own, turn, shift, m, reciprocal, *window, q_bin, local)
     sums += local.sum(axis=0)
 

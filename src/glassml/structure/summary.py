@@ -115,7 +115,7 @@ def summarise(
     for state, glasses in used.items():
         tables = [read_table(g / "sq.csv") for g in glasses]
         q_tables["sq.csv"] += _average_q(state, tables, q_bin, (), SQ_VALUES)
-        fsdp_rows += _fsdp_rows(state, tables, q_bin, rng, bootstrap, fsdp_options)
+        fsdp_rows += _fsdp_rows(state, tables, rng, bootstrap, fsdp_options)
         centres = [read_table(g / "ring_centre_sq.csv") for g in glasses]
         q_tables["ring_centre_sq.csv"] += _average_q(
             state, centres, q_bin, ("size",), CENTRE_VALUES
@@ -222,15 +222,14 @@ def _average_q(
 def _fsdp_rows(
     state: str,
     tables: list[list[dict[str, str]]],
-    q_bin: float,
     rng: np.random.Generator,
     bootstrap: int,
     options: dict[str, Any],
 ) -> list[Row]:
-    """Fit the peaks of the mean of the glasses, with errors by bootstrap over them."""
+    """Fit the peaks of all glasses together, with errors by bootstrap over them."""
     rows = []
     for weighting in WEIGHTINGS:
-        q, curves, sigma = _common_curves(tables, q_bin, weighting)
+        curves = [_curve(table, weighting) for table in tables]
         for peak, search in PEAK_RANGES.items():
             chosen = options if peak == "Q1" else {**options, "search": search}
             row: Row = dict.fromkeys(FSDP_COLUMNS, "")
@@ -241,9 +240,9 @@ def _fsdp_rows(
                 "peak": peak,
             }
             try:
-                if not len(curves):
+                if not curves:
                     raise NoPeakError("no glass was analysed")  # noqa: TRY301
-                fit = bootstrap_peak(q, curves, rng, bootstrap, sigma, **chosen).as_dict()
+                fit = bootstrap_peak(curves, rng, bootstrap, **chosen).as_dict()
                 row |= {
                     name: value if isinstance(value, str) else as_field(value)
                     for name, value in fit.items()
@@ -254,21 +253,11 @@ def _fsdp_rows(
     return rows
 
 
-def _common_curves(
-    tables: list[list[dict[str, str]]], q_bin: float, weighting: str
+def _curve(
+    table: list[dict[str, str]], weighting: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """S(Q) of all glasses on bins that all have, and the standard error of their mean.
-
-    The error of each bin is that by the number of Q vectors: it does not take many glasses to know.
-    """
-    by_bin = [{int(float(row["q_per_A"]) / q_bin): row for row in table} for table in tables]
-    common = sorted(set.intersection(*(set(b) for b in by_bin))) if by_bin else []
-    if not common:
-        return np.zeros(0), np.zeros((0, 0)), None
-    q = np.array([np.mean([float(b[i]["q_per_A"]) for b in by_bin]) for i in common])
-    curves = np.array([[float(b[i][weighting]) for i in common] for b in by_bin])
-    column = f"{weighting}_error"
-    errors = np.array([[float(b[i][column] or "nan") for i in common] for b in by_bin])
-    if not np.isfinite(errors).any():
-        return q, curves, None
-    return q, curves, np.sqrt(np.sum(errors**2, axis=0)) / len(by_bin)
+    """Q, S(Q) and the error by the number of Q vectors of a glass."""
+    q = np.array([float(row["q_per_A"]) for row in table])
+    values = np.array([float(row[weighting]) for row in table])
+    error = np.array([float(row[f"{weighting}_error"] or "nan") for row in table])
+    return q, values, error if np.isfinite(error).any() else None
