@@ -63,8 +63,8 @@ class Results:
             raise AbsentError(f"{name} has no rows")
         return self._tables[name]
 
-    def tables(self, pattern: str) -> pd.DataFrame:
-        """Read all CSV files that match, with a column ``file`` that says which.
+    def tables(self, pattern: str, what: str) -> pd.DataFrame:
+        """Read all CSV files that match; `what` they hold is said where there are none.
 
         Raises
         ------
@@ -73,13 +73,12 @@ class Results:
         """
         frames = []
         for path in sorted(self.root.glob(pattern)):
-            name = str(path.relative_to(self.root))
             try:
-                frames.append(self.table(name).assign(file=name))
+                frames.append(self.table(str(path.relative_to(self.root))))
             except AbsentError:
                 continue
         if not frames:
-            raise AbsentError(f"not computed: there is no {pattern} with rows")
+            raise AbsentError(f"not computed: there are no {what}")
         return pd.concat(frames, ignore_index=True)
 
     def json(self, name: str) -> Any:

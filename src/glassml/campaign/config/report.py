@@ -20,9 +20,9 @@ class Report(Section):
     ring_view: bool = Field(
         default=True, description="Embed an interactive view of the rings: 5 MB of script."
     )
-    fsdp_bin_per_A: float = Field(
+    sq_bin_per_A: float = Field(
         default=0.06,
         ge=0.001,
         le=0.5,
-        description="Bins of Q in the close-up of the first sharp diffraction peak, in 1/Å.",
+        description="Bins of Q in the figures of S(Q), in 1/Å; wider bins are less noisy.",
     )

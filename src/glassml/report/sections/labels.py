@@ -58,7 +58,7 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 def label_rows(results: Results) -> pd.DataFrame:
     """Give one row per configuration, of all shards."""
-    return results.tables("dft/*/[0-9][0-9][0-9][0-9].csv")
+    return results.tables("dft/*/[0-9][0-9][0-9][0-9].csv", "tables of labels")
 
 
 def _families(results: Results) -> Table:

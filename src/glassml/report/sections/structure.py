@@ -53,12 +53,19 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
 
 
 def shown_states(evidence: Evidence) -> list[State]:
-    """Choose the states that figures show: all, or where they are many, one of each kind.
+    """Choose the states that figures show: all that were analysed, or of many one of each kind.
 
     Of a kind the one of the highest pressure and hottest anneal stands for the others; tables
     have all.
     """
-    states = [state for state in evidence.states if state.kind != "liquid"]
+    states = []
+    for state in evidence.states:
+        try:
+            evidence.scalar(state, "density_g_cm3")
+        except AbsentError:
+            continue
+        if state.kind != "liquid":
+            states.append(state)
     if len(states) <= evidence.results.config["report"]["states_in_figures"]:
         return states
     last = {state.kind: state for state in states}
@@ -113,8 +120,10 @@ def _experiment(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
-    rows = state_rows(evidence, "sq", states, ["q_per_A", *with_errors("neutron")])
-    table = _experiment(rows[rows.q_per_A <= 16.0], "neutron")
+    columns = ["q_per_A", "counts", *with_errors("neutron")]
+    rows = state_rows(evidence, "sq", states, columns)
+    rows = coarser(rows[rows.q_per_A <= 16.0], "neutron", _bin(evidence))
+    table = _experiment(rows, "neutron")
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -138,8 +147,8 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
         axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     caption = (
-        f"Neutron structure factor. {FABER_ZIMAN} Curves are shifted by 1 each, the lowest is not "
-        f"shifted. Circles: {CITATION}. {ERRORS}"
+        f"Neutron structure factor in bins of {_bin(evidence):g} Å⁻¹. {FABER_ZIMAN} Curves are "
+        f"shifted by 1 each, the lowest is not shifted. Circles: {CITATION}. {ERRORS}"
     )
     size = (7.8, 2.6 + 0.55 * len(states))
     return draw("sq_neutron", "Neutron S(Q)", caption, table, paint, size=size)
@@ -147,8 +156,7 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
 
 def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors("neutron")])
-    width = evidence.results.config["report"]["fsdp_bin_per_A"]
-    table = _experiment(coarser(rows, "neutron", width), "neutron")
+    table = _experiment(coarser(rows, "neutron", _bin(evidence)), "neutron")
     table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
     def paint(canvas: Canvas) -> None:
@@ -189,18 +197,25 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     caption = (
         "First sharp diffraction peak. Squares: position and height of the peak fitted to the mean "
         "S(Q) of the glasses (definition in the table below); a state without a square has no "
-        f"peak. Circles: {CITATION}. S(Q) is shown in bins of {width:g} Å⁻¹, in which "
+        f"peak. Circles: {CITATION}. S(Q) is shown in bins of {_bin(evidence):g} Å⁻¹, in which "
         f"each Q vector of the boxes counts once. {ERRORS}"
     )
     title = "First sharp diffraction peak"
     return draw("fsdp", title, caption, table, paint, size=(7.8, 4.2))
 
 
+def _bin(evidence: Evidence) -> float:
+    return evidence.results.config["report"]["sq_bin_per_A"]
+
+
 def _peaks(evidence: Evidence) -> Table:
     rows = evidence.summary("fsdp")
+    rows = rows[rows.glasses > 0]
+    if rows.empty:
+        raise AbsentError("no glass was analysed")
     names = ["state", "glasses", "weighting", "peak"]
     table = rows[names + with_errors("position", "height", "fwhm") + ["reason"]].copy()
-    definitions = [text for text in rows.definition.dropna().unique() if text]
+    definitions = rows.sort_values(["weighting", "peak"], kind="stable").definition.dropna()
     table = table.rename(
         columns={
             "position": "position_per_A",
@@ -225,15 +240,15 @@ def _peaks(evidence: Evidence) -> Table:
         ]
     )
     caption = (
-        f"Peaks of S(Q). {' '.join(definitions[:1])} Errors are by bootstrap over independent "
-        "glasses; of a single glass, those of the fit."
+        f"Peaks of S(Q). {''.join(definitions[:1]).rstrip('.')}. Errors are by bootstrap over "
+        "independent glasses; of a single glass, those of the fit."
     )
     return Table("peaks", "Peaks of S(Q)", caption, table, shown=shown)
 
 
 def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:
-    table = state_rows(evidence, "sq", states, ["q_per_A", *with_errors("xray")])
-    table = table[table.q_per_A <= 16.0].reset_index(drop=True)
+    rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors("xray")])
+    table = coarser(rows[rows.q_per_A <= 16.0], "xray", _bin(evidence))
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -246,7 +261,8 @@ def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:
 
     caption = (
         "X-ray structure factor: Faber-Ziman with form factors f(Q) of neutral atoms "
-        f"(Waasmaier and Kirfel), normalised by ⟨f⟩². Curves are shifted by 1 each. {ERRORS}"
+        f"(Waasmaier and Kirfel), normalised by ⟨f⟩²; bins of "
+        f"{_bin(evidence):g} Å⁻¹. Curves are shifted by 1 each. {ERRORS}"
     )
     size = (7.8, 2.6 + 0.55 * len(states))
     return draw("sq_xray", "X-ray S(Q)", caption, table, paint, size=size)
