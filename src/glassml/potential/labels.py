@@ -121,7 +121,7 @@ def _mistakes(atoms: Atoms, index: int) -> list[str]:
 def check_consistency(frames: Sequence[Atoms]) -> dict[str, float | str]:
     """Judge signs and units of the labels from the labels alone, in two ways.
 
-    First, matter resists compression: within a family, pressure falls with the logarithm of the
+    First, matter resists compression: within a kind, pressure falls with the logarithm of the
     volume per atom, and minus the slope is a bulk modulus of silica's order. A flipped sign makes
     it negative, GPa in place of eV/Å³ makes it 160 times too large.
 
@@ -132,7 +132,7 @@ def check_consistency(frames: Sequence[Atoms]) -> dict[str, float | str]:
     Parameters
     ----------
     frames
-        Labelled configurations; those of the same `family` are compared.
+        Labelled configurations; those of the same polymorph or family are compared.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def check_consistency(frames: Sequence[Atoms]) -> dict[str, float | str]:
     families: dict[str, list[Atoms]] = {}
     for atoms in frames:
         if atoms.pbc.all():
-            families.setdefault(str(atoms.info.get("family", "")), []).append(atoms)
+            families.setdefault(_kind(atoms), []).append(atoms)
     found: dict[str, float | str] = {}
     modulus = _bulk_modulus(families.values())
     force, stress = _work_slopes(families.values())
@@ -159,6 +159,16 @@ def check_consistency(frames: Sequence[Atoms]) -> dict[str, float | str]:
     return found
 
 
+def _kind(atoms: Atoms) -> str:
+    """Name what a configuration may be compared with: its polymorph, or else its family.
+
+    Parents are {family}/{polymorph}/{cell} or {family}/{number}. Polymorphs of one family differ
+    in volume at the same pressure.
+    """
+    kind = str(atoms.info.get("parent", "")).rpartition("/")[0]
+    return kind or str(atoms.info.get("family", ""))
+
+
 def _verdict(values: list[float | None], ranges: list[tuple[float, float]]) -> str:
     within = [
         low < value < high
@@ -169,7 +179,7 @@ def _verdict(values: list[float | None], ranges: list[tuple[float, float]]) -> s
 
 
 def _bulk_modulus(families: Iterable[list[Atoms]]) -> float | None:
-    """Give -dP/d ln V over all families in GPa, or None where it is not clear."""
+    """Give -dP/d ln V within all families in GPa, or None where it is not clear."""
     logs, pressures = [np.zeros(0)], [np.zeros(0)]
     for copies in families:
         volume = np.log([atoms.get_volume() / len(atoms) for atoms in copies])
@@ -177,7 +187,8 @@ def _bulk_modulus(families: Iterable[list[Atoms]]) -> float | None:
         logs.append(volume - volume.mean())
         pressures.append(pressure - np.mean(pressure))
     x, y = np.concatenate(logs), -np.concatenate(pressures)
-    if len(x) < MIN_PAIRS or np.sqrt(np.mean(x**2)) < 0.01 or not y.any():
+    # each family takes a degree of freedom, its mean
+    if len(x) - len(logs) + 1 < MIN_PAIRS or np.sqrt(np.mean(x**2)) < 0.01 or not y.any():
         return None
     correlation = x @ y / np.sqrt((x @ x) * (y @ y))
     return float(x @ y / (x @ x)) if abs(correlation) > 0.5 else None
