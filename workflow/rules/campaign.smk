@@ -19,6 +19,8 @@ rule check:
         f"{LOGS}/campaign/check.log",
     benchmark:
         f"{BENCHMARKS}/campaign/check.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=2000,

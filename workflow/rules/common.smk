@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glassml.campaign.config import parse_campaign, write_resolved
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.plan import label_seconds
 from glassml.dft.settings import require_functional, require_setups
 
 try:
@@ -37,6 +38,26 @@ def code_digest(*packages):
         for path in sorted((SOURCE / package).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def kept_settings():
+    """Give the settings that a shard's labels depend on, without how they are scheduled."""
+    return CAMPAIGN.dft.model_dump(
+        mode="json", exclude={"shard_processes", "seed_labels", "convergence"}
+    )
+
+
+def label_megabytes(wildcards, attempt):
+    """Ask for memory by the number of processes, and for more on each attempt."""
+    return (500 + 1500 * CAMPAIGN.dft.shard_processes) * attempt
+
+
+def label_minutes(wildcards, attempt):
+    """Ask for time by the cost model of a shard, and for more on each attempt."""
+    seconds = (
+        label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
+    )
+    return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
 
 
 wildcard_constraints:

@@ -11,6 +11,8 @@ rule configurations_generate:
         f"{LOGS}/configurations/{{family}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/configurations/{{family}}/{{shard}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -22,12 +22,14 @@ rule build_dataset:
         f"{LOGS}/dataset/g{{generation}}.log",
     benchmark:
         f"{BENCHMARKS}/dataset/g{{generation}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        labels=f"{RESULTS}/dft",
+        labels=lambda wildcards, input: Path(input.config).parent / "dft",
         folder=subpath(output.manifest, parent=True),
         section=section("dataset"),
         families=list(CAMPAIGN.configurations.families),

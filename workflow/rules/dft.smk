@@ -1,27 +1,5 @@
 """Labels by GPAW, shard by shard; every label is kept in the store, which campaigns share."""
 
-from glassml.campaign.plan import label_seconds
-
-
-def kept_settings():
-    """Give the settings that a shard's labels depend on, without how they are scheduled."""
-    return CAMPAIGN.dft.model_dump(
-        mode="json", exclude={"shard_processes", "seed_labels", "convergence"}
-    )
-
-
-def label_megabytes(wildcards, attempt):
-    """Ask for memory by the number of processes, and for more on each attempt."""
-    return (500 + 1500 * CAMPAIGN.dft.shard_processes) * attempt
-
-
-def label_minutes(wildcards, attempt):
-    """Ask for time by the cost model of a shard, and for more on each attempt."""
-    seconds = (
-        label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
-    )
-    return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
-
 
 rule dft_seed:
     input:
@@ -33,6 +11,8 @@ rule dft_seed:
         f"{LOGS}/dft/seed.log",
     benchmark:
         f"{BENCHMARKS}/dft/seed.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -58,6 +38,8 @@ rule dft_label:
         f"{LOGS}/dft/{{family}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/dft/{{family}}/{{shard}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
         mem_mb=label_megabytes,
@@ -88,6 +70,8 @@ rule dft_converge:
         f"{LOGS}/dft/convergence.log",
     benchmark:
         f"{BENCHMARKS}/dft/convergence.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,

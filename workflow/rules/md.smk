@@ -36,6 +36,8 @@ if CAMPAIGN.md.engine == "ase":
             f"{LOGS}/md/{{state}}/{{glass}}.log",
         benchmark:
             f"{BENCHMARKS}/md/{{state}}/{{glass}}.tsv"
+        conda:
+            "../envs/glassml.yaml"
         threads: 1
         resources:
             mem_mb=2000 + CAMPAIGN.md.atoms,
@@ -57,7 +59,7 @@ else:
 
     rule md_run:
         input:
-            config=ancient(rules.campaign_config.output),
+            config=ancient(CONFIG),
             potential=f"{MD_POTENTIAL}/m0/model.nequip.zip",
             verification=f"{MD_POTENTIAL}/m0/verification.json",
             gates=f"{MD_POTENTIAL}/gates.json",
@@ -77,6 +79,8 @@ else:
             f"{LOGS}/md/{{state}}/batch.log",
         benchmark:
             f"{BENCHMARKS}/md/{{state}}/batch.tsv"
+        conda:
+            "../envs/glassml.yaml"
         threads: 1
         resources:
             mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,

@@ -21,6 +21,8 @@ rule train_potential:
         f"{LOGS}/potential/g{{generation}}/m{{member}}/train.log",
     benchmark:
         f"{BENCHMARKS}/potential/train/g{{generation}}_m{{member}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -56,6 +58,8 @@ rule evaluate_potential:
         f"{LOGS}/potential/g{{generation}}/m{{member}}/evaluate.log",
     benchmark:
         f"{BENCHMARKS}/potential/evaluate/g{{generation}}_m{{member}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -80,6 +84,8 @@ rule compile_potential:
         f"{LOGS}/potential/g{{generation}}/m{{member}}/compile.log",
     benchmark:
         f"{BENCHMARKS}/potential/compile/g{{generation}}_m{{member}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -106,6 +112,8 @@ rule verify_potential:
         f"{LOGS}/potential/g{{generation}}/m{{member}}/verify.log",
     benchmark:
         f"{BENCHMARKS}/potential/verify/g{{generation}}_m{{member}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -152,6 +160,8 @@ rule potential_gate:
         f"{BENCHMARKS}/potential/gate/g{{generation}}_{{gate}}.tsv"
     wildcard_constraints:
         gate="|".join(GATES),
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -181,6 +191,8 @@ rule potential_gates:
         f"{LOGS}/potential/g{{generation}}/gates.log",
     benchmark:
         f"{BENCHMARKS}/potential/gates/g{{generation}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=500,
@@ -209,6 +221,8 @@ rule model_card:
         f"{LOGS}/potential/g{{generation}}/card.log",
     benchmark:
         f"{BENCHMARKS}/potential/card/g{{generation}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -67,6 +67,8 @@ rule report:
         f"{LOGS}/report/report.log",
     benchmark:
         f"{BENCHMARKS}/report/report.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -74,7 +76,7 @@ rule report:
     params:
         settings=section("report"),
         title=CAMPAIGN.title,
-        results=RESULTS,
+        results=subpath(input.config, parent=True),
         folder=subpath(output.html, parent=True),
         code=code_digest("report"),
     message:

@@ -37,6 +37,8 @@ rule structure_glass:
         f"{LOGS}/structure/{{state}}/{{glass}}.log",
     benchmark:
         f"{BENCHMARKS}/structure/{{state}}/{{glass}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards: 1500 + CAMPAIGN.md.atoms // 500,
@@ -68,6 +70,8 @@ rule structure_summary:
         f"{LOGS}/structure/summary.log",
     benchmark:
         f"{BENCHMARKS}/structure/summary.tsv"
+    conda:
+        "../envs/glassml.yaml"
     threads: 1
     resources:
         mem_mb=1500,
@@ -76,7 +80,7 @@ rule structure_summary:
         settings=section("structure"),
         seed=CAMPAIGN.seed,
         folder=lambda wildcards, output: Path(output[0]).parent,
-        tables=f"{RESULTS}/structure",
+        tables=lambda wildcards, input: Path(input.config).parent / "structure",
         code=code_digest("structure"),
     message:
         "Structure: means over glasses"
