@@ -120,6 +120,12 @@ def test_states_of_jobs_are_read_off_the_files(tmp_path, monkeypatch):
     assert counts(campaign, tmp_path)["dft"]["done"] == 0
     monkeypatch.setattr(status, "is_snakemake_running", lambda root: True)
     assert counts(campaign, tmp_path)["dft"]["running"] == 1
+    # What failed before this run began waits for its turn.
+    assert counts(campaign, tmp_path)["dft"]["failed"] == 1
+    log = logs / "dft" / "crystals" / "0001.log"
+    os.utime(log, (time.time() - 100, time.time() - 100))
+    touch(tmp_path / ".snakemake" / "locks" / "0.input.lock")
+    assert counts(campaign, tmp_path)["dft"]["failed"] == 0
 
 
 def test_a_deleted_result_waits_and_has_not_failed(tmp_path):

@@ -58,10 +58,12 @@ def examine(campaign: Campaign, root: Path = Path()) -> Report:
     logs = root / "logs" / campaign.name
     begun = _begun_files(root)
     alive = is_snakemake_running(root)
+    # A job that failed in an earlier run waits for its turn in this one.
+    since = _run_began(root) if alive else 0.0
     report = Report(counts={stage: Counter() for stage in STAGES})
     left: Counter[tuple[str, str]] = Counter()
     for job in list_jobs(campaign):
-        state = _state(job, results, logs, begun, alive)
+        state = _state(job, results, logs, begun, alive, since)
         report.counts[job.stage][state] += 1
         if state != "done":
             left[job.stage, _item_name(job)] += job.pieces or 1 if job.stage == "dft" else 1
@@ -72,7 +74,9 @@ def examine(campaign: Campaign, root: Path = Path()) -> Report:
     return report
 
 
-def _state(job: Job, results: Path, logs: Path, begun: set[str], alive: bool) -> State:
+def _state(
+    job: Job, results: Path, logs: Path, begun: set[str], alive: bool, since: float
+) -> State:
     marked = any(str(Path("results", results.name, name)) in begun for name in job.outputs)
     if marked:
         return "running" if alive else "waiting"
@@ -81,11 +85,10 @@ def _state(job: Job, results: Path, logs: Path, begun: set[str], alive: bool) ->
     log = logs / f"{job.name}.log"
     benchmark = results / job.benchmark
     # A log without outputs is a failure, unless the job ended well once and was deleted.
-    if log.exists() and not (
-        benchmark.exists() and benchmark.stat().st_mtime >= log.stat().st_mtime
-    ):
-        return "failed"
-    return "waiting"
+    if not log.exists() or (written := log.stat().st_mtime) < since:
+        return "waiting"
+    ended_well = benchmark.exists() and benchmark.stat().st_mtime >= written
+    return "waiting" if ended_well else "failed"
 
 
 def _begun_files(root: Path) -> set[str]:
@@ -101,6 +104,12 @@ def _begun_files(root: Path) -> set[str]:
             except ValueError:
                 continue
     return names
+
+
+def _run_began(root: Path) -> float:
+    """Give when the running Snakemake took its locks, in seconds since the epoch."""
+    locks = (root / ".snakemake" / "locks").glob("*")
+    return max((lock.stat().st_mtime for lock in locks), default=0.0)
 
 
 def is_snakemake_running(root: Path) -> bool:
