@@ -50,7 +50,7 @@ def ring_frame(evidence: Evidence) -> Embedded:
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Rings</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<style>body{{margin:0}}</style></head><body>{view}</body></html>"
+        f"<style>body{{margin:0}} .modebar{{display:none}}</style></head><body>{view}</body></html>"
     )
     caption = (
         f"{state.name}/glass00 at its end: {len(atoms)} atoms, and its {len(rings)} {criterion} "
