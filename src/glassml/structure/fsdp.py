@@ -11,6 +11,8 @@ from glassml.campaign.errors import StructureError
 
 BACKGROUNDS = {"none": 0, "constant": 1, "linear": 2}
 SIGNIFICANT = 16.0
+# A peak that is there takes ten to fifty.
+MAX_EVALUATIONS = 200
 # Two glasses have three different draws: too few to tell a scatter. Then the fit's errors stand.
 MIN_BOOTSTRAP = 3
 # Where each peak's maximum is sought, in Å⁻¹ (silica, ambient to 40 GPa).
@@ -161,7 +163,9 @@ def fit_peak(
             sigma=1 / np.sqrt(weight[inside]),
             absolute_sigma=sigma is not None,
             bounds=(lower, upper),
-            max_nfev=5000,
+            max_nfev=MAX_EVALUATIONS,
+            ftol=1e-7,
+            xtol=1e-7,
         )
     except (RuntimeError, ValueError) as error:
         raise NoPeakError(f"the fit near {centre:.2f} Å⁻¹ does not converge: {error}") from None
