@@ -6,6 +6,7 @@ from pathlib import Path
 from glassml.campaign.config import parse_campaign, write_resolved
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.plan import label_seconds
+from glassml.campaign.running import hold_campaign
 from glassml.dft.settings import require_functional, require_setups
 
 try:
@@ -20,9 +21,10 @@ LOGS = f"logs/{CAMPAIGN.name}"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 # Written here and not by a rule, since Snakemake skips what lies behind a rule that has to rerun
 # when all that it takes from that rule is ancient; and ancient it must be, for each rule names
-# the settings that it depends on as params.
+# the settings that it depends on as params. A dry run beside a running campaign changes nothing.
 CONFIG = f"{RESULTS}/campaign.yaml"
-write_resolved(CAMPAIGN, CONFIG)
+if not Path(CONFIG).exists():
+    write_resolved(CAMPAIGN, CONFIG)
 SOURCE = Path(workflow.basedir) / "src" / "glassml"
 
 
@@ -58,6 +60,11 @@ def label_minutes(wildcards, attempt):
         label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
     )
     return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
+
+
+onstart:
+    hold_campaign(RESULTS)
+    write_resolved(CAMPAIGN, CONFIG)
 
 
 wildcard_constraints:
