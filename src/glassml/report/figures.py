@@ -11,13 +11,16 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from cycler import cycler
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Canvas
 
 from glassml.campaign.files import atomic_path
 
 # Colour-blind safe (Okabe and Ito), dark enough on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d", "#8c510a")
+MANY_COLOURS = tuple(to_hex(colour) for colour in colormaps["tab20"].colors)  # type: ignore[attr-defined]
 STYLE: dict[Any, Any] = {
     "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
@@ -35,6 +38,12 @@ STYLE: dict[Any, Any] = {
     "ytick.direction": "in",
     "figure.constrained_layout.use": True,
 }
+
+
+def colours(number: int) -> tuple[str, ...]:
+    """Give colours for a number of curves: the quiet ones while they last, then twenty others."""
+    chosen = COLOURS if number <= len(COLOURS) else MANY_COLOURS
+    return (chosen * (number // len(chosen) + 1))[:number]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from glassml.report.figures import COLOURS, Canvas, draw
+from glassml.report.figures import Canvas, colours, draw
 from glassml.report.page import Block, Section, Table
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.states import State, describe_all
@@ -106,10 +106,9 @@ def _series(results: Results, state: State) -> Block:
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(2, 2, sharex=True)
+        palette = colours(table.glass.nunique())
         for axis, (column, label) in zip(axes.flat, PANELS, strict=True):
-            for colour, (glass, group) in zip(
-                COLOURS * 20, table.groupby("glass", sort=True), strict=False
-            ):
+            for colour, (glass, group) in zip(palette, table.groupby("glass"), strict=True):
                 axis.plot(group.time_ps, group[column], color=colour, lw=0.9, label=glass)
             axis.set_ylabel(label)
             _mark_stages(axis, table)

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from glassml.report.figures import COLOURS, Canvas, Figure, draw
-from glassml.report.page import Block, Code, Section, Table
+from glassml.report.figures import Canvas, Figure, colours, draw
+from glassml.report.page import Block, Code, Section, Table, show
 from glassml.report.results import AbsentError, Results, add
 
 QUANTITIES = (
@@ -53,9 +53,15 @@ def potential_section(results: Results) -> Section:
 def _gates(results: Results) -> Table:
     record = results.json(f"{last_generation(results)}/gates.json")
     rows = pd.DataFrame(record["results"])
-    for row in record["results"]:
-        if row["status"] == "red":
-            results.warn(f"Gate {row['gate']} is red: {row['name']} {_against(row)}")
+    for gate, status in record["gates"].items():
+        numbers = [row for row in record["results"] if row["gate"] == gate]
+        missed = [row for row in numbers if row["status"] == "red"]
+        if status == "red" and missed:
+            worst = max(missed, key=_excess)
+            results.warn(
+                f"Gate {gate} is red: {len(missed)} of {len(numbers)} numbers, the worst "
+                f"{worst['name']}: {_against(worst)}"
+            )
     table = rows[["gate", "name", "value", "threshold", "unit", "status", "note"]]
     caption = (
         "Green up to the threshold, amber up to "
@@ -64,6 +70,13 @@ def _gates(results: Results) -> Table:
         f"Together the potential is {record['status']}."
     )
     return Table("gates", "Gates of the potential", caption, table.replace("", "–"))
+
+
+def _excess(row: dict) -> float:
+    """Give how many times a number is what is allowed."""
+    if row["value"] is None or row["threshold"] == 0.0:
+        return float("inf")
+    return row["value"] / row["threshold"]
 
 
 def _against(row: dict) -> str:
@@ -93,7 +106,11 @@ def _parity(results: Results) -> Figure:
             _parity_panel(axis, part, types)
             axis.set(xlabel=f"DFT {text}, {unit}", ylabel=f"potential, {unit}")
         handles, labels = axes[1].get_legend_handles_labels()
-        canvas.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5))
+        legend = canvas.legend(
+            handles, labels, loc="outside lower center", ncols=min(len(labels), 6)
+        )
+        for handle in legend.legend_handles:
+            handle.set(sizes=[22], alpha=1.0)  # type: ignore[union-attr]
 
     caption = (
         f"Predictions against labels of the held-out test set ({table.config_id.nunique()} "
@@ -108,7 +125,7 @@ def _parity_panel(axis, part: pd.DataFrame, types: list[str]) -> None:  # noqa: 
     if part.empty:
         axis.text(0.5, 0.5, "no labels", ha="center", va="center", transform=axis.transAxes)
         return
-    for colour, name in zip(COLOURS * 5, types, strict=False):
+    for colour, name in zip(colours(len(types)), types, strict=True):
         group = part[part.config_type == name]
         size, alpha = (4, 0.5) if len(part) > 300 else (14, 0.8)
         axis.scatter(
@@ -145,10 +162,24 @@ def _errors(results: Results) -> Table:
     columns = ["member", "set", "group", "name", "quantity", "unit", "values", "mae", "rmse", "max"]
     table = shown[columns].reset_index(drop=True)
     caption = (
-        "Mean absolute, root-mean-square and largest errors; values is the number of energies, "
-        "force components or stress components."
+        "Mean absolute errors, with root-mean-square errors in brackets, of energies per atom, "
+        "force components and stress components. The file has their numbers and the largest too."
     )
-    return Table("errors", "Errors by type", caption, table, digits=3)
+    return Table("errors", "Errors by type", caption, table, shown=_by_type(table))
+
+
+def _by_type(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a row per member, set and type, and a column per quantity."""
+    rows = []
+    for (member, subset, _, name), part in table.groupby(
+        ["member", "set", "group", "name"], sort=False
+    ):
+        row = {"member": member, "set": subset, "type": name}
+        for one in part.to_dict("records"):
+            title = f"{one['quantity']}, {one['unit']}"
+            row[title] = f"{show(float(one['mae']), 3)} ({show(float(one['rmse']), 3)})"
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("–")
 
 
 def _curves(results: Results) -> Figure:
@@ -158,7 +189,7 @@ def _curves(results: Results) -> Figure:
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
-        for colour, polymorph in zip(COLOURS * 3, polymorphs, strict=False):
+        for colour, polymorph in zip(colours(len(polymorphs)), polymorphs, strict=True):
             part = table[table.polymorph == polymorph]
             base = lowest[part.index]
             axis.plot(
@@ -196,7 +227,8 @@ def _dimers(results: Results) -> Figure:
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
-        for colour, (name, part) in zip(COLOURS * 3, table.groupby("name"), strict=False):
+        palette = colours(table.name.nunique())
+        for colour, (name, part) in zip(palette, table.groupby("name"), strict=True):
             for index, (_, own) in enumerate(part.groupby("member")):
                 energy = own.energy_eV - own.energy_eV.iloc[-1]
                 label = name if index == 0 else None
@@ -224,7 +256,8 @@ def _history(results: Results) -> Figure:
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(2, 2, sharex=True)
-        for colour, (member, group) in zip(COLOURS * 3, table.groupby("member"), strict=False):
+        palette = colours(len(frames))
+        for colour, (member, group) in zip(palette, table.groupby("member"), strict=True):
             axes[0, 0].plot(group.epoch, group.train_loss, color=colour, lw=0.8, ls=":")
             axes[0, 0].plot(group.epoch, group.validation_loss, color=colour, label=member)
             for axis, (column, _) in zip(axes.flat[1:], ERRORS, strict=True):
