@@ -18,6 +18,14 @@ STRUCTURES = (
     ("dense648", "dense5k", "dense41k"),
 )
 PROGRAMS = ("glassml", "matscipy", "vitrum", "fastatomstruct", "freud")
+# What each program can do and is right at; `tasks.py` has how.
+ABLE = {
+    "glassml": TASKS,
+    "matscipy": ("primitive",),
+    "vitrum": ("sq", "king-shell", "guttman"),
+    "fastatomstruct": ("king-shell", "guttman"),
+    "freud": ("gr",),
+}
 COLUMNS = ("structure", "task", "program", "wall_s", "cpu_s", "peak_MB", "before_MB", "load")
 
 
@@ -57,7 +65,7 @@ def main():
                     continue
                 for task in args.tasks:
                     for program in args.programs:
-                        if (kind, task, program) in gave_up:
+                        if task not in ABLE[program] or (kind, task, program) in gave_up:
                             continue
                         python = sys.executable if program == "glassml" else args.peers
                         path = args.folder / f"{name}.npz"

@@ -20,8 +20,8 @@ def quench(density, seed):
     rng = np.random.default_rng(seed)
     start = random_start(648, density, 0.03, rng)
     segments = [
-        Segment(4.0, (4000.0, 4000.0), None),
-        Segment(6.0, (4000.0, 300.0), None, keep=True),
+        Segment(2.0, (4000.0, 4000.0), None),
+        Segment(2.0, (4000.0, 300.0), None, keep=True),
     ]
     return run_trajectory(start, segments, potential="shik", timestep_fs=1.6, seed=seed)[0]
 
