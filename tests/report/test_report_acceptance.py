@@ -13,7 +13,7 @@ from report_campaign import (
     write_structure,
 )
 
-from glassml.report import acceptance, measures
+from glassml.report import acceptance, measures, measures_pressure
 from glassml.report.evidence import Evidence, Value
 from glassml.report.results import AbsentError, Results
 
@@ -37,7 +37,7 @@ def test_the_table_has_all_28_numbers_and_only_known_measures():
         assert row.kind in {"gate", "target", "sign"}
         assert (row.reference is None) == (row.test == "holds")
         assert (row.tolerance is not None) == (row.test == "within")
-    assert {row.measure for row in rows} == set(measures.MEASURES)
+    assert {row.measure for row in rows} == set(acceptance.MEASURES)
 
 
 def test_gates_are_those_that_stop_a_campaign():
@@ -134,8 +134,8 @@ def test_different_densities_cannot_be_compared(tmp_path, campaign, monkeypatch)
     root = write_campaign(tmp_path / "dense")
     evidence = evidence_of(root, campaign)
     with pytest.raises(AbsentError, match=r"differ by 0\.51"):
-        measures.hot_above_cold(evidence, "")
-    assert measures.hot_density(evidence, "").mean == pytest.approx(2.72)
+        measures_pressure.hot_above_cold(evidence, "")
+    assert measures_pressure.hot_density(evidence, "").mean == pytest.approx(2.72)
 
 
 def test_a_worse_potential_fails_its_gate(tmp_path, campaign):

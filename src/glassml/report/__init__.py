@@ -16,6 +16,6 @@ Files in `results/{campaign}/report/`:
     reference, tolerance, value and error as numbers or null), versions.
 
 The rows of the acceptance table are in `data/acceptance.csv`, and what each measures is a function
-of `glassml.report.measures`. Measured curves are in `data/` with their citation in
-`glassml.report.experiment`.
+of `glassml.report.measures` or `measures_pressure`. Measured curves are in `data/` with their
+citation in `glassml.report.experiment`.
 """

@@ -1,7 +1,7 @@
 """The acceptance table: what the campaign must reproduce, and how far it does.
 
 The numbers and their sources are in ``data/acceptance.csv``; what a row measures is a function of
-`glassml.report.measures`, named by the row.
+`glassml.report.measures` or `measures_pressure`, named by the row.
 """
 
 import csv
@@ -12,12 +12,13 @@ from typing import Literal
 
 import pandas as pd
 
-from glassml.report import measures
+from glassml.report import measures, measures_pressure
 from glassml.report.measures import Evidence, Value
 from glassml.report.page import Cell, with_error
 from glassml.report.results import AbsentError
 
 Verdict = Literal["pass", "fail", "not reached"]
+MEASURES = measures.MEASURES | measures_pressure.MEASURES
 TESTS = ("within", "at most", "at least", "holds")
 
 
@@ -76,7 +77,7 @@ def load_rows() -> list[Row]:
 
 
 def _row(line: Mapping[str, str]) -> Row:
-    if line["test"] not in TESTS or line["measure"] not in measures.MEASURES:
+    if line["test"] not in TESTS or line["measure"] not in MEASURES:
         raise ValueError(f"acceptance row {line['number']}: unknown test or measure")
     texts = {name: text for name, text in line.items() if name not in {"reference", "tolerance"}}
     return Row(
@@ -106,7 +107,7 @@ def judge(row: Row, value: float) -> bool:
 def evaluate(row: Row, evidence: Evidence) -> Outcome:
     """Compute what a row asks for from a campaign's tables."""
     try:
-        value = measures.MEASURES[row.measure](evidence, row.arguments)
+        value = MEASURES[row.measure](evidence, row.arguments)
     except AbsentError as error:
         return Outcome(row, "not reached", None, str(error))
     except (KeyError, ValueError, TypeError) as error:

@@ -1,7 +1,15 @@
 """Curves made fit to be looked at."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from glassml.report.evidence import Evidence
+from glassml.report.figures import COLOURS
+from glassml.report.results import AbsentError
+from glassml.report.states import State
 
 
 def coarser(rows: pd.DataFrame, column: str, width: float) -> pd.DataFrame:
@@ -45,3 +53,44 @@ def coarser(rows: pd.DataFrame, column: str, width: float) -> pd.DataFrame:
 def _sum_of_known(values: pd.Series) -> float:
     """Add up, and give NaN if one is unknown."""
     return float(values.sum(skipna=False))
+
+
+def coloured(states: Sequence[State]) -> list[tuple[State, str]]:
+    """Give each state its colour, the same in all figures."""
+    return list(zip(states, COLOURS, strict=False))
+
+
+def state_rows(
+    evidence: Evidence, table: str, states: Sequence[State], columns: Sequence[str]
+) -> pd.DataFrame:
+    """Give columns of a summary table for those states that have it.
+
+    Raises
+    ------
+    AbsentError
+        If no state has it.
+    """
+    frames, reasons = [], []
+    for state in states:
+        try:
+            frames.append(evidence.summary(table, state)[["state", *columns]])
+        except AbsentError as error:
+            reasons.append(str(error))
+    if not frames:
+        raise AbsentError("; ".join(dict.fromkeys(reasons)) or "there are no states")
+    return pd.concat(frames, ignore_index=True)
+
+
+def with_errors(*columns: str) -> list[str]:
+    """Give columns, each followed by that of its standard error."""
+    return [name for column in columns for name in (column, f"{column}_error")]
+
+
+def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **options: Any) -> None:
+    """Plot a curve and the band of its standard error."""
+    offset = options.pop("offset", 0.0)
+    axis.plot(rows[x], rows[y] + offset, color=colour, **options)
+    error = rows[f"{y}_error"]
+    if error.notna().any():
+        low, high = rows[y] - error + offset, rows[y] + error + offset
+        axis.fill_between(rows[x], low, high, color=colour, alpha=0.22, lw=0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from glassml.report.curves import coarser
+from glassml.report.curves import coarser, coloured, plot_band, state_rows, with_errors
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
@@ -70,47 +70,6 @@ def shown_states(evidence: Evidence) -> list[State]:
         return states
     last = {state.kind: state for state in states}
     return [last[kind] for kind in KINDS if kind in last]
-
-
-def coloured(states: Sequence[State]) -> list[tuple[State, str]]:
-    """Give each state its colour, the same in all figures."""
-    return list(zip(states, COLOURS, strict=False))
-
-
-def state_rows(
-    evidence: Evidence, table: str, states: Sequence[State], columns: Sequence[str]
-) -> pd.DataFrame:
-    """Give columns of a summary table for those states that have it.
-
-    Raises
-    ------
-    AbsentError
-        If no state has it.
-    """
-    frames, reasons = [], []
-    for state in states:
-        try:
-            frames.append(evidence.summary(table, state)[["state", *columns]])
-        except AbsentError as error:
-            reasons.append(str(error))
-    if not frames:
-        raise AbsentError("; ".join(dict.fromkeys(reasons)) or "there are no states")
-    return pd.concat(frames, ignore_index=True)
-
-
-def with_errors(*columns: str) -> list[str]:
-    """Give columns, each followed by that of its standard error."""
-    return [name for column in columns for name in (column, f"{column}_error")]
-
-
-def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **options: Any) -> None:
-    """Plot a curve and the band of its standard error."""
-    offset = options.pop("offset", 0.0)
-    axis.plot(rows[x], rows[y] + offset, color=colour, **options)
-    error = rows[f"{y}_error"]
-    if error.notna().any():
-        low, high = rows[y] - error + offset, rows[y] + error + offset
-        axis.fill_between(rows[x], low, high, color=colour, alpha=0.22, lw=0)
 
 
 def _experiment(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -1,0 +1,282 @@
+"""What the rows of the acceptance table about compressed glasses measure: in situ, cold, hot."""
+
+import numpy as np
+
+from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
+from glassml.report.measures import (
+    KING,
+    Measure,
+    difference,
+    exceeds,
+    holds,
+    listed,
+    relative_percent,
+)
+from glassml.report.results import AbsentError
+from glassml.report.states import State
+
+SIZES = (5, 6, 7, 8)
+HOT_FROM_GPa = 7.7
+HOT_FROM_K, HOT_TO_K = 1373.0, 1800.0  # about 1200 °C
+
+
+# ---- compression at 300 K ----
+
+
+def bulk_modulus(evidence: Evidence, which: str) -> Value:
+    """K = ρ dP/dρ by differences of the states in situ (row 15)."""
+    path = evidence.cold_states()
+    if len(path) < 2 or (path[1].pressure_GPa or 0.0) > 3.0:
+        raise AbsentError("no state at 300 K below 3 GPa: the difference would be too coarse")
+    pressures = [state.pressure_GPa or 0.0 for state in path]
+    densities = [evidence.scalar(state, "density_g_cm3") for state in path]
+    moduli = []
+    for k in range(len(path) - 1):
+        one, other = densities[k], densities[k + 1]
+        mean = (one.mean + other.mean) / 2
+        change = difference(other, one)
+        modulus = mean * (pressures[k + 1] - pressures[k]) / change.mean
+        error = None if change.error is None else abs(modulus / change.mean) * change.error
+        moduli.append(((pressures[k] + pressures[k + 1]) / 2, modulus, error))
+    if which == "ambient":
+        return Value(moduli[0][1], moduli[0][2], f"between 0 and {pressures[1]:g} GPa")
+    if len(moduli) < 3:
+        raise AbsentError("a minimum needs at least four pressures")
+    return Value(min(moduli, key=lambda item: item[1])[0])
+
+
+def density_in_situ(evidence: Evidence, pressure: str) -> Value:
+    """Density under pressure at 300 K (row 16)."""
+    return evidence.scalar(evidence.in_situ(float(pressure), float(pressure)), "density_g_cm3")
+
+
+def fsdp_monotonic(evidence: Evidence, up_to: str) -> Value:
+    """Q1 rises and S(Q1) falls from each pressure to the next (row 17)."""
+    path = evidence.cold_path(float(up_to))
+    if len(path) < 3:
+        raise AbsentError("monotony needs at least three pressures")
+    positions = [evidence.peak(state, "position").mean for state in path]
+    heights = [evidence.peak(state, "height").mean for state in path]
+    good = bool(np.all(np.diff(positions) > 0) and np.all(np.diff(heights) < 0))
+    return holds(good, f"Q1 {listed(positions)} Å⁻¹; S(Q1) {listed(heights)}")
+
+
+def fsdp_shift(evidence: Evidence, up_to: str) -> Value:
+    """Shift of Q1 from ambient to a pressure (row 17)."""
+    state = evidence.in_situ(float(up_to), float(up_to))
+    return difference(
+        evidence.peak(state, "position"), evidence.peak(evidence.ambient(), "position")
+    )
+
+
+def fifth_neighbour(evidence: Evidence, up_to: str) -> Value:
+    """Share of Si with z below 1.9 Å grows with pressure (row 18)."""
+    state = evidence.in_situ(float(up_to), float(up_to))
+    shares = [evidence.share_below("kono_z", item, 1.9) for item in (evidence.ambient(), state)]
+    return holds(shares[1] > shares[0], f"{100 * shares[0]:.1f} % → {100 * shares[1]:.1f} %")
+
+
+def coordination_in_situ(evidence: Evidence, arguments: str) -> Value:
+    """Mean coordination of Si under pressure (row 19)."""
+    low, high = map(float, arguments.split())
+    return evidence.scalar(evidence.in_situ(low, high), "coordination_Si_mean")
+
+
+# ---- recovered glasses: cold against hot ----
+
+
+def densification(evidence: Evidence, peak: str) -> Value:
+    """Residual change of density after a cold cycle, in percent (row 20)."""
+    state = evidence.recovered("cold", float(peak))[0]
+    return relative_percent(
+        evidence.scalar(state, "density_g_cm3"),
+        evidence.scalar(evidence.ambient(), "density_g_cm3"),
+    )
+
+
+def hot_density(evidence: Evidence, arguments: str) -> Value:
+    """Density after a hot cycle from 7.7 GPa and about 1200 °C (row 21)."""
+    del arguments
+    states = [
+        state
+        for state in evidence.recovered("hot", HOT_FROM_GPa)
+        if HOT_FROM_K <= state.anneal_temperature_K <= HOT_TO_K
+    ]
+    if not states:
+        raise AbsentError(f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K")
+    value = evidence.scalar(states[0], "density_g_cm3")
+    return Value(value.mean, value.error, f"annealed at {states[0].anneal_temperature_K:.0f} K")
+
+
+def hot_above_cold(evidence: Evidence, arguments: str) -> Value:
+    """FSDP of hot recovered glasses is higher than of cold ones of equal density (row 22)."""
+    del arguments
+    hot, cold = _equally_dense(evidence)
+    high, low = (evidence.peak(state, "height") for state in (hot, cold))
+    remark = f"{hot.name} {high.mean:.3f}, {cold.name} {low.mean:.3f}"
+    return holds(exceeds(high, low), remark)
+
+
+def _equally_dense(evidence: Evidence) -> tuple[State, State]:
+    """Give the hot and cold recovered states whose densities are closest.
+
+    Raises
+    ------
+    AbsentError
+        If there are none, or the closest differ by more than the tolerance.
+    """
+    hot = evidence.find("hot recovered")
+    cold = evidence.find("cold recovered")
+    if not hot or not cold:
+        raise AbsentError("the campaign has no hot and cold recovered states to compare")
+    pairs = [(one, other) for one in hot for other in cold]
+
+    def gap(pair: tuple[State, State]) -> float:
+        one, other = (evidence.scalar(state, "density_g_cm3").mean for state in pair)
+        return abs(one - other)
+
+    best = min(pairs, key=gap)
+    if gap(best) > DENSITY_TOLERANCE_g_cm3:
+        raise AbsentError(
+            f"the densities of hot and cold recovered glasses differ by {gap(best):.2f} g/cm³ "
+            f"at least; equal means within {DENSITY_TOLERANCE_g_cm3:g}"
+        )
+    return best
+
+
+def _anneals(evidence: Evidence) -> list[State]:
+    cold = evidence.recovered("cold", HOT_FROM_GPa)[:1]
+    states = cold + evidence.recovered("hot", HOT_FROM_GPa)
+    if len(states) < 3:
+        raise AbsentError("a trend needs at least two anneal temperatures beside the cold cycle")
+    return states
+
+
+def anneal_height(evidence: Evidence, arguments: str) -> Value:
+    """S(Q1) rises with the anneal temperature (row 23)."""
+    del arguments
+    heights = [evidence.peak(state, "height").mean for state in _anneals(evidence)]
+    return holds(bool(np.all(np.diff(heights) > 0)), listed(heights))
+
+
+def anneal_position(evidence: Evidence, arguments: str) -> Value:
+    """Q1 after the hottest anneal (row 23)."""
+    del arguments
+    return evidence.peak(evidence.recovered("hot", HOT_FROM_GPa)[-1], "position")
+
+
+def cold_aspect(evidence: Evidence, arguments: str) -> Value:
+    """Cold compression lowers l2/l3 for all ring sizes (row 24)."""
+    del arguments
+    states = evidence.find("cold in situ")
+    if not states:
+        raise AbsentError("the campaign has no state at 300 K under pressure")
+    state, ambient = states[-1], evidence.ambient()
+    changes = [
+        difference(
+            evidence.ring_shape(state, KING, size, "aspect_ratio"),
+            evidence.ring_shape(ambient, KING, size, "aspect_ratio"),
+        ).mean
+        for size in SIZES
+    ]
+    text = ", ".join(
+        f"n = {size}: {change:+.3f}" for size, change in zip(SIZES, changes, strict=True)
+    )
+    return holds(all(change < 0 for change in changes), f"{state.name}: {text}")
+
+
+def hot_slope(evidence: Evidence, arguments: str) -> Value:
+    """Hot compression lowers the slope of l2 by more than 3 σ (row 24)."""
+    del arguments
+    states = evidence.find("hot recovered") or evidence.find("hot in situ")
+    if not states:
+        raise AbsentError("the campaign has no hot state")
+    hot = evidence.ring_slope(states[-1], KING)
+    ambient = evidence.ring_slope(evidence.ambient(), KING)
+    return holds(exceeds(ambient, hot), f"{ambient.mean:.3f} → {hot.mean:.3f} Å")
+
+
+def histogram_small(evidence: Evidence, arguments: str) -> Value:
+    """Ring-size histogram changes by less than l2/l3, both relative (row 25).
+
+    Compared are half the summed absolute change of shares, and the mean relative change of l2/l3.
+    """
+    del arguments
+    ambient = evidence.ambient()
+    states = evidence.find("cold recovered", "hot recovered")
+    if not states:
+        raise AbsentError("the campaign has no recovered state")
+    worst, remarks = True, []
+    for state in states:
+        one = evidence.rings(ambient, KING).set_index("size").fraction
+        other = evidence.rings(state, KING).set_index("size").fraction
+        moved = float(one.sub(other, fill_value=0.0).abs().sum() / 2)
+        ratios = [
+            evidence.ring_shape(state, KING, size, "aspect_ratio").mean
+            / evidence.ring_shape(ambient, KING, size, "aspect_ratio").mean
+            for size in SIZES
+        ]
+        bent = float(np.mean(np.abs(np.array(ratios) - 1.0)))
+        worst &= moved < bent
+        remarks.append(f"{state.name}: sizes {100 * moved:.1f} %, shape {100 * bent:.1f} %")
+    return holds(worst, "; ".join(remarks))
+
+
+def centre_peak(evidence: Evidence, arguments: str) -> Value:
+    """S(Q) of ring centres is higher near Q1 in the hot glass than in the cold one (row 26)."""
+    del arguments
+    heights = []
+    for state in _equally_dense(evidence):
+        q1 = evidence.peak(state, "position").mean
+        q, s, error = evidence.centre_curve(state)
+        near = np.abs(q - q1) < 0.1
+        if not near.any() or not np.isfinite(s[near]).any():
+            raise AbsentError(f"no S(Q) of ring centres near {q1:.2f} Å⁻¹")
+        known = np.isfinite(error[near]).all()
+        spread = float(np.sqrt(np.mean(error[near] ** 2))) if known else None
+        heights.append(Value(float(np.nanmean(s[near])), spread))
+    hot, cold = heights
+    return holds(exceeds(hot, cold), f"hot {hot.mean:.3f}, cold {cold.mean:.3f}")
+
+
+def young_modulus(evidence: Evidence, arguments: str) -> Value:
+    """Rise of Young's modulus by a hot cycle (row 27)."""
+    del evidence, arguments
+    raise AbsentError("the campaign has no elastic constants of the glasses")
+
+
+def fsdp_error(evidence: Evidence, arguments: str) -> Value:
+    """Largest standard error of S(Q1) over all states at 300 K (row 28)."""
+    del arguments
+    errors = {}
+    for state in evidence.states:
+        if state.kind != "liquid":
+            errors[state.name] = evidence.peak(state, "height").sigma()
+    if not errors:
+        raise AbsentError("the campaign has no state at 300 K")
+    name = max(errors, key=lambda item: errors[item])
+    return Value(errors[name], None, f"largest in {name}")
+
+
+MEASURES: dict[str, Measure] = {
+    function.__name__: function
+    for function in (
+        bulk_modulus,
+        density_in_situ,
+        fsdp_monotonic,
+        fsdp_shift,
+        fifth_neighbour,
+        coordination_in_situ,
+        densification,
+        hot_density,
+        hot_above_cold,
+        anneal_height,
+        anneal_position,
+        cold_aspect,
+        hot_slope,
+        histogram_small,
+        centre_peak,
+        young_modulus,
+        fsdp_error,
+    )
+}
