@@ -37,8 +37,9 @@ def code_digest(*packages):
     """Digest the source of stages: as `params`, changed code reruns what depends on it."""
     digest = hashlib.sha256()
     for package in packages:
-        for path in sorted((SOURCE / package).rglob("*.py")):
-            digest.update(path.read_bytes())
+        for path in sorted((SOURCE / package).rglob("*.*")):
+            if path.suffix in {".py", ".csv", ".css", ".html", ".js"}:
+                digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
