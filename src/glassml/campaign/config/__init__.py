@@ -113,7 +113,7 @@ def _explain(item: Any) -> str:
         return f"  {path}: is required and missing"
     value = item["input"]
     shown = "" if isinstance(value, dict | list) else f" (got {value!r})"
-    return f"  {path}: {item['msg']}{shown}"
+    return f"  {path}: {item['msg'].removeprefix('Value error, ')}{shown}"
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
