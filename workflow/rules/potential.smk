@@ -1,9 +1,10 @@
 """NequIP potentials: a committee is trained, measured against labels, compiled, verified, judged."""
 
+from glassml.campaign.config.potential import GATES
+
 POTENTIAL = f"{RESULTS}/potential/g{{generation}}"
 MEMBER = f"{POTENTIAL}/m{{member}}"
 MEMBERS = range(CAMPAIGN.potential.committee)
-GATES = ["calibration", "curves", "dimers", "errors", "stability"]
 
 
 rule train_potential:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glassml.campaign.config import Campaign
+from glassml.campaign.config.potential import GATES
 
 STAGES = (
     "configurations",
@@ -27,7 +28,6 @@ MEMBER_STEPS = {
     "compile": ("compiled",),
     "verify": ("verification.json",),
 }
-GATES = ("calibration", "curves", "dimers", "errors", "stability")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-GATES = ("calibration", "curves", "dimers", "errors", "stability")
+from glassml.campaign.config.potential import GATES
 
 
 def register(commands: argparse._SubParsersAction) -> None:

@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
 
+# What a potential is judged by; each is a command and a rule of its own.
+GATES = ("calibration", "curves", "dimers", "errors", "stability")
+
 
 class Network(Section):
     """Size of the NequIP network. The defaults are small and fast, for a trial on a laptop."""
