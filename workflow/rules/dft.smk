@@ -29,7 +29,7 @@ rule dft_seed:
 rule dft_label:
     input:
         config=ancient(CONFIG),
-        seeded=ancient(rules.dft_seed.output),
+        seeded=rules.dft_seed.output,
         structures=rules.configurations_generate.output.structures,
     output:
         labels=f"{RESULTS}/dft/{{family}}/{{shard}}.extxyz",
@@ -57,7 +57,7 @@ rule dft_label:
 rule dft_converge:
     input:
         config=ancient(CONFIG),
-        seeded=ancient(rules.dft_seed.output),
+        seeded=rules.dft_seed.output,
         structures=expand(
             rules.configurations_generate.output.structures,
             family=CAMPAIGN.dft.convergence.families,
