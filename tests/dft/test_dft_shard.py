@@ -68,6 +68,16 @@ def test_equal_structures_of_a_shard_are_computed_once(tmp_path, computed):
     assert [record["status"] for record in result.records] == ["converged"] * 3
 
 
+def test_each_configuration_can_have_settings_of_its_own(tmp_path, computed):
+    store = LabelStore(tmp_path / "store")
+    sections = [DFT | {"cutoff_eV": cutoff} for cutoff in (400.0, 500.0, 400.0)]
+    result = label_shard(_cells(1) * 3, sections, store, 2, _pair_label)
+    assert result.computed == 2
+    assert [record["settings"]["cutoff_eV"] for record in result.records] == [400.0, 500.0, 400.0]
+    with pytest.raises(ValueError, match="zip"):
+        label_shard(_cells(2), sections, store, 2, _pair_label)
+
+
 BAD = {
     "overlap": Atoms("OSi", [[0, 0, 0], [0.2, 0, 0]], cell=[4, 4, 4], pbc=True),
     "overlap through the boundary": Atoms("OO", [[0.1, 0, 0], [3.9, 0, 0]], cell=[4] * 3, pbc=True),

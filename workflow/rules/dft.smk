@@ -83,3 +83,32 @@ rule dft_converge:
     shell:
         "OMP_NUM_THREADS=1 glassml dft converge --config {input.config} --input {input.structures}"
         " --table {output.table} --figure {output.figure} --processes {threads} > {log} 2>&1"
+
+
+rule dft_polymorphs:
+    input:
+        config=ancient(CONFIG),
+        seeded=rules.dft_seed.output,
+    output:
+        table=f"{RESULTS}/dft/polymorphs.csv",
+        volumes=f"{RESULTS}/dft/polymorph_volumes.csv",
+        structures=f"{RESULTS}/dft/polymorphs.extxyz",
+        figure=f"{RESULTS}/dft/polymorphs.png",
+    log:
+        f"{LOGS}/dft/polymorphs.log",
+    benchmark:
+        f"{BENCHMARKS}/dft/polymorphs.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: CAMPAIGN.dft.shard_processes
+    resources:
+        mem_mb=label_megabytes,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        settings=section("dft"),
+        folder=subpath(output.table, parent=True),
+    message:
+        "Relaxing polymorphs"
+    shell:
+        "OMP_NUM_THREADS=1 glassml dft polymorphs --config {input.config} "
+        "--output-dir {params.folder} --processes {threads} > {log} 2>&1"

@@ -46,6 +46,17 @@ def register(commands: argparse._SubParsersAction) -> None:
     converge.add_argument("--processes", type=int, default=1)
     converge.set_defaults(run=_converge)
 
+    polymorphs = actions.add_parser("polymorphs", help="equations of state of crystals")
+    polymorphs.add_argument("--config", type=Path, required=True)
+    polymorphs.add_argument(
+        "--output-dir",
+        type=Path,
+        required=True,
+        help="gets polymorphs.csv, polymorph_volumes.csv, polymorphs.extxyz and polymorphs.png",
+    )
+    polymorphs.add_argument("--processes", type=int, default=1)
+    polymorphs.set_defaults(run=_polymorphs)
+
     collect = actions.add_parser("collect", help="write what is labelled so far into one file")
     collect.add_argument("--config", type=Path, required=True)
     collect.add_argument(
@@ -127,9 +138,9 @@ def _converge(args: argparse.Namespace) -> None:
     from ase.io import iread
 
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import atomic_path, write_text
+    from glassml.campaign.files import atomic_path, write_csv
     from glassml.campaign.store import LabelStore
-    from glassml.dft.convergence import plot, study
+    from glassml.dft.convergence import COLUMNS, study
 
     campaign = load_campaign(args.config)
     dft = campaign.dft.model_dump(mode="json")
@@ -138,11 +149,51 @@ def _converge(args: argparse.Namespace) -> None:
     for path in args.input:
         atoms = next(iread(path, index="0"))
         structures[atoms.info["config_id"]] = atoms
-    table = study(structures, dft, values, LabelStore(campaign.store), args.processes)
-    write_text(args.table, table.to_csv(index=False, float_format="%.6g"))
+    rows = study(structures, dft, values, LabelStore(campaign.store), args.processes)
+    write_csv(args.table, rows, COLUMNS)
+    for row in rows:
+        if row["production"]:
+            print(" ".join(str(row[name]) for name in COLUMNS))
+    from glassml.dft.plots import plot_convergence
+
     with atomic_path(args.figure) as temporary:
-        plot(table).savefig(temporary, dpi=150)
-    print(table[table["production"]].to_string(index=False))
+        plot_convergence(rows).savefig(temporary, dpi=150)
+
+
+def _polymorphs(args: argparse.Namespace) -> None:
+    from ase.io import write
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.campaign.store import LabelStore
+    from glassml.dft import polymorphs
+
+    campaign = load_campaign(args.config)
+    section = campaign.dft.polymorphs
+    points, minima, isolated = polymorphs.study(
+        section.names,
+        campaign.dft.model_dump(mode="json"),
+        LabelStore(campaign.store),
+        volume_step=section.volume_step,
+        fmax_eV_A=section.fmax_eV_A,
+        processes=args.processes,
+    )
+    rows = polymorphs.table(points, minima, isolated)
+    folder = args.output_dir
+    write_csv(folder / "polymorphs.csv", rows, polymorphs.COLUMNS)
+    volumes = polymorphs.volume_rows([*points, *minima])
+    write_csv(folder / "polymorph_volumes.csv", volumes, polymorphs.VOLUME_COLUMNS)
+    with atomic_path(folder / "polymorphs.extxyz") as temporary:
+        write(temporary, polymorphs.labelled([*points, *minima]), format="extxyz")
+    for row in rows:
+        print(
+            f"{row['polymorph']:<20} {row['volume_A3_per_SiO2']:>9} Å³ "
+            f"{row['bulk_modulus_GPa']:>7} GPa {row['energy_above_quartz_eV_per_SiO2']:>9} eV"
+        )
+    from glassml.dft.plots import plot_polymorphs
+
+    with atomic_path(folder / "polymorphs.png") as temporary:
+        plot_polymorphs(points, minima).savefig(temporary, dpi=150)
 
 
 def _collect(args: argparse.Namespace) -> None:

@@ -5,30 +5,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from ase import Atoms
 from ase.units import GPa
-from matplotlib.figure import Figure
 
 from glassml.campaign.store import LabelStore
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
 
-QUANTITIES = {
-    "energy_difference_meV_per_atom": "energy difference / meV per atom",
-    "force_max_eV_per_A": "largest force error / eV/Å",
-    "stress_max_GPa": "largest stress error / GPa",
-}
-TARGETS = {
-    "energy_difference_meV_per_atom": 1.0,
-    "force_max_eV_per_A": 0.01,
-    "stress_max_GPa": 0.1,
-}
-PARAMETERS = {
-    "cutoff_eV": "plane-wave cutoff / eV",
-    "kpoint_spacing_per_A": "k-point spacing / Å⁻¹",
-    "density_tolerance": "density tolerance / electrons per valence electron",
-}
+COLUMNS = (
+    "structure",
+    "parameter",
+    "value",
+    "production",
+    "kpoints",
+    "energy_meV_per_atom",
+    "energy_difference_meV_per_atom",
+    "force_max_eV_per_A",
+    "force_rms_eV_per_A",
+    "stress_max_GPa",
+    "pressure_GPa",
+    "iterations",
+    "seconds",
+)
+FROM_COARSE_DOWN = ("kpoint_spacing_per_A", "density_tolerance", "eigenstates_tolerance_eV2")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def variations(dft: Mapping[str, Any], values: Mapping[str, Sequence[float]]) ->
         for parameter, given in values.items()
         for value in sorted(
             {*given, dft[parameter]},
-            reverse=parameter in {"kpoint_spacing_per_A", "density_tolerance"},
+            reverse=parameter in FROM_COARSE_DOWN,
         )
     ]
 
@@ -71,7 +70,7 @@ def study(
     values: Mapping[str, Sequence[float]],
     store: LabelStore,
     processes: int = 1,
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Calculate structures with varied settings, and compare each with the finest ones.
 
     Parameters
@@ -84,89 +83,82 @@ def study(
     store
         The label store: a study that was stopped goes on where it was.
     processes
-        Structures at once.
+        Calculations at once, whatever their settings.
 
     Returns
     -------
-    DataFrame
-        One row per structure, parameter and value: ``kpoints``, ``seconds`` and the errors
-        against the finest value of the same parameter: ``energy_difference_meV_per_atom``,
-        ``force_max_eV_per_A``, ``force_rms_eV_per_A``, ``stress_max_GPa`` and
-        ``pressure_GPa``; NaN where the SCF did not converge.
+    list of dict
+        One row of `COLUMNS` per structure, parameter and value: the errors against the finest
+        value of the same parameter, and the pressure itself. Empty where the SCF did not
+        converge; the first structure has no energy difference.
     """
-    names, atoms = list(structures), list(structures.values())
-    rows: list[dict[str, Any]] = []
-    for parameter in values:
-        chosen = [item for item in variations(dft, values) if item.parameter == parameter]
-        records = {
-            item.value: label_shard(atoms, item.dft, store, processes).records for item in chosen
+    chosen = variations(dft, values)
+    pieces = [(item, name) for item in chosen for name in structures]
+    # The longest first, so that the last ones to run are short.
+    order = sorted(
+        range(len(pieces)), key=lambda i: -_effort(structures[pieces[i][1]], pieces[i][0])
+    )
+    atoms = [structures[pieces[i][1]] for i in order]
+    labels = label_shard(atoms, [pieces[i][0].dft for i in order], store, processes).records
+    records = {
+        (pieces[i][0].parameter, pieces[i][0].value, pieces[i][1]): record
+        for i, record in zip(order, labels, strict=True)
+    }
+    finest = {item.parameter: item.value for item in chosen}
+    rows = []
+    for item, name in pieces:
+        row: dict[str, Any] = {
+            "structure": name,
+            "parameter": item.parameter,
+            "value": item.value,
+            "production": item.value == dft[item.parameter],
+            "kpoints": "x".join(
+                map(str, kpoint_grid(structures[name], item.dft["kpoint_spacing_per_A"]))
+            ),
         }
-        finest = records[chosen[-1].value]
-        for item in chosen:
-            for number, name in enumerate(names):
-                row = {
-                    "structure": name,
-                    "parameter": parameter,
-                    "value": item.value,
-                    "production": item.value == dft[parameter],
-                    "kpoints": "x".join(
-                        map(str, kpoint_grid(atoms[number], item.dft["kpoint_spacing_per_A"]))
-                    ),
-                }
-                errors = _errors(records[item.value], finest, number, atoms)
-                rows.append(row | errors)
-    return pd.DataFrame(rows)
+        here = {other: records[item.parameter, item.value, other] for other in structures}
+        best = {
+            other: records[item.parameter, finest[item.parameter], other] for other in structures
+        }
+        rows.append(row | _errors(here, best, name, structures))
+    return rows
+
+
+def _effort(atoms: Atoms, variation: Variation) -> float:
+    """Give what a calculation costs, up to a factor."""
+    grid = kpoint_grid(atoms, variation.dft["kpoint_spacing_per_A"])
+    return float(len(atoms) * atoms.get_volume() * np.prod(grid) * variation.dft["cutoff_eV"])
 
 
 def _errors(
-    records: Sequence[Mapping[str, Any]],
-    finest: Sequence[Mapping[str, Any]],
-    number: int,
-    atoms: Sequence[Atoms],
-) -> dict[str, float]:
+    here: Mapping[str, Mapping[str, Any]],
+    finest: Mapping[str, Mapping[str, Any]],
+    name: str,
+    structures: Mapping[str, Atoms],
+) -> dict[str, Any]:
     """Compare one structure's label with its finest one."""
-    needed = (records[number], records[0], finest[number], finest[0])
+    first = next(iter(structures))
+    needed = (here[name], here[first], finest[name], finest[first])
     if any(record["status"] != "converged" for record in needed):
-        return dict.fromkeys([*QUANTITIES, "force_rms_eV_per_A", "pressure_GPa", "seconds"], np.nan)
+        return {}
 
-    def difference(labels: Sequence[Mapping[str, Any]]) -> float:
-        here = labels[number]["energy"] / len(atoms[number])
-        # The first structure has nothing to be compared with but its own absolute energy.
-        return here - (labels[0]["energy"] / len(atoms[0]) if number else 0.0)
+    def shift(other: str) -> float:
+        change = here[other]["energy"] - finest[other]["energy"]
+        return float(1000 * change / len(structures[other]))
 
-    force = np.array(records[number]["forces"]) - np.array(finest[number]["forces"])
-    stress = (np.array(records[number]["stress"]) - np.array(finest[number]["stress"])) / GPa
-    return {
-        "energy_difference_meV_per_atom": 1000 * (difference(records) - difference(finest)),
+    force = np.array(here[name]["forces"]) - np.array(finest[name]["forces"])
+    stress = (np.array(here[name]["stress"]) - np.array(finest[name]["stress"])) / GPa
+    errors: dict[str, Any] = {
+        "energy_meV_per_atom": shift(name),
         "force_max_eV_per_A": float(np.abs(force).max()),
         "force_rms_eV_per_A": float(np.sqrt(np.mean(force**2))),
         "stress_max_GPa": float(np.abs(stress).max()),
-        "pressure_GPa": float(-np.array(records[number]["stress"])[:3].mean() / GPa),
-        "seconds": sum(attempt["seconds"] for attempt in records[number]["attempts"]),
+        "pressure_GPa": float(-np.array(here[name]["stress"])[:3].mean() / GPa),
     }
-
-
-def plot(table: pd.DataFrame) -> Figure:
-    """Draw the errors against each parameter, with the targets and the production settings."""
-    parameters = list(dict.fromkeys(table["parameter"]))
-    figure = Figure(figsize=(3.6 * len(parameters), 7.5), layout="constrained")
-    axes = figure.subplots(len(QUANTITIES), len(parameters), squeeze=False)
-    for column, parameter in enumerate(parameters):
-        for row, (quantity, label) in enumerate(QUANTITIES.items()):
-            axis = axes[row][column]
-            for name in dict.fromkeys(table["structure"]):
-                points = table.query("structure == @name and parameter == @parameter")
-                axis.plot(points["value"], points[quantity].abs(), "o-", ms=3, label=name)
-            axis.axhline(TARGETS[quantity], color="0.5", ls="--", lw=1, label="target")
-            production = table.query("parameter == @parameter and production")["value"]
-            axis.axvline(production.iloc[0], color="0.8", lw=4, zorder=0, label="production")
-            axis.set_yscale("symlog", linthresh=TARGETS[quantity] / 10)
-            axis.set_ylim(bottom=0)
-            if parameter == "density_tolerance":
-                axis.set_xscale("log")
-            if row == len(QUANTITIES) - 1:
-                axis.set_xlabel(PARAMETERS[parameter])
-            if column == 0:
-                axis.set_ylabel(f"|{label.split(' / ')[0]}| / {label.split(' / ')[1]}")
-    axes[0][-1].legend(fontsize=7)
-    return figure
+    if name != first:
+        errors["energy_difference_meV_per_atom"] = shift(name) - shift(first)
+    errors = {key: float(f"{value:.6g}") for key, value in errors.items()}
+    return errors | {
+        "iterations": here[name].get("scf", {}).get("iterations", ""),
+        "seconds": sum(attempt["seconds"] for attempt in here[name]["attempts"]),
+    }

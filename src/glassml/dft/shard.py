@@ -53,7 +53,7 @@ class ShardResult:
 
 def label_shard(
     configurations: Sequence[Atoms],
-    dft: Mapping[str, Any],
+    dft: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     store: LabelStore,
     processes: int = 1,
     work: Callable[..., dict[str, Any]] = climb,
@@ -65,7 +65,7 @@ def label_shard(
     configurations
         Structures; an unusable one is refused with its reason, and the others are labelled.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign as a mapping; one for each configuration, or one for all.
     store
         Where labels are looked up and written, one by one.
     processes
@@ -78,19 +78,20 @@ def label_shard(
     ShardResult
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sections = [dft] * len(configurations) if isinstance(dft, Mapping) else list(dft)
     result = ShardResult(records=[{} for _ in configurations], keys=[None] * len(configurations))
-    for index, atoms in enumerate(configurations):
-        reason = refuse_structure(atoms, dft["max_atoms"])
+    for index, (atoms, section) in enumerate(zip(configurations, sections, strict=True)):
+        reason = refuse_structure(atoms, section["max_atoms"])
         if "REF_energy" in atoms.info:
             result.records[index] = {"status": "imported", "attempts": []}
             continue
         if reason is not None:
             result.records[index] = {"status": "refused", "reason": reason, "attempts": []}
             continue
-        result.keys[index] = label_key(atoms, determining_settings(atoms, dft))
+        result.keys[index] = label_key(atoms, determining_settings(atoms, section))
         result.waiting.add(index)
     with tqdm(total=len(configurations), desc="labels", unit="structure") as progress:
-        _Labelling(configurations, dft, store, work, result).run(processes, progress)
+        _Labelling(configurations, sections, store, work, result).run(processes, progress)
     return result
 
 
@@ -141,13 +142,13 @@ class _Labelling:
     def __init__(
         self,
         configurations: Sequence[Atoms],
-        dft: Mapping[str, Any],
+        sections: Sequence[Mapping[str, Any]],
         store: LabelStore,
         work: Callable[..., dict[str, Any]],
         result: ShardResult,
     ) -> None:
         self.configurations = configurations
-        self.dft = dft
+        self.sections = sections
         self.store = store
         self.work = work
         self.result = result
@@ -195,23 +196,24 @@ class _Labelling:
                 claim.close()
             else:
                 self.claims[index] = claim
-                seconds = 60 * self.dft["max_minutes"]
+                seconds = 60 * self.sections[index]["max_minutes"]
                 self.workers.append(start_worker(index, self._label, seconds))
         return elsewhere
 
     def _label(self, index: int) -> dict[str, Any]:
         log = self.folder / f"{index}.txt"
-        return self.work(self.configurations[index], self.dft, self.dft["recipes"], log)
+        dft = self.sections[index]
+        return self.work(self.configurations[index], dft, dft["recipes"], log)
 
     def _finish(self, index: int, outcome: Any) -> None:
-        record = _complete(self.configurations[index], self.dft, outcome)
+        record = _complete(self.configurations[index], self.sections[index], outcome)
         self.store.put(self.keys[index], record)
         self.claims.pop(index).close()
         self.result.computed += 1
         self._settle(index, record)
 
     def _take_from_store(self, index: int) -> bool:
-        record = _usable(self.store.get(self.keys[index]), self.dft)
+        record = _usable(self.store.get(self.keys[index]), self.sections[index])
         if record is not None:
             self._settle(index, record)
         return record is not None

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from glassml.campaign.config.base import Section
+from glassml.campaign.config.configurations import Polymorph
 
 # Elements are checked before any job; the setups of these come with gpaw-data.
 SETUPS = """
@@ -27,13 +28,33 @@ class Convergence(Section):
         "differences are taken to the first family.",
     )
     cutoff_eV: tuple[float, ...] = Field(
-        default=(600.0, 700.0, 800.0, 1000.0, 1200.0), description="Plane-wave cutoffs."
+        default=(500.0, 600.0, 700.0, 800.0, 1000.0, 1200.0), description="Plane-wave cutoffs."
     )
     kpoint_spacing_per_A: tuple[float, ...] = Field(
         default=(2.0, 0.9, 0.6), description="k-point spacings."
     )
     density_tolerance: tuple[float, ...] = Field(
-        default=(1e-3, 1e-5, 1e-6), description="SCF criteria."
+        default=(1e-3, 1e-5, 1e-6), description="SCF criteria of the density."
+    )
+    eigenstates_tolerance_eV2: tuple[float, ...] = Field(
+        default=(4e-7, 1e-9), description="SCF criteria of the wave functions."
+    )
+
+
+class Polymorphs(Section):
+    """Equations of state of crystals, which tell whether the labels are right."""
+
+    names: tuple[Polymorph, ...] = Field(
+        default=(), description="Relaxed at several volumes; empty for no study."
+    )
+    volume_step: float = Field(
+        default=0.04,
+        gt=0.005,
+        le=0.1,
+        description="Distance of volumes, relative to the measured one.",
+    )
+    fmax_eV_A: float = Field(
+        default=0.02, gt=1e-4, le=0.5, description="Largest force of a relaxed structure."
     )
 
 
@@ -98,6 +119,7 @@ class Dft(Section):
         default=2, ge=1, description="Configurations of a shard that are labelled at once."
     )
     convergence: Convergence = Convergence()
+    polymorphs: Polymorphs = Polymorphs()
     seed_labels: tuple[str, ...] = Field(
         default=(),
         description="Labelled extxyz files that fill the store before anything is calculated.",

@@ -1,0 +1,377 @@
+"""Equations of state, relaxed cells and relative energies of polymorphs, from labels.
+
+Energies are taken at constant cutoff and a constant grid of k points for each polymorph, at fixed
+volumes where positions and shape are relaxed, and E(V) is fitted. So the incomplete basis, which
+falsifies the stress (Pulay stress), enters the volume by how it changes with volume only; the
+pressure that the stress gives where E(V) says zero shows by how much the two differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.cell import Cell
+from ase.eos import EquationOfState, birchmurnaghan
+from ase.units import GPa
+from spglib import standardize_cell
+
+from glassml.campaign.errors import StructureError
+from glassml.campaign.store import LabelStore
+from glassml.configurations.crystals import deform, polymorph
+from glassml.configurations.screening import density
+from glassml.dft.labels import label_key, labelled_atoms
+from glassml.dft.relaxation import Label, Relaxation, RelaxationError, relax_together
+from glassml.dft.settings import kpoint_grid
+from glassml.dft.shard import label_shard
+
+FIRST_STEPS = range(-2, 4)  # of volume, from the measured one on: most functionals err upwards
+FARTHEST_STEPS = 8
+ISOLATED_BOX_A = 9.0 * np.array([1.0, 1.04, 1.09])  # as the generator of isolated atoms has them
+REFERENCE = "alpha_quartz"
+COLUMNS = (
+    "polymorph",
+    "atoms",
+    "kpoints",
+    "volumes",
+    "volume_A3_per_SiO2",
+    "volume_error_A3_per_SiO2",
+    "bulk_modulus_GPa",
+    "bulk_modulus_error_GPa",
+    "bulk_modulus_derivative",
+    "energy_eV_per_SiO2",
+    "energy_above_quartz_eV_per_SiO2",
+    "fit_rms_meV_per_SiO2",
+    "atomisation_energy_eV_per_SiO2",
+    "pressure_by_stress_GPa",
+    "a_A",
+    "b_A",
+    "c_A",
+    "alpha_deg",
+    "beta_deg",
+    "gamma_deg",
+    "density_g_cm3",
+    "shortest_Si_O_A",
+)
+VOLUME_COLUMNS = (
+    "polymorph",
+    "volume_ratio",
+    "volume_A3_per_SiO2",
+    "energy_eV_per_SiO2",
+    "pressure_by_stress_GPa",
+    "steps",
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A polymorph at rest at a volume.
+
+    Attributes
+    ----------
+    volume_ratio
+        Volume over the measured one.
+    atoms
+        The structure.
+    record
+        Its label.
+    steps
+        How many the relaxation took.
+    """
+
+    polymorph: str
+    volume_ratio: float
+    atoms: Atoms
+    record: Mapping[str, Any]
+    steps: int
+
+    @property
+    def units(self) -> int:
+        """Give the number of SiO2 in the cell."""
+        return len(self.atoms) // 3
+
+    @property
+    def volume(self) -> float:
+        """Give the volume in Å³ per SiO2."""
+        return float(self.atoms.get_volume()) / self.units
+
+    @property
+    def energy(self) -> float:
+        """Give the energy in eV per SiO2."""
+        return float(self.record["energy"]) / self.units
+
+    @property
+    def pressure(self) -> float:
+        """Give the pressure in GPa by the stress."""
+        return -float(np.mean(self.record["stress"][:3])) / GPa
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A Birch-Murnaghan equation of state: Å³, eV (both per SiO2), GPa, and standard errors."""
+
+    volume: float
+    energy: float
+    modulus: float
+    derivative: float
+    volume_error: float
+    modulus_error: float
+    rms_eV: float
+
+
+def study(
+    names: Sequence[str],
+    dft: Mapping[str, Any],
+    store: LabelStore,
+    *,
+    volume_step: float,
+    fmax_eV_A: float,
+    processes: int = 1,
+) -> tuple[list[Point], list[Point], dict[str, float]]:
+    """Relax polymorphs at volumes around their minimum, and at the minimum of the fit.
+
+    Parameters
+    ----------
+    names
+        Of polymorphs, see `glassml.configurations.crystals`.
+    dft
+        Section `dft` of a campaign as a mapping.
+    store
+        Every calculation goes through it: a study that was stopped goes on where it was.
+    volume_step
+        Distance of volumes, relative to the measured volume. More are added until two lie on
+        either side of the lowest energy.
+    fmax_eV_A
+        As for `Relaxation`.
+    processes
+        Structures at once.
+
+    Returns
+    -------
+    points, minima : list of Point
+        At the volumes of the scan, and one at the fitted volume of each polymorph.
+    isolated : dict
+        Energy in eV of the isolated atoms.
+    """
+    grids = {name: kpoint_grid(polymorph(name), dft["kpoint_spacing_per_A"]) for name in names}
+
+    def label(structures: Sequence[Atoms]) -> Sequence[Mapping[str, Any]]:
+        sections = [on_grid(atoms, grids[atoms.info["polymorph"]], dft) for atoms in structures]
+        return _converged(structures, sections, store, processes)
+
+    starts = [_start(name, 1.0 + volume_step * step) for name in names for step in FIRST_STEPS]
+    points = _relax(starts, label, fmax_eV_A)
+    while more := _missing(points, volume_step):
+        points += _relax(more, label, fmax_eV_A)
+    points.sort(key=lambda point: (names.index(point.polymorph), point.volume_ratio))
+    minima = []
+    for name in names:
+        mine = [point for point in points if point.polymorph == name]
+        volume = fit([point.volume for point in mine], [point.energy for point in mine]).volume
+        nearest = min(mine, key=lambda point: abs(point.volume - volume))
+        ratio = round(nearest.volume_ratio * volume / nearest.volume, 6)
+        minima.append(_rescale(nearest, ratio))
+    symbols = ("O", "Si")
+    boxes = [
+        Atoms(s, positions=[ISOLATED_BOX_A / 2], cell=ISOLATED_BOX_A, pbc=True) for s in symbols
+    ]
+    records = _converged(boxes, [dft, dft], store, processes)
+    isolated = {s: float(record["energy"]) for s, record in zip(symbols, records, strict=True)}
+    return points, _relax(minima, label, fmax_eV_A), isolated
+
+
+def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Mapping[str, Any]) -> dict[str, Any]:
+    """Give section `dft` with the spacing of k points that makes `grid` of this cell.
+
+    Raises
+    ------
+    StructureError
+        If there is none, since the cell is too different from that of the grid.
+    """
+    one = 2 * np.pi * np.linalg.norm(atoms.cell.reciprocal(), axis=1) / np.array(grid)
+    spacing = float(one.max())
+    if kpoint_grid(atoms, spacing) != grid:
+        raise StructureError(f"no spacing of k points gives the grid {grid} in {atoms.cell!r}")
+    return {**dft, "kpoint_spacing_per_A": spacing}
+
+
+def fit(volumes: Sequence[float], energies: Sequence[float]) -> Curve:
+    """Fit a Birch-Murnaghan equation of state; errors by leaving out one point at a time.
+
+    Parameters
+    ----------
+    volumes, energies
+        At least five, in Å³ and eV.
+
+    Raises
+    ------
+    RelaxationError
+        If the energies have no minimum within the volumes.
+    """
+    x, y = np.array(volumes), np.array(energies)
+    best = _birch_murnaghan(x, y)
+    if not x.min() < best[1] < x.max():
+        raise RelaxationError(f"E(V) has no minimum between {x.min():.2f} and {x.max():.2f} Å³")
+    residual = y - birchmurnaghan(x, best[0], best[2], best[3], best[1])
+    others = np.array([_birch_murnaghan(np.delete(x, i), np.delete(y, i)) for i in range(len(x))])
+    spread = np.sqrt((len(x) - 1) * np.mean((others - others.mean(axis=0)) ** 2, axis=0))
+    return Curve(
+        volume=best[1],
+        energy=best[0],
+        modulus=best[2] / GPa,
+        derivative=best[3],
+        volume_error=float(spread[1]),
+        modulus_error=float(spread[2]) / GPa,
+        rms_eV=float(np.sqrt(np.mean(residual**2))),
+    )
+
+
+def conventional_cell(name: str, atoms: Atoms) -> np.ndarray:
+    """Give lengths (Å) and angles (degrees) of the conventional cell of a deformed polymorph.
+
+    It is the cell that spglib takes as the standard one of the undeformed polymorph, carried along.
+    For coesite that is another choice of the c axis than the usual one.
+    """
+    ideal = polymorph(name)
+    standard = standardize_cell(
+        (ideal.cell[:], ideal.get_scaled_positions(), ideal.numbers), no_idealize=True
+    )
+    if standard is None:
+        raise StructureError(f"{name}: spglib finds no conventional cell")
+    return Cell(standard[0] @ np.linalg.inv(ideal.cell[:]) @ atoms.cell[:]).cellpar()
+
+
+def table(
+    points: Sequence[Point], minima: Sequence[Point], isolated: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Sum up each polymorph: one row with `COLUMNS`, energies relative to alpha-quartz."""
+    curves = {}
+    for minimum in minima:
+        mine = [point for point in points if point.polymorph == minimum.polymorph]
+        curves[minimum.polymorph] = fit(
+            [point.volume for point in mine], [point.energy for point in mine]
+        )
+    rows = []
+    for minimum in minima:
+        name, curve = minimum.polymorph, curves[minimum.polymorph]
+        cell = conventional_cell(name, minimum.atoms)
+        lengths = ("a_A", "b_A", "c_A", "alpha_deg", "beta_deg", "gamma_deg")
+        atoms = isolated["Si"] + 2 * isolated["O"]
+        above = curve.energy - curves[REFERENCE].energy if REFERENCE in curves else float("nan")
+        distances = minimum.atoms.get_all_distances(mic=True)
+        silicon = minimum.atoms.symbols == "Si"
+        values = {
+            "polymorph": name,
+            "atoms": len(minimum.atoms),
+            "kpoints": "x".join(map(str, minimum.record["settings"]["kpoints"])),
+            "volumes": sum(point.polymorph == name for point in points),
+            "volume_A3_per_SiO2": f"{curve.volume:.4f}",
+            "volume_error_A3_per_SiO2": f"{curve.volume_error:.4f}",
+            "bulk_modulus_GPa": f"{curve.modulus:.2f}",
+            "bulk_modulus_error_GPa": f"{curve.modulus_error:.2f}",
+            "bulk_modulus_derivative": f"{curve.derivative:.2f}",
+            "energy_eV_per_SiO2": f"{curve.energy:.5f}",
+            "energy_above_quartz_eV_per_SiO2": f"{above:.5f}",
+            "fit_rms_meV_per_SiO2": f"{1000 * curve.rms_eV:.3f}",
+            "atomisation_energy_eV_per_SiO2": f"{atoms - curve.energy:.4f}",
+            "pressure_by_stress_GPa": f"{minimum.pressure:.3f}",
+            "density_g_cm3": f"{density(minimum.atoms):.4f}",
+            "shortest_Si_O_A": f"{distances[silicon][:, ~silicon].min():.4f}",
+        }
+        values |= {key: f"{value:.4f}" for key, value in zip(lengths, cell, strict=True)}
+        rows.append(values)
+    return rows
+
+
+def volume_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """List volume, energy and pressure of points: rows with `VOLUME_COLUMNS`."""
+    return [
+        {
+            "polymorph": point.polymorph,
+            "volume_ratio": f"{point.volume_ratio:.6f}",
+            "volume_A3_per_SiO2": f"{point.volume:.5f}",
+            "energy_eV_per_SiO2": f"{point.energy:.6f}",
+            "pressure_by_stress_GPa": f"{point.pressure:.4f}",
+            "steps": point.steps,
+        }
+        for point in points
+    ]
+
+
+def labelled(points: Sequence[Point]) -> list[Atoms]:
+    """Give the structures of points with ``REF_`` labels, ``polymorph`` and ``volume_ratio``."""
+    frames = []
+    for point in points:
+        key = label_key(point.atoms, point.record["settings"])
+        atoms = labelled_atoms(point.atoms, key, point.record)
+        atoms.info |= {"polymorph": point.polymorph, "volume_ratio": point.volume_ratio}
+        frames.append(atoms)
+    return frames
+
+
+def _converged(
+    structures: Sequence[Atoms],
+    sections: Sequence[Mapping[str, Any]],
+    store: LabelStore,
+    processes: int,
+) -> Sequence[Mapping[str, Any]]:
+    records = label_shard(structures, sections, store, processes).records
+    for atoms, record in zip(structures, records, strict=True):
+        if record["status"] != "converged":
+            name = atoms.info.get("polymorph", atoms.get_chemical_formula())
+            raise RelaxationError(f"{name}: {record['status']}: {record['reason']}")
+    return records
+
+
+def _start(name: str, ratio: float) -> Atoms:
+    atoms = deform(polymorph(name), ratio - 1.0, np.zeros((3, 3)))
+    atoms.info = {"polymorph": name, "volume_ratio": ratio}
+    return atoms
+
+
+def _rescale(point: Point, ratio: float) -> Atoms:
+    atoms = deform(point.atoms, ratio / point.volume_ratio - 1.0, np.zeros((3, 3)))
+    atoms.info = {"polymorph": point.polymorph, "volume_ratio": ratio}
+    return atoms
+
+
+def _missing(points: Sequence[Point], step: float) -> list[Atoms]:
+    """Give starts at volumes that lack: two on either side of the lowest energy."""
+    starts = []
+    for name in dict.fromkeys(point.polymorph for point in points):
+        mine = {
+            round((point.volume_ratio - 1.0) / step): point
+            for point in points
+            if point.polymorph == name
+        }
+        lowest = min(mine, key=lambda key: mine[key].energy)
+        wanted = [k for k in range(lowest - 2, lowest + 3) if k not in mine]
+        for k in wanted:
+            if abs(k) > FARTHEST_STEPS:
+                raise RelaxationError(f"{name}: no minimum of E(V) near the measured volume")
+            nearest = min(mine, key=lambda key: abs(key - k))
+            starts.append(_rescale(mine[nearest], 1.0 + step * k))
+    return starts
+
+
+def _relax(starts: Sequence[Atoms], label: Label, fmax_eV_A: float) -> list[Point]:
+    relaxed: list[Relaxation] = relax_together(starts, label, fmax_eV_A=fmax_eV_A)
+    return [
+        Point(
+            start.info["polymorph"],
+            start.info["volume_ratio"],
+            item.result(),
+            item.record,
+            item.steps,
+        )
+        for start, item in zip(starts, relaxed, strict=True)
+    ]
+
+
+def _birch_murnaghan(volumes: np.ndarray, energies: np.ndarray) -> tuple[float, ...]:
+    """Fit E0 (eV), V0 (Å³), B0 (eV/Å³), B0'."""
+    state = EquationOfState(volumes, energies, eos="birchmurnaghan")
+    state.fit(warn=False)
+    energy, modulus, derivative, volume = state.eos_parameters
+    return float(energy), float(volume), float(modulus), float(derivative)

@@ -1,0 +1,145 @@
+"""Relaxations and equations of state, with a cheap potential and with real labels."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.eos import birchmurnaghan
+from ase.optimize import BFGS
+from ase.units import GPa
+
+from glassml.campaign.config.dft import Dft
+from glassml.campaign.errors import StructureError
+from glassml.campaign.store import LabelStore
+from glassml.configurations.crystals import POLYMORPHS, deform, polymorph
+from glassml.dft import polymorphs
+from glassml.dft.plots import plot_polymorphs
+from glassml.dft.relaxation import RelaxationError, relax_together
+from glassml.dft.settings import kpoint_grid
+
+NO_SHEAR = np.zeros((3, 3))
+
+
+def _emt(structures):
+    """Label with a cheap potential: what is tested here is what is done with labels."""
+    records = []
+    for structure in structures:
+        atoms = structure.copy()
+        atoms.set_constraint()
+        atoms.calc = EMT()
+        records.append(
+            {
+                "energy": atoms.get_potential_energy(),
+                "forces": atoms.get_forces().tolist(),
+                "stress": atoms.get_stress().tolist(),
+            }
+        )
+    return records
+
+
+def test_a_relaxation_keeps_volume_and_symmetry_and_loses_shear():
+    start = bulk("Cu", "hcp", a=2.6, c=4.6)
+    (done,) = relax_together([start], _emt, fmax_eV_A=0.001)
+    atoms = done.result()
+    assert atoms.get_volume() == pytest.approx(start.get_volume(), rel=1e-9)
+    lengths = atoms.cell.lengths()
+    assert lengths[0] == pytest.approx(lengths[1], abs=1e-9)
+    stress = np.array(_emt([atoms])[0]["stress"]) / GPa
+    assert np.ptp(stress[:3]) < 0.01
+    assert np.allclose(stress[3:], 0, atol=1e-9)
+    assert lengths[2] / lengths[0] == pytest.approx(np.sqrt(8 / 3), abs=0.01)
+
+
+def test_relaxations_side_by_side_end_where_each_alone_does():
+    starts = [bulk("Cu", "hcp", a=2.6, c=c) for c in (4.0, 4.3, 4.7)]
+    together = relax_together(starts, _emt, fmax_eV_A=0.001)
+    for start, one in zip(starts, together, strict=True):
+        (alone,) = relax_together([start], _emt, fmax_eV_A=0.001)
+        assert np.array_equal(alone.result().positions, one.result().positions)
+
+
+def test_positions_relax_to_what_ase_finds():
+    start = bulk("Cu", "fcc", a=3.6, cubic=True)
+    start.symbols[0] = "Au"
+    (done,) = relax_together([start], _emt, fmax_eV_A=0.0005)
+    free = start.copy()
+    free.calc = EMT()
+    BFGS(free, logfile=None).run(fmax=0.0005)
+    assert done.record["energy"] <= free.get_potential_energy() + 1e-6
+
+
+def test_what_does_not_come_to_rest_is_an_error():
+    with pytest.raises(RelaxationError, match="after 1 steps"):
+        relax_together([bulk("Cu", "hcp", a=2.6, c=4.0)], _emt, fmax_eV_A=1e-6, max_steps=1)
+
+
+def test_the_fit_returns_what_made_the_curve_and_its_errors_grow_with_noise():
+    volumes = np.linspace(34, 42, 7)
+    exact = birchmurnaghan(volumes, -3.0, 37 * GPa, 6.0, 37.7)
+    curve = polymorphs.fit(volumes.tolist(), exact.tolist())
+    assert curve.volume == pytest.approx(37.7, abs=1e-4)
+    assert curve.modulus == pytest.approx(37, abs=1e-2)
+    assert curve.derivative == pytest.approx(6, abs=1e-2)
+    assert curve.energy == pytest.approx(-3, abs=1e-6)
+    noise = np.random.default_rng(1).normal(0, 0.001, 7)
+    noisy = polymorphs.fit(volumes.tolist(), (exact + noise).tolist())
+    assert noisy.volume_error > 100 * curve.volume_error
+    assert abs(noisy.volume - 37.7) < 5 * noisy.volume_error
+    assert abs(noisy.modulus - 37) < 5 * noisy.modulus_error
+    assert 1e-4 < noisy.rms_eV < 2e-3
+
+
+def test_a_curve_without_minimum_is_refused():
+    volumes = np.linspace(44, 52, 7)
+    energies = birchmurnaghan(volumes, -3.0, 37 * GPa, 4.0, 37.7)
+    with pytest.raises(RelaxationError, match="no minimum"):
+        polymorphs.fit(volumes.tolist(), energies.tolist())
+
+
+@pytest.mark.parametrize("name", ["alpha_quartz", "coesite", "stishovite", "beta_cristobalite"])
+def test_the_grid_stays_when_the_cell_changes(name):
+    ideal = polymorph(name)
+    dft = Dft().model_dump(mode="json")
+    grid = kpoint_grid(ideal, dft["kpoint_spacing_per_A"])
+    for change in (-0.12, 0.0, 0.2):
+        atoms = deform(ideal, change, NO_SHEAR)
+        section = polymorphs.on_grid(atoms, grid, dft)
+        assert kpoint_grid(atoms, section["kpoint_spacing_per_A"]) == grid
+    flat = ideal.copy()
+    flat.set_cell(ideal.cell[:] * [[1], [1], [9]], scale_atoms=True)
+    with pytest.raises(StructureError, match="no spacing"):
+        polymorphs.on_grid(flat, (1, 1, 9), dft)
+
+
+@pytest.mark.parametrize("name", sorted(set(POLYMORPHS) - {"coesite", "moganite"}))
+def test_the_conventional_cell_is_the_published_one(name):
+    cell = polymorphs.conventional_cell(name, polymorph(name))
+    assert cell == pytest.approx(POLYMORPHS[name].cell, abs=1e-6)
+    bigger = polymorphs.conventional_cell(name, deform(polymorph(name), 0.331, NO_SHEAR))
+    assert bigger[:3] == pytest.approx(np.array(POLYMORPHS[name].cell[:3]) * 1.1, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
+    dft = Dft(
+        cutoff_eV=500, kpoint_spacing_per_A=2.4, density_tolerance=1e-3, max_atoms=6
+    ).model_dump(mode="json")
+    store = LabelStore(tmp_path)
+    options = {"volume_step": 0.05, "fmax_eV_A": 0.1, "processes": 2}
+    points, minima, isolated = polymorphs.study(("beta_cristobalite",), dft, store, **options)
+    count = len(store.keys())
+    again = polymorphs.study(("beta_cristobalite",), dft, store, **options)
+    assert len(store.keys()) == count
+    assert [point.energy for point in again[0]] == [point.energy for point in points]
+    # The search went on until the minimum was enclosed by two volumes on either side.
+    energies = [point.energy for point in points]
+    assert 2 <= int(np.argmin(energies)) <= len(points) - 3
+    (row,) = polymorphs.table(points, minima, isolated)
+    assert set(row) == set(polymorphs.COLUMNS)
+    assert 10 < float(row["atomisation_energy_eV_per_SiO2"]) < 30
+    assert float(row["a_A"]) == pytest.approx(
+        (8 * float(row["volume_A3_per_SiO2"])) ** (1 / 3), rel=1e-4
+    )
+    frames = polymorphs.labelled([*points, *minima])
+    assert all("REF_energy" in atoms.info for atoms in frames)
+    assert len(plot_polymorphs(points, minima).axes[0].lines) == 2
