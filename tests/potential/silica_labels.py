@@ -35,6 +35,7 @@ SHORT = {
     "force_weight": 1.0,
     "stress_weight": 1000.0,
     "shifts": "isolated_atoms",
+    "kernels": "eager",
     "bagging": False,
 }
 

@@ -9,7 +9,7 @@ from glassml.potential.training_config import package_model, scratch_model, trai
 
 
 def _training_config(**changes):
-    settings = Training(**changes).model_dump(exclude={"shifts", "bagging"})
+    settings = Training(**changes).model_dump(exclude={"shifts", "bagging", "kernels"})
     model = scratch_model(
         **Network().model_dump(),
         species=["O", "Si"],

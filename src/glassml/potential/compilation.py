@@ -92,7 +92,7 @@ def _try_to_compile(
     """Compile and load; give the reason where that fails."""
     options = ["--mode", "aotinductor", "--device", device, "--target", "ase"]
     try:
-        run_nequip(["nequip-compile", str(package), str(target), *options], threads)
+        run_nequip(["compile", str(package), str(target), *options], threads)
     except PotentialError as error:
         return str(error)
     command = [sys.executable, "-c", TRY_TO_LOAD, str(target), device, species]

@@ -17,9 +17,18 @@ from ase.io import write
 from glassml.campaign.files import atomic_path, write_text
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.potential import shifts, training
-from glassml.potential.calculators import PotentialError, package_species_and_cutoff
+from glassml.potential.calculators import (
+    PotentialError,
+    choose_device,
+    package_species_and_cutoff,
+)
 from glassml.potential.labels import check_labels, read_labels
-from glassml.potential.training_config import package_model, scratch_model, training_config
+from glassml.potential.training_config import (
+    package_model,
+    scratch_model,
+    training_config,
+    with_kernels,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +105,9 @@ def train_member(
     settings = dict(settings)
     chosen = settings.pop("shifts")
     bagging = settings.pop("bagging")
+    kernels = settings.pop("kernels")
+    if kernels == "openequivariance" and not choose_device(device).startswith("cuda"):
+        raise PotentialError("the kernels of OpenEquivariance need a GPU: choose eager or compile")
     member.folder.mkdir(parents=True, exist_ok=True)
     if bagging:
         train = bootstrap(train, generator(member.seed, *member.names("bagging")))
@@ -107,7 +119,7 @@ def train_member(
         species, cutoff = package_species_and_cutoff(package)
         model = package_model(package)
     inputs = {
-        "model": model,
+        "model": with_kernels(model, kernels),
         "species": species,
         "cutoff_A": cutoff,
         "train_count": len(train),

@@ -87,7 +87,7 @@ def _alone(folder: Path) -> Iterator[int]:
 
 def _train_command(folder: Path, device: str | None, threads: int, member: int) -> list[str]:
     """Put together the command line of the trainer."""
-    command = ["nequip-train", "-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
+    command = ["train", "-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
     command += [f"hydra.run.dir={folder}/hydra", "hydra/job_logging=stdout"]
     command += _device_overrides(choose_device(device), threads, member)
     if (folder / LAST).exists():
@@ -117,21 +117,21 @@ def package(folder: Path, output: Path) -> None:
         temporary.unlink()
         named = temporary.with_name(temporary.name.removesuffix(output.name) + ".nequip.zip")
         try:
-            run_nequip(["nequip-package", "build", str(folder / BEST), str(named)], threads=1)
+            run_nequip(["package", "build", str(folder / BEST), str(named)], threads=1)
             named.rename(temporary)
         finally:
             named.unlink(missing_ok=True)
 
 
 def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()) -> None:
-    """Run one of NequIP's commands, as installed beside this Python."""
+    """Run one of NequIP's commands ("train", "package", "compile") with this Python."""
     environment = os.environ | {
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
     }
-    logger.info("%s", " ".join(command))
-    command = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
+    logger.info("nequip-%s", " ".join(command))
+    command = [sys.executable, "-m", f"nequip.scripts.{command[0]}", *command[1:]]
     process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
     try:
         code = process.wait()
@@ -140,4 +140,4 @@ def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()
         process.wait()
         raise
     if code != 0:
-        raise PotentialError(f"{command[0]} ended with exit code {code}: see the log above")
+        raise PotentialError(f"{command[2]} ended with exit code {code}: see the log above")

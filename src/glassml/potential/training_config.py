@@ -69,6 +69,27 @@ def scratch_model(
     return model
 
 
+def with_kernels(model: Mapping[str, Any], kernels: str) -> dict[str, Any]:
+    """Say how the network is evaluated while it trains; the weights and the package are the same.
+
+    Parameters
+    ----------
+    model
+        From `scratch_model` or `package_model`.
+    kernels
+        "eager"; "compile" (torch.compile); "openequivariance" (its tensor products, on a GPU).
+    """
+    if kernels == "compile":
+        return {**model, "compile_mode": "compile"}
+    if kernels == "openequivariance":
+        return {
+            "_target_": "nequip.model.modify",
+            "model": dict(model),
+            "modifiers": [{"modifier": "enable_OpenEquivariance"}],
+        }
+    return dict(model)
+
+
 def package_model(package: Path) -> dict[str, Any]:
     """Describe the network of a package, with its weights, as where to start."""
     return {"_target_": "nequip.model.ModelFromPackage", "package_path": str(package)}

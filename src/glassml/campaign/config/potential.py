@@ -53,6 +53,11 @@ class Training(Section):
         default="isolated_atoms",
         description="Energy of an atom without neighbours: computed, or fitted to the labels.",
     )
+    kernels: Literal["eager", "compile", "openequivariance"] = Field(
+        default="eager",
+        description="How the network is evaluated in training: as it is, by torch.compile (a "
+        "minute or more to start, then faster), or with OpenEquivariance on a GPU.",
+    )
     bagging: bool = Field(
         default=False, description="Each member trains on a bootstrap sample of the parents."
     )
