@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import make_supercell
+from brute_force import Network
 from brute_force import rings as brute_force_rings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassml.campaign.errors import StructureError
 from glassml.configurations.crystals import polymorph
+from glassml.structure.graph import CoveringGraph, pack
+from glassml.structure.nearby import listed, nearby_silicon, search_within, within
 from glassml.structure.network import Bonds, find_bonds
 from glassml.structure.rings import CRITERIA, find_rings
 
@@ -172,6 +175,65 @@ def test_random_networks_against_brute_force(criterion, network):
     largest = 3 if criterion == "primitive" else 4
     expected = brute_force_rings(bonds, silicons, criterion, largest)
     assert find_rings(atoms, criterion, largest, bonds).counts() == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(network=random_networks())
+def test_nodes_within_a_number_of_bonds(network):
+    """By lists or by a search from both sides, the answer is that of a breadth-first search."""
+    atoms, bonds = network
+    graph = CoveringGraph.from_bonds(atoms, bonds, 16)
+    nearby, bits = nearby_silicon(graph), np.array([4, 4, 4])
+    arrays = (graph.pointer, graph.neighbour, graph.image)
+    entries = graph.n << 12
+    queues = [np.zeros((10_000, 2), np.int32) for _ in range(2)]
+    marks = (np.zeros(entries, np.int64), np.zeros(entries, np.int32), *queues)
+    kept = np.isin(bonds.first, graph.order[np.flatnonzero(np.diff(graph.pointer))])
+    kept &= np.isin(bonds.second, graph.order[np.flatnonzero(np.diff(graph.pointer))])
+    core = Bonds(bonds.n, *(x[kept] for x in (bonds.first, bonds.second, bonds.shift)), None, 2.0)
+    by_hand, tick = Network(core), 1
+    for u in range(graph.n):
+        known = by_hand.distances((int(graph.order[u]), (0, 0, 0)), 8)
+        for v in range(graph.n):
+            for shift in [(0, 0, 0), (1, 0, 0), (0, -1, 1)]:
+                if (u, (0, 0, 0)) == (v, shift):
+                    continue
+                distance = known.get((int(graph.order[v]), shift), 99)
+                same_kind = (u < graph.n_si) == (v < graph.n_si)
+                for limit in range(2 if same_kind else 1, 9, 2):
+                    ends = (u, 0, v, int(pack(shift)), limit)
+                    tick += 2
+                    searched = search_within(*ends, arrays, bits, marks, tick)
+                    assert searched == (distance <= limit)
+                    if listed(u, v, limit, nearby):
+                        assert within(*ends, nearby) == (distance <= limit)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_larger_primitive_rings_against_brute_force(seed, quartz):
+    """Quartz with some of its O bonded anew: rings of many sizes, shortcuts of many kinds."""
+    rng = np.random.default_rng(seed)
+    bonds = find_bonds(quartz, 2.0)
+    of_o = np.flatnonzero(bonds.first >= 3)
+    moved = rng.choice(of_o, 3, replace=False)
+    shift, second = bonds.shift.copy(), bonds.second.copy()
+    shift[moved] = rng.integers(-1, 2, (3, 3))
+    second[moved] = rng.integers(0, 3, 3)
+    pairs = {
+        (int(o), int(si), tuple(int(x) for x in s))
+        for o, si, s in zip(bonds.first[of_o], second[of_o], shift[of_o], strict=True)
+    }
+    rows = sorted(pairs | {(si, o, tuple(-x for x in s)) for o, si, s in pairs})
+    first, second, shift = (np.array(column) for column in zip(*rows, strict=True))
+    changed = Bonds(9, first, second, shift, np.zeros((len(rows), 3)), 2.0)
+    expected = brute_force_rings(changed, range(3), "primitive", 6)
+    assert find_rings(quartz, "primitive", 6, changed).counts() == expected
+
+
+def test_an_atom_with_too_many_bonds_is_refused(quartz):
+    with pytest.raises(StructureError, match="is the cutoff right"):
+        find_rings(quartz, bonds=find_bonds(quartz, 7.0))
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

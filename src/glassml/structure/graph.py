@@ -20,6 +20,10 @@ from glassml.structure.network import Bonds
 # Images are packed as x·2²⁰ + y·2¹⁰ + z, -512 ≤ x, y, z < 512: sums of steps are sums of these.
 BITS = 10
 BIAS = 512 * ((1 << 2 * BITS) + (1 << BITS) + 1)
+# How a search from one atom ends: done; two images share an entry of its table; its own space or
+# the space for rings is too small.
+FOUND_ALL, IMAGES_CLASH, BUFFER_FULL, RINGS_FULL = 0, -1, -2, -3
+MAX_BONDS = 30  # of one atom: sets of them are bits of an integer
 
 
 def pack(images: np.ndarray) -> np.ndarray:
@@ -69,11 +73,18 @@ class CoveringGraph:
         Raises
         ------
         StructureError
-            If the cell is so thin or skewed that images cannot be numbered.
+            If the cell is so thin or skewed that images cannot be numbered, or an atom has more
+            bonds than any has.
         """
         if len(bonds.shift) and np.abs(bonds.shift).max() * max_steps >= 500:
             raise StructureError(
                 "a bond spans too many cell vectors: reduce the cell (ase.build.niggli_reduce)"
+            )
+        if len(bonds.first) and bonds.coordination.max() > MAX_BONDS:
+            worst = int(np.argmax(bonds.coordination))
+            raise StructureError(
+                f"atom {worst} has {bonds.coordination[worst]} bonds of up to {bonds.cutoff:.2f} "
+                f"Å: is the cutoff right?"
             )
         is_si = atoms.numbers == SILICON
         order = np.lexsort((_blocks(atoms), ~is_si)).astype(np.int64)
@@ -115,11 +126,47 @@ def _on_cycles(bonds: Bonds) -> np.ndarray:
 @njit(inline="always")
 def slot(atom, image, bits):  # noqa: ANN001, ANN201 - compiled
     """Entry of a node in a search's table; `bits` are the log2 of the images kept per axis."""
+    if image == 0:
+        return np.int64(atom) << (bits[0] + bits[1] + bits[2])
     biased = np.int64(image) + BIAS
     x = (biased >> (2 * BITS)) & ((1 << bits[0]) - 1)
     y = (biased >> BITS) & ((1 << bits[1]) - 1)
     z = biased & ((1 << bits[2]) - 1)
     return (((((np.int64(atom) << bits[0]) | x) << bits[1]) | y) << bits[2]) | z
+
+
+@njit(cache=True)
+def write_ring(ring, length, ball, out, cursor):  # noqa: ANN001, ANN201
+    """Write a ring from its lowest node towards the lower of that node's neighbours.
+
+    `ring` holds rows of `ball`, of which columns 0 and 1 are atom and image; `out` are members,
+    images and sizes, `cursor` how many rings and members they hold. False if there is no room.
+    """
+    members, images, sizes = out
+    filled = cursor[1]
+    if cursor[0] == len(sizes) or filled + length > len(members):
+        return False
+    lowest = 0
+    for i in range(1, length):
+        if _is_lower(ball, ring[i], ring[lowest]):
+            lowest = i
+    after, before = ring[(lowest + 1) % length], ring[(lowest - 1) % length]
+    step = 1 if _is_lower(ball, after, before) else -1
+    for i in range(length):
+        node = ring[(lowest + step * i) % length]
+        members[filled + i] = ball[node, 0]
+        images[filled + i] = ball[node, 1] - ball[ring[lowest], 1]
+    sizes[cursor[0]] = length // 2
+    cursor[0] += 1
+    cursor[1] += length
+    return True
+
+
+@njit(cache=True)
+def _is_lower(ball, x, y):  # noqa: ANN001, ANN202
+    if ball[x, 0] == ball[y, 0]:
+        return ball[x, 1] < ball[y, 1]
+    return ball[x, 0] < ball[y, 0]
 
 
 def image_bits(heights: np.ndarray, reach: float) -> np.ndarray:

@@ -10,9 +10,18 @@ from tqdm import tqdm
 from glassml.campaign.errors import StructureError
 from glassml.structure.frames import SILICON, wrapped
 from glassml.structure.gr import perpendicular_heights
-from glassml.structure.graph import CoveringGraph, image_bits, unpack
+from glassml.structure.graph import (
+    BUFFER_FULL,
+    FOUND_ALL,
+    IMAGES_CLASH,
+    RINGS_FULL,
+    CoveringGraph,
+    image_bits,
+    unpack,
+)
+from glassml.structure.nearby import nearby_silicon
 from glassml.structure.network import Bonds, find_bonds
-from glassml.structure.primitive import BUFFER_FULL, FOUND_ALL, IMAGES_CLASH, primitive_rings
+from glassml.structure.primitive import primitive_rings
 from glassml.structure.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
 from glassml.structure.threads import thread_count
 
@@ -20,6 +29,7 @@ CRITERIA = ("primitive", "king", "king-shell", "guttman")
 _KINDS = {"king": KING, "king-shell": KING_SHELL, "guttman": GUTTMAN}
 CHUNK = 8192
 MAX_TABLE = 1 << 27  # entries of a table of (atom, image)
+MAX_ROOM = 1 << 22  # nodes of one search, or rings of one chunk
 
 
 @dataclass(frozen=True)
@@ -178,10 +188,11 @@ class _Search:
     def __init__(self, graph: CoveringGraph, criterion: str, max_size: int) -> None:
         self.graph, self.criterion, self.max_size = graph, criterion, max_size
         self.room = 8192
-        self.ring_room = 1 << 15
+        self.ring_room = 8 * CHUNK
         self.bits = np.array([-1, -1, -1])
         self.tables = self.stamps = self.stamped = np.zeros((0, 0))
         self.ticks = np.zeros(0, np.int64)
+        self.nearby = nearby_silicon(graph) if criterion == "primitive" else None
 
     def run(self, roots: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, ...]:
         """Search from roots until all of them are done."""
@@ -192,14 +203,15 @@ class _Search:
             pieces.append(piece)
             if np.any(status == IMAGES_CLASH):
                 bits += 1
+            if np.any(status == RINGS_FULL):
+                self.ring_room *= 2
             if np.any(status == BUFFER_FULL):
                 self.room *= 2
-                self.ring_room *= 2
-                if self.room > 1 << 22:
-                    raise StructureError(
-                        f"{self.criterion} rings of up to {self.max_size} Si do not fit in memory: "
-                        f"is the cutoff right? Lower the largest size otherwise"
-                    )
+            if max(self.room, self.ring_room) > MAX_ROOM:
+                raise StructureError(
+                    f"{self.criterion} rings of up to {self.max_size} Si do not fit in memory: "
+                    f"is the cutoff right? Lower the largest size otherwise"
+                )
             roots = roots[status != FOUND_ALL]
         size, members, images = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
         if self.criterion != "primitive":
@@ -226,20 +238,20 @@ class _Search:
 
     def _attempt(self, roots: np.ndarray, bits: np.ndarray) -> tuple[np.ndarray, tuple]:
         self._prepare(bits)
-        graph, threads = self.graph, thread_count()
+        threads = thread_count()
         members = np.empty((threads, 14 * self.ring_room), np.int32)
         images = np.empty((threads, 14 * self.ring_room), np.int32)
         sizes = np.empty((threads, self.ring_room), np.int64)
         found = np.zeros((threads, 2), np.int64)
         status = np.zeros(len(roots), np.int64)
-        network = (graph.pointer, graph.neighbour, graph.image, self.bits, self.room)
-        output = (members, images, sizes, found, status)
+        network = (self.graph.pointer, self.graph.neighbour, self.graph.image)
+        given = (self.max_size, network, self.bits, self.room, self.tables)
+        output = ((members, images, sizes), found, status)
         if self.criterion == "primitive":
-            scratch = (self.tables, self.stamps, self.stamped, self.ticks)
-            primitive_rings(roots, self.max_size, *network, *scratch, *output)
+            marks = (self.stamps, self.stamped, self.ticks)
+            primitive_rings(roots, *given, self.nearby, *marks, *output)
         else:
-            kind = _KINDS[self.criterion]
-            shortest_rings(kind, roots, self.max_size, *network, self.tables, *output)
+            shortest_rings(_KINDS[self.criterion], roots, *given, *output)
         rows = range(threads)
         return status, (
             np.concatenate([sizes[t, : found[t, 0]] for t in rows]),

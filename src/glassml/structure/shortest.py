@@ -10,8 +10,14 @@ All equally short rings count; each distinct ring counts once, however often it 
 import numpy as np
 from numba import njit, prange
 
-from glassml.structure.graph import slot
-from glassml.structure.primitive import BUFFER_FULL, FOUND_ALL, IMAGES_CLASH, write_ring
+from glassml.structure.graph import (
+    BUFFER_FULL,
+    FOUND_ALL,
+    IMAGES_CLASH,
+    RINGS_FULL,
+    slot,
+    write_ring,
+)
 
 KING, KING_SHELL, GUTTMAN = 0, 1, 2
 OUTSIDE, CENTRE = -1, -2
@@ -91,7 +97,6 @@ def _write_paths(kind, target, graph, bits, table, ball, trail, out, cursor):  #
     The centre of a King ring is node `len(ball) - 1`, kept there by the caller.
     """
     pointer, neighbour, image = graph
-    members, images, sizes = out
     current, position, ring = trail
     distance = ball[target, 2]
     depth = 0
@@ -125,26 +130,9 @@ def _write_paths(kind, target, graph, bits, table, ball, trail, out, cursor):  #
         if kind != GUTTMAN:
             ring[length] = ball.shape[0] - 1
             length += 1
-        if cursor[0] == len(sizes) or cursor[1] + length > len(members):
-            return BUFFER_FULL
-        _rotate_to_lowest(ring, length, ball)
-        write_ring(ring, length, ball, members, images, cursor[1])
-        sizes[cursor[0]] = length // 2
-        cursor[0] += 1
-        cursor[1] += length
+        if not write_ring(ring, length, ball, out, cursor):
+            return RINGS_FULL
     return FOUND_ALL
-
-
-@njit(cache=True)
-def _rotate_to_lowest(ring, length, ball):  # noqa: ANN001, ANN202
-    lowest = 0
-    for i in range(1, length):
-        x, y = ring[i], ring[lowest]
-        if ball[x, 0] < ball[y, 0] or (ball[x, 0] == ball[y, 0] and ball[x, 1] < ball[y, 1]):
-            lowest = i
-    turned = ring[:length].copy()
-    for i in range(length):
-        ring[i] = turned[(i + lowest) % length]
 
 
 @njit(cache=True)
@@ -178,52 +166,37 @@ def _rings_of_centre(kind, centre, longest, graph, bits, table, ball, trail, out
 
 
 @njit(parallel=True, cache=True)
-def shortest_rings(  # noqa: ANN201
-    kind,  # noqa: ANN001
-    centres,  # noqa: ANN001
-    radius,  # noqa: ANN001
-    pointer,  # noqa: ANN001
-    neighbour,  # noqa: ANN001
-    image,  # noqa: ANN001
-    bits,  # noqa: ANN001
-    room,  # noqa: ANN001
-    tables,  # noqa: ANN001
-    members,  # noqa: ANN001
-    images,  # noqa: ANN001
-    sizes,  # noqa: ANN001
-    found,  # noqa: ANN001
-    status,  # noqa: ANN001
-):
+def shortest_rings(kind, centres, radius, graph, bits, room, tables, rings, found, status):  # noqa: ANN001, ANN201
     """Search through `centres`; arguments and results as of `primitive.primitive_rings`.
 
     A ring is written once per search that finds it; the caller removes the copies.
     """
-    graph = (pointer, neighbour, image)
+    # The body of a parallel loop takes arrays only.
+    pointer, neighbour, image = graph
+    members, images, sizes = rings
     threads = tables.shape[0]
+    longest = 2 * radius
     for thread in prange(threads):
-        ball = np.empty((room, 5), np.int64)
-        longest = 2 * radius
+        network = (pointer, neighbour, image)
+        ball = np.empty((room, 5), np.int32)
         trail = (
             np.empty(longest + 2, np.int64),
             np.empty(longest + 2, np.int64),
             np.empty(longest + 2, np.int64),
         )
         out = (members[thread], images[thread], sizes[thread])
+        table = tables[thread]
         cursor = np.zeros(2, np.int64)
+        full = False
         for i in range(thread, len(centres), threads):
-            rings, filled = cursor[0], cursor[1]
+            if full:
+                status[i] = RINGS_FULL
+                continue
+            before, filled = cursor[0], cursor[1]
             status[i] = _rings_of_centre(
-                kind,
-                centres[i],
-                longest,
-                graph,
-                bits,
-                tables[thread],
-                ball,
-                trail,
-                out,
-                cursor,
+                kind, centres[i], longest, network, bits, table, ball, trail, out, cursor
             )
             if status[i] != FOUND_ALL:
-                cursor[0], cursor[1] = rings, filled
+                cursor[0], cursor[1] = before, filled
+                full = status[i] == RINGS_FULL
         found[thread, 0], found[thread, 1] = cursor[0], cursor[1]
