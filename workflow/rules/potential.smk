@@ -35,12 +35,12 @@ rule train_potential:
         training=CAMPAIGN.potential.training.model_dump(mode="json"),
         seed=CAMPAIGN.seed,
         code=code_digest("potential"),
+        which=lambda wildcards: f"--generation {wildcards.generation} --member {wildcards.member}",
     message:
         "Training member {wildcards.member} of generation {wildcards.generation}"
     shell:
         "glassml potential train --config {input.config}"
-        " --generation {wildcards.generation} --member {wildcards.member}"
-        " --train {input.train} --validation {input.validation}"
+        " {params.which} --train {input.train} --validation {input.validation}"
         " --isolated-atoms {input.isolated_atoms}"
         " --folder {params.folder} --threads {threads} > {log} 2>&1"
 
@@ -239,3 +239,192 @@ rule model_card:
         "glassml potential card --config {input.config} --generation {wildcards.generation}"
         " --gates {input.gates} --members {params.members} --manifest {input.manifest}"
         " --output {output.text} > {log} 2>&1"
+
+
+# The size search and the learning curve: run when their tables are asked for by name.
+SEARCH = f"{RESULTS}/potential/search"
+CURVE = f"{RESULTS}/potential/learning_curve"
+
+
+wildcard_constraints:
+    variant="|".join(CAMPAIGN.potential.search.variants),
+    labels="|".join(CAMPAIGN.potential.learning_curve.names()),
+
+
+use rule train_potential as train_variant with:
+    input:
+        config=ancient(CONFIG),
+        train=f"{RESULTS}/dataset/g0/train.extxyz",
+        validation=f"{RESULTS}/dataset/g0/validation.extxyz",
+        isolated_atoms=f"{RESULTS}/dataset/g0/isolated_atoms.json",
+    output:
+        config=f"{SEARCH}/{{variant}}/train.yaml",
+        package=f"{SEARCH}/{{variant}}/model.nequip.zip",
+        history=f"{SEARCH}/{{variant}}/history.csv",
+    log:
+        f"{LOGS}/potential/search/{{variant}}/train.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/train_{{variant}}.tsv"
+    params:
+        folder=subpath(output.package, parent=True),
+        settings=lambda wildcards: [
+            each.model_dump(mode="json")
+            for each in CAMPAIGN.potential.variant(wildcards.variant)
+        ],
+        seed=CAMPAIGN.seed,
+        code=code_digest("potential"),
+        which=lambda wildcards: f"--generation 0 --member 0 --variant {wildcards.variant}",
+    message:
+        "Size search: training {wildcards.variant}"
+
+
+use rule train_variant as train_subset with:
+    output:
+        config=f"{CURVE}/{{labels}}/train.yaml",
+        package=f"{CURVE}/{{labels}}/model.nequip.zip",
+        history=f"{CURVE}/{{labels}}/history.csv",
+    log:
+        f"{LOGS}/potential/learning_curve/{{labels}}/train.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/learning_curve/train_{{labels}}.tsv"
+    params:
+        folder=subpath(output.package, parent=True),
+        settings=[
+            CAMPAIGN.potential.model.model_dump(mode="json"),
+            CAMPAIGN.potential.training.model_dump(mode="json"),
+        ],
+        seed=CAMPAIGN.seed,
+        code=code_digest("potential"),
+        which=lambda wildcards: f"--generation 0 --member 0 --labels {wildcards.labels}",
+    message:
+        "Learning curve: training on {wildcards.labels} labels"
+
+
+use rule evaluate_potential as evaluate_variant with:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_variant.output.package,
+        train=rules.train_variant.input.train,
+        validation=rules.train_variant.input.validation,
+        test=f"{RESULTS}/dataset/g0/test.extxyz",
+    output:
+        parity=f"{SEARCH}/{{variant}}/parity.csv",
+        errors=f"{SEARCH}/{{variant}}/errors.csv",
+    log:
+        f"{LOGS}/potential/search/{{variant}}/evaluate.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/evaluate_{{variant}}.tsv"
+    message:
+        "Size search: predicting all labels with {wildcards.variant}"
+
+
+use rule evaluate_variant as evaluate_subset with:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_subset.output.package,
+        train=rules.train_variant.input.train,
+        validation=rules.train_variant.input.validation,
+        test=rules.evaluate_variant.input.test,
+    output:
+        parity=f"{CURVE}/{{labels}}/parity.csv",
+        errors=f"{CURVE}/{{labels}}/errors.csv",
+    log:
+        f"{LOGS}/potential/learning_curve/{{labels}}/evaluate.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/learning_curve/evaluate_{{labels}}.tsv"
+    message:
+        "Learning curve: predicting all labels after {wildcards.labels}"
+
+
+rule time_variant:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_variant.output.package,
+        labels=rules.train_variant.input.train,
+    output:
+        f"{SEARCH}/{{variant}}/speed.json",
+    log:
+        f"{LOGS}/potential/search/{{variant}}/speed.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/speed_{{variant}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        atoms=CAMPAIGN.potential.search.atoms,
+        code=code_digest("potential"),
+    message:
+        "Size search: timing {wildcards.variant}"
+    shell:
+        "glassml potential speed --config {input.config} --package {input.package}"
+        " --labels {input.labels} --output {output} > {log} 2>&1"
+
+
+rule potential_search:
+    input:
+        config=ancient(CONFIG),
+        errors=expand(
+            rules.evaluate_variant.output.errors,
+            variant=CAMPAIGN.potential.search.variants,
+        ),
+        speeds=expand(
+            rules.time_variant.output, variant=CAMPAIGN.potential.search.variants
+        ),
+    output:
+        table=f"{SEARCH}/search.csv",
+        figure=f"{SEARCH}/search.png",
+    log:
+        f"{LOGS}/potential/search/search.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/search.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        folder=subpath(output.table, parent=True),
+        code=code_digest("potential"),
+    message:
+        "Size search: accuracy against speed"
+    shell:
+        "glassml potential search --config {input.config} --folder {params.folder}"
+        " --table {output.table} --figure {output.figure} > {log} 2>&1"
+
+
+rule potential_learning_curve:
+    input:
+        config=ancient(CONFIG),
+        train=rules.train_variant.input.train,
+        errors=expand(
+            rules.evaluate_subset.output.errors,
+            labels=CAMPAIGN.potential.learning_curve.names(),
+        ),
+    output:
+        table=f"{CURVE}/learning_curve.csv",
+        fit=f"{CURVE}/learning_curve_fit.csv",
+        figure=f"{CURVE}/learning_curve.png",
+    log:
+        f"{LOGS}/potential/learning_curve/learning_curve.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/learning_curve/learning_curve.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        folder=subpath(output.table, parent=True),
+        gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
+        code=code_digest("potential"),
+    message:
+        "Learning curve: errors against the number of labels"
+    shell:
+        "glassml potential learning-curve --config {input.config} --folder {params.folder}"
+        " --train {input.train} --table {output.table} --fit {output.fit}"
+        " --figure {output.figure} > {log} 2>&1"

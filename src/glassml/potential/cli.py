@@ -11,7 +11,13 @@ def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
     parser = commands.add_parser("potential", help="train, verify and judge potentials")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _register_members(actions)
+    _register_studies(actions)
+    _register_judging(actions)
 
+
+def _register_members(actions: Any) -> None:
+    """Add what makes a member: training, predictions, a compiled model, its verification."""
     train = _add(actions, "train", _train, "train a member of a committee, or adopt a package")
     train.add_argument("--generation", type=int, required=True)
     train.add_argument("--member", type=int, required=True)
@@ -19,6 +25,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--validation", type=Path, required=True, help="labels, extxyz")
     train.add_argument("--isolated-atoms", type=Path, required=True, help="energies in eV, JSON")
     train.add_argument("--folder", type=Path, required=True, help="folder of the member")
+    train.add_argument("--variant", help="a network of the size search")
+    train.add_argument("--labels", help="so many training labels, or all: the learning curve")
     train.add_argument("--threads", type=int, default=1)
     train.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
 
@@ -43,6 +51,30 @@ def register(commands: argparse._SubParsersAction) -> None:
     verify.add_argument("--output", type=Path, required=True, help="verification.json")
     verify.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
 
+
+def _register_studies(actions: Any) -> None:
+    """Add the size search and the learning curve."""
+    speed = _add(actions, "speed", _speed, "time evaluations of a package")
+    speed.add_argument("--package", type=Path, required=True)
+    speed.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
+    speed.add_argument("--output", type=Path, required=True, help="JSON")
+    speed.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    search = _add(actions, "search", _search, "join the size search: table and Pareto plot")
+    search.add_argument("--folder", type=Path, required=True, help="with a folder per variant")
+    search.add_argument("--table", type=Path, required=True, help="CSV")
+    search.add_argument("--figure", type=Path, required=True, help="PNG")
+
+    curve = _add(actions, "learning-curve", _learning_curve, "errors against number of labels")
+    curve.add_argument("--folder", type=Path, required=True, help="with a folder per number")
+    curve.add_argument("--train", type=Path, required=True, help="all training labels, extxyz")
+    curve.add_argument("--table", type=Path, required=True, help="CSV")
+    curve.add_argument("--fit", type=Path, required=True, help="CSV")
+    curve.add_argument("--figure", type=Path, required=True, help="PNG")
+
+
+def _register_judging(actions: Any) -> None:
+    """Add the gates and the model card."""
     gate = _add(actions, "gate", _gate, "judge a committee at one gate")
     gate.add_argument("name", choices=sorted(GATES), metavar="NAME", help=", ".join(sorted(GATES)))
     gate.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
@@ -78,15 +110,20 @@ def _train(args: argparse.Namespace) -> None:
     section = campaign.potential
     member = Member(args.folder, args.generation, args.member, campaign.seed)
     package = Path(section.package_of(args.member)) if section.package else None
-    if section.mode == "given" and package is not None:
+    study = args.variant or args.labels
+    if section.mode == "given" and package is not None and not study:
         adopt_member(member, package)
         return
+    network, training = section.model, section.training
+    if args.variant:
+        network, training = section.variant(args.variant)
     train_member(
         member,
         Dataset(args.train, args.validation, args.isolated_atoms),
-        network=section.model.model_dump(),
-        settings=section.training.model_dump(),
-        package=package,
+        network=network.model_dump(),
+        settings=training.model_dump(),
+        package=None if study else package,
+        labels=int(args.labels) if args.labels not in {None, "all"} else None,
         device=args.device,
         threads=args.threads,
     )
@@ -164,6 +201,66 @@ def _verify(args: argparse.Namespace) -> None:
             for check in failed
         )
     )
+
+
+def _speed(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_json
+    from glassml.potential.calculators import load_calculator
+    from glassml.potential.labels import read_labels
+    from glassml.potential.speed import measure_speed
+
+    atoms = load_campaign(args.config).potential.search.atoms
+    calculator = load_calculator(args.package, device=args.device)
+    write_json(args.output, measure_speed(calculator, read_labels(args.labels), atoms))
+
+
+def _search(args: argparse.Namespace) -> None:
+    import json
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.potential.plots import plot_search
+    from glassml.potential.studies import SEARCH_COLUMNS, search_rows
+
+    section = load_campaign(args.config).potential
+    folders = {name: args.folder / name for name in section.search.variants}
+    rows = search_rows(
+        folders,
+        {name: section.variant(name)[0].model_dump() for name in folders},
+        {name: json.loads((each / "speed.json").read_text()) for name, each in folders.items()},
+    )
+    write_csv(args.table, rows, SEARCH_COLUMNS)
+    with atomic_path(args.figure) as temporary:
+        plot_search(rows).savefig(temporary, dpi=150)
+
+
+def _learning_curve(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.potential.labels import read_labels
+    from glassml.potential.plots import plot_learning_curve
+    from glassml.potential.studies import CURVE_COLUMNS, FIT_COLUMNS, curve_rows, fit_curve
+
+    section = load_campaign(args.config).potential
+    every = sum("REF_stress" in atoms.info for atoms in read_labels(args.train))
+    rows = curve_rows(
+        {
+            every if name == "all" else min(int(name), every): args.folder / name
+            for name in section.learning_curve.names()
+        }
+    )
+    gates = section.gates
+    targets = {
+        "energy": gates.energy_mae_meV_per_atom,
+        "force": gates.force_mae_eV_per_A,
+        "stress": gates.stress_mae_GPa,
+    }
+    fits = fit_curve(rows, targets)
+    write_csv(args.table, rows, CURVE_COLUMNS)
+    write_csv(args.fit, fits, FIT_COLUMNS)
+    with atomic_path(args.figure) as temporary:
+        plot_learning_curve(rows, fits).savefig(temporary, dpi=150)
 
 
 def _gate(args: argparse.Namespace) -> None:

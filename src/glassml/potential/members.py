@@ -68,6 +68,7 @@ def train_member(
     network: Mapping[str, Any],
     settings: Mapping[str, Any],
     package: Path | None = None,
+    labels: int | None = None,
     device: str | None = None,
     threads: int = 1,
 ) -> None:
@@ -85,6 +86,8 @@ def train_member(
         Keys of the section `potential.training`.
     package
         Start from the weights of this package in place of random ones.
+    labels
+        Train on so many of the labels only, with more epochs, so that the steps are as many.
     device, threads
         As in `glassml.potential.training.train`.
 
@@ -109,6 +112,12 @@ def train_member(
     if kernels == "openequivariance" and not choose_device(device).startswith("cuda"):
         raise PotentialError("the kernels of OpenEquivariance need a GPU: choose eager or compile")
     member.folder.mkdir(parents=True, exist_ok=True)
+    if labels is not None and labels < len(train):
+        settings |= {
+            key: round(settings[key] * len(train) / labels)
+            for key in ("max_epochs", "patience_epochs")
+        }
+        train = nested_subset(train, labels, generator(member.seed, "potential", "subset"))
     if bagging:
         train = bootstrap(train, generator(member.seed, *member.names("bagging")))
     sets = {"train": _extxyz(train), "validation": _extxyz(validation)}
@@ -174,6 +183,25 @@ def bootstrap(frames: Sequence[Atoms], rng: np.random.Generator) -> list[Atoms]:
         parents.setdefault(str(atoms.info.get("parent", index)), []).append(atoms)
     names = sorted(parents)
     return [atoms for drawn in rng.choice(names, len(names)) for atoms in parents[str(drawn)]]
+
+
+def nested_subset(frames: Sequence[Atoms], count: int, rng: np.random.Generator) -> list[Atoms]:
+    """Choose configurations, parent by parent, such that a smaller choice is within a larger one.
+
+    Parameters
+    ----------
+    frames
+        Configurations.
+    count
+        How many to choose.
+    rng
+        Of the order of the parents; the same state gives nested choices.
+    """
+    parents: dict[str, list[Atoms]] = {}
+    for index, atoms in enumerate(frames):
+        parents.setdefault(str(atoms.info.get("parent", index)), []).append(atoms)
+    order = rng.permutation(sorted(parents))
+    return [atoms for parent in order for atoms in parents[str(parent)]][:count]
 
 
 def adopt_member(member: Member, package: Path) -> None:

@@ -1,12 +1,13 @@
 """Section `potential`: the NequIP model, its training, and the gates it must pass."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
 
+NAME = r"^[a-z][a-z0-9_]*$"
 # What a potential is judged by; each is a command and a rule of its own.
 GATES = ("calibration", "curves", "dimers", "errors", "stability")
 
@@ -61,6 +62,52 @@ class Training(Section):
     bagging: bool = Field(
         default=False, description="Each member trains on a bootstrap sample of the parents."
     )
+
+
+class Variant(Section):
+    """How a network of the size search differs from `potential.model`."""
+
+    cutoff_A: float | None = Field(default=None, ge=2.5, le=10.0, description="See model.")
+    layers: int | None = Field(default=None, ge=1, le=8, description="See model.")
+    l_max: int | None = Field(default=None, ge=0, le=4, description="See model.")
+    features: int | None = Field(default=None, ge=4, le=512, description="See model.")
+
+
+class Search(Section):
+    """Networks of several sizes, trained alike: accuracy against speed."""
+
+    variants: dict[Annotated[str, Field(pattern=NAME)], Variant] = Field(
+        default={
+            "model": Variant(),
+            "cutoff_4": Variant(cutoff_A=4.0),
+            "cutoff_5": Variant(cutoff_A=5.0),
+            "cutoff_6": Variant(cutoff_A=6.0),
+            "scalars": Variant(l_max=0),
+            "l_max_2": Variant(l_max=2),
+            "layers_3": Variant(layers=3),
+            "features_8": Variant(features=8),
+            "features_32": Variant(features=32),
+        },
+        min_length=1,
+        description="What each changes of `potential.model`.",
+    )
+    training: Training | None = Field(
+        default=None, description="How all are trained; by default as `potential.training` says."
+    )
+    atoms: int = Field(default=192, ge=10, le=100_000, description="Box that times the networks.")
+
+
+class LearningCurve(Section):
+    """The network of `potential.model`, trained on fewer labels with as many steps."""
+
+    labels: list[Annotated[int, Field(ge=10)]] = Field(
+        default=[100, 300, 1000],
+        description="Numbers of training labels, each set within the next; all of them come last.",
+    )
+
+    def names(self) -> list[str]:
+        """Give the names of the trainings: numbers in order, then "all"."""
+        return [*map(str, sorted(set(self.labels))), "all"]
 
 
 class Verification(Section):
@@ -121,6 +168,13 @@ class Potential(Section):
     )
     verification: Verification = Verification()
     gates: Gates = Gates()
+    search: Search = Search()
+    learning_curve: LearningCurve = LearningCurve()
+
+    def variant(self, name: str) -> tuple[Network, Training]:
+        """Give the network of a variant of the size search, and how it is trained."""
+        changes = self.search.variants[name].model_dump(exclude_none=True)
+        return self.model.model_copy(update=changes), self.search.training or self.training
 
     def package_of(self, member: int) -> str:
         """Give the path of the package that `member` starts from; empty when there is none."""

@@ -1,0 +1,70 @@
+"""Figures of the size search and of the learning curve."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from glassml.potential.studies import ERROR_COLUMNS, ERRORS, TARGETS
+
+
+def plot_search(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw the force error of each variant against its time per atom and step.
+
+    Parameters
+    ----------
+    rows
+        From `glassml.potential.studies.search_rows`.
+    """
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    ordered = sorted(rows, key=lambda row: row["ms_per_atom_step"])
+    front = [row for row in ordered if row["pareto"]]
+    cost, error = "ms_per_atom_step", "force_mae_eV_per_A"
+    axes.plot([r[cost] for r in front], [r[error] for r in front], color="tab:red", lw=1, zorder=1)
+    for row in ordered:
+        axes.scatter(row[cost], row[error], color="tab:red" if row["pareto"] else "0.6", zorder=2)
+        label = f"{row['variant']}\n{row['cutoff_A']:g} Å, {row['layers']} layers, "
+        label += f"l {row['l_max']}, {row['features']}"
+        axes.annotate(
+            label, (row[cost], row[error]), xytext=(4, 4), textcoords="offset points", fontsize=6
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel=f"ms per atom and step ({ordered[0]['device']}, one system, not compiled)",
+        ylabel="mean absolute force error on test labels / eV/Å",
+    )
+    return figure
+
+
+def plot_learning_curve(
+    rows: Sequence[Mapping[str, Any]], fits: Sequence[Mapping[str, Any]]
+) -> Figure:
+    """Draw errors against the number of training labels, the fitted lines and the targets.
+
+    Parameters
+    ----------
+    rows, fits
+        From `glassml.potential.studies.curve_rows` and `fit_curve`.
+    """
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    labels = np.array([row["labels"] for row in rows], dtype=float)
+    for axes, column, quantity, fit in zip(
+        figure.subplots(1, 3), ERROR_COLUMNS, TARGETS, fits, strict=True
+    ):
+        axes.plot(labels, [row[column] for row in rows], "o", color="tab:blue")
+        if "exponent" in fit:
+            x = np.geomspace(labels.min(), labels.max(), 50)
+            line = fit["at_1000_labels"] * (x / 1000) ** -fit["exponent"]
+            axes.plot(x, line, color="tab:blue", lw=1, label=f"labels^{-fit['exponent']:.2f}")
+        axes.axhline(fit["target"], color="tab:green", ls="--", lw=1, label="target")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="training labels",
+            ylabel=f"{quantity}: mean absolute error / {ERRORS[quantity]}",
+        )
+        axes.legend(fontsize=7)
+    return figure
