@@ -375,3 +375,37 @@ def test_reference_set_is_mostly_disordered_and_balanced_from_its_first_shards()
     for per_family in (8, max(counts.values())):  # the first shard of each, and all
         chosen = {name: min(count, per_family) for name, count in counts.items()}
         assert sum(chosen[n] for n in disordered) > 0.4 * sum(chosen.values())
+
+
+def test_shards_cost_about_the_same_and_keep_their_members(tmp_path):
+    sizes = {"liquid": [24], "larger": [36], "mixed": [24, 48, 72], "huge": [150]}
+    families = {
+        name: {"generator": "melt", "count": 100, "atoms": atoms} for name, atoms in sizes.items()
+    }
+    families["crystals"] = FAMILIES["crystals"]
+    section = campaign(families, shard_size=32).configurations
+    cost = {
+        name: section.family_shard_size(name) * family.relative_cost()
+        for name, family in section.families.items()
+    }
+    assert section.family_shard_size("liquid") == section.family_shard_size("crystals") == 32
+    assert all(0.8 * 32 < value < 1.8 * 32 for value in cost.values()), cost
+    assert section.family_shard_size("huge") == 1
+    # Shards know their members by the size, and the size does not know the count.
+    grown = {name: family | {"count": 1000} for name, family in families.items()}
+    more = campaign(grown, shard_size=32).configurations
+    for name in families:
+        assert more.family_shard_size(name) == section.family_shard_size(name)
+        whole = families[name]["count"] // section.family_shard_size(name)
+        for shard in range(whole):
+            assert more.shard_section(name, shard) == section.shard_section(name, shard)
+    members = [
+        (
+            section.shard_section("mixed", shard)["first"],
+            section.shard_section("mixed", shard)["last"],
+        )
+        for shard in range(section.shards("mixed"))
+    ]
+    assert members[0][0] == 0
+    assert members[-1][1] == 100
+    assert all(one[1] == other[0] for one, other in pairwise(members))

@@ -122,7 +122,7 @@ def test_the_conventional_cell_is_the_published_one(name):
 @pytest.mark.slow
 def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
     dft = Dft(
-        cutoff_eV=500, kpoint_spacing_per_A=2.4, density_tolerance=1e-3, max_atoms=6
+        cutoff_eV=400, kpoint_spacing_per_A=2.4, density_tolerance=1e-3, max_atoms=6
     ).model_dump(mode="json")
     store = LabelStore(tmp_path)
     options = {"volume_step": 0.05, "fmax_eV_A": 0.1, "processes": 2}

@@ -71,7 +71,7 @@ def list_jobs(campaign: Campaign) -> list[Job]:
 
 def shard_sizes(campaign: Campaign, family: str) -> list[int]:
     """Give the number of configurations in each shard of `family`."""
-    size = campaign.configurations.shard_size
+    size = campaign.configurations.family_shard_size(family)
     count = campaign.configurations.families[family].count
     return [min(size, count - start) for start in range(0, count, size)]
 

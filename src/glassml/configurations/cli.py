@@ -44,7 +44,7 @@ def _generate(args: argparse.Namespace) -> None:
     structures, rows = generate_shard(
         args.family,
         args.shard,
-        shard_size=section.shard_size,
+        shard_size=section.family_shard_size(args.family),
         seed=campaign.seed,
         count=family.count,
         generator=family.generator,
