@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import ConfigError
+from glassml.dft.cost import label_megabytes
 from glassml.dft.labels import canonical, label_key, labelled_atoms
 from glassml.dft.settings import (
     determining_settings,
@@ -123,3 +124,8 @@ def test_labelled_atoms_have_reference_keys_and_no_calculator(stishovite):
     assert labelled.info["family"] == "stishovite"
     assert labelled.arrays["REF_forces"].shape == (6, 3)
     assert labelled.info["REF_stress"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_memory_is_what_was_measured_with_some_to_spare():
+    for atoms, measured in ((24, 640), (72, 2830)):
+        assert measured < label_megabytes(atoms) < 1.5 * measured

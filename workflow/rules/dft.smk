@@ -1,5 +1,20 @@
 """Labels by GPAW, shard by shard; every label is kept in the store, which campaigns share."""
 
+from glassml.dft.cost import label_megabytes as megabytes_of_label
+
+
+def shard_megabytes(wildcards, attempt):
+    """Ask for the memory of the largest cells of a family, and for more on each attempt."""
+    atoms = CAMPAIGN.configurations.families[wildcards.family].largest_cell()
+    return megabytes_of_label(atoms) * CAMPAIGN.dft.shard_processes * attempt
+
+
+def shard_minutes(wildcards, attempt):
+    """Ask for time by the cost model of a shard, and for more on each attempt."""
+    size = CAMPAIGN.configurations.family_shard_size(wildcards.family)
+    seconds = label_seconds(CAMPAIGN, wildcards.family) * size
+    return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
+
 
 rule dft_seed:
     input:
@@ -42,8 +57,8 @@ rule dft_label:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=label_megabytes,
-        runtime=label_minutes,
+        mem_mb=shard_megabytes,
+        runtime=shard_minutes,
     params:
         settings=kept_settings(),
         store=CAMPAIGN.store,
@@ -74,7 +89,7 @@ rule dft_converge:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        mem_mb=lambda wildcards, attempt: 2000 * CAMPAIGN.dft.shard_processes * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         settings=section("dft"),
@@ -102,7 +117,7 @@ rule dft_polymorphs:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=label_megabytes,
+        mem_mb=lambda wildcards, attempt: 2000 * CAMPAIGN.dft.shard_processes * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         settings=section("dft"),

@@ -97,6 +97,10 @@ class Family(Section):
         """Give what the DFT of a configuration costs, on average, in units of 24 atoms."""
         return 1.0
 
+    def largest_cell(self) -> int:
+        """Give the number of atoms of the largest cell; of files, which are not read, a guess."""
+        return max(getattr(self, "atoms", (24,)))
+
 
 class Crystals(Family):
     """Polymorphs: ideal, strained and rattled."""
