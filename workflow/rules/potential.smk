@@ -1,10 +1,14 @@
 """NequIP potentials: a committee is trained, measured against labels, compiled, verified, judged."""
 
-from glassml.campaign.config.potential import GATES
-
 POTENTIAL = f"{RESULTS}/potential/g{{generation}}"
 MEMBER = f"{POTENTIAL}/m{{member}}"
 MEMBERS = range(CAMPAIGN.potential.committee)
+PHONONS = f"{RESULTS}/potential/phonons/{{crystal}}"
+CRYSTALS = CAMPAIGN.potential.gates.phonons.crystals
+
+
+wildcard_constraints:
+    crystal="[a-z_]+",
 
 
 rule train_potential:
@@ -129,6 +133,52 @@ rule verify_potential:
         " --compiled {input.compiled} --labels {input.labels} --output {output} > {log} 2>&1"
 
 
+rule displace_crystal:
+    input:
+        config=ancient(CONFIG),
+    output:
+        f"{PHONONS}/displaced.extxyz",
+    log:
+        f"{LOGS}/potential/phonons/{{crystal}}/displace.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/phonons/displace_{{crystal}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        phonons=CAMPAIGN.potential.gates.phonons.model_dump(
+            mode="json", exclude={"crystals", "rms_THz"}
+        ),
+        code=code_digest("potential"),
+    message:
+        "Displacing the atoms of {wildcards.crystal}"
+    shell:
+        "glassml potential displace {wildcards.crystal} --config {input.config}"
+        " --output {output} > {log} 2>&1"
+
+
+use rule dft_label as label_displaced with:
+    input:
+        config=ancient(CONFIG),
+        seeded=rules.dft_seed.output,
+        structures=rules.displace_crystal.output,
+    output:
+        labels=f"{PHONONS}/labels.extxyz",
+        table=f"{PHONONS}/labels.csv",
+    log:
+        f"{LOGS}/potential/phonons/{{crystal}}/label.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/phonons/label_{{crystal}}.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=24 * 60,
+    message:
+        "Labelling the displaced cells of {wildcards.crystal}"
+
+
 rule potential_gate:
     input:
         config=ancient(CONFIG),
@@ -152,6 +202,11 @@ rule potential_gate:
             rules.train_potential.input.validation,
             rules.evaluate_potential.input.test,
         ],
+        displaced=lambda wildcards: (
+            expand(rules.label_displaced.output.labels, crystal=CRYSTALS)
+            if wildcards.gate == "phonons"
+            else []
+        ),
     output:
         results=f"{POTENTIAL}/gates/{{gate}}.json",
         table=f"{POTENTIAL}/gates/{{gate}}.csv",
@@ -160,7 +215,7 @@ rule potential_gate:
     benchmark:
         f"{BENCHMARKS}/potential/gate/g{{generation}}_{{gate}}.tsv"
     wildcard_constraints:
-        gate="|".join(GATES),
+        gate="|".join(CAMPAIGN.potential.gate_names()),
     conda:
         "../envs/glassml.yaml"
     threads: 1
@@ -177,14 +232,16 @@ rule potential_gate:
     shell:
         "glassml potential gate {wildcards.gate} --config {input.config}"
         " --members {params.members} --labels {input.labels}"
-        " --output {output.results} --table {output.table} > {log} 2>&1"
+        " --displaced {input.displaced} --output {output.results} --table {output.table} > {log} 2>&1"
 
 
 rule potential_gates:
     input:
         config=ancient(CONFIG),
         results=expand(
-            rules.potential_gate.output.results, gate=GATES, allow_missing=True
+            rules.potential_gate.output.results,
+            gate=CAMPAIGN.potential.gate_names(),
+            allow_missing=True,
         ),
     output:
         f"{POTENTIAL}/gates.json",

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from glassml.campaign.config.potential import GATES
+from glassml.campaign.config.potential import GATES, PHONONS
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -76,12 +76,18 @@ def _register_studies(actions: Any) -> None:
 def _register_judging(actions: Any) -> None:
     """Add the gates and the model card."""
     gate = _add(actions, "gate", _gate, "judge a committee at one gate")
-    gate.add_argument("name", choices=sorted(GATES), metavar="NAME", help=", ".join(sorted(GATES)))
+    names = sorted([*GATES, PHONONS])
+    gate.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     gate.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
     gate.add_argument("--labels", type=Path, nargs="+", required=True, help="extxyz of all sets")
+    gate.add_argument("--displaced", type=Path, nargs="*", default=[], help="labels for phonons")
     gate.add_argument("--output", type=Path, required=True, help="results, JSON")
     gate.add_argument("--table", type=Path, required=True, help="curves behind them, CSV")
     gate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    displace = _add(actions, "displace", _displace, "displace a crystal's atoms, for phonons")
+    displace.add_argument("crystal", help="name of a polymorph")
+    displace.add_argument("--output", type=Path, required=True, help="cells to label, extxyz")
 
     gates = _add(actions, "gates", _gates, "join the gates: red, amber or green")
     gates.add_argument("--results", type=Path, nargs="+", required=True, help="from gate, JSON")
@@ -270,12 +276,25 @@ def _gate(args: argparse.Namespace) -> None:
     from glassml.potential.gates import as_record
 
     campaign = load_campaign(args.config)
-    committee = Committee(args.members, args.labels, args.device)
+    committee = Committee(args.members, args.labels, args.device, args.displaced)
     thresholds = campaign.potential.gates.model_dump()
     results, table = run_gate(args.name, committee, thresholds, campaign.seed)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     write_csv(args.table, rows, list(table.columns))
     write_json(args.output, as_record(results))
+
+
+def _displace(args: argparse.Namespace) -> None:
+    from ase.io import write
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path
+    from glassml.potential.phonons import displace
+
+    settings = load_campaign(args.config).potential.gates.phonons
+    cells = displace(args.crystal, settings.supercell, settings.displacement_A).cells
+    with atomic_path(args.output) as temporary:
+        write(temporary, cells, format="extxyz")
 
 
 def _gates(args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.seeds import generator
-from glassml.potential import gates, probes
+from glassml.potential import gates, phonons, probes
 from glassml.potential.calculators import load_calculator
 from glassml.potential.labels import read_labels
 
@@ -30,13 +30,20 @@ class Committee:
         Labelled configurations of all sets, extxyz.
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
+    displaced
+        Labels of the displaced cells of crystals, for phonons.
     """
 
     def __init__(
-        self, folders: Sequence[Path], labels: Sequence[Path], device: str | None = None
+        self,
+        folders: Sequence[Path],
+        labels: Sequence[Path],
+        device: str | None = None,
+        displaced: Sequence[Path] = (),
     ) -> None:
         self.folders = list(folders)
         self.labels = list(labels)
+        self.displaced = list(displaced)
         self.device = device
 
     def table(self, name: str) -> pd.DataFrame:
@@ -64,7 +71,7 @@ def run_gate(
     Parameters
     ----------
     name
-        "errors", "curves", "dimers", "stability" or "calibration".
+        "errors", "curves", "dimers", "phonons", "stability" or "calibration".
     committee
         The members.
     thresholds
@@ -103,6 +110,9 @@ def run_gate(
         ]
         results = gates.approach_gate(approaches, thresholds["dimer_hole_eV"], factor)
         return results, pd.DataFrame(rows)
+    if name == "phonons":
+        table = _phonons(committee, thresholds["phonons"])
+        return gates.phonon_gate(table, thresholds["phonons"]["rms_THz"], factor), table
     runs = _stability_runs(committee, thresholds["stability_ps"], seed)
     return gates.stability_gate(runs), pd.DataFrame([vars(run) for run in runs])
 
@@ -118,6 +128,20 @@ def _approaches(committee: Committee) -> dict[str, list[probes.Approach]]:
             probes.crystal_approach(calculator, start, pair) for pair in PAIRS[:2]
         ]
     return found
+
+
+def _phonons(committee: Committee, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Compare the frequencies of all crystals and members with those of the labels."""
+    labels = [atoms for path in committee.displaced for atoms in read_labels(path)]
+    parts = []
+    for crystal in settings["crystals"]:
+        cells = phonons.displace(crystal, settings["supercell"], settings["displacement_A"])
+        expected = cells.frequencies(phonons.labelled_forces(cells, labels))
+        for folder in committee.folders:
+            calculator = committee.calculator(folder)
+            found = cells.frequencies([calculator.get_forces(atoms) for atoms in cells.cells])
+            parts.append(phonons.compare(crystal, folder.name, found, expected))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _stability_runs(committee: Committee, picoseconds: float, seed: int) -> list[probes.Run]:

@@ -176,6 +176,39 @@ def approach_gate(
     ]
 
 
+def phonon_gate(frequencies: pd.DataFrame, threshold: float, amber_factor: float) -> list[Result]:
+    """Judge the frequencies of each crystal: root mean square error over modes, worst member.
+
+    Parameters
+    ----------
+    frequencies
+        From `glassml.potential.phonons.compare`, of all members and crystals.
+    threshold
+        In THz.
+    amber_factor
+        Width of the amber range.
+    """
+    results = []
+    for crystal, rows in frequencies.groupby("crystal"):
+        error = rows["prediction_THz"] - rows["label_THz"]
+        rms = np.sqrt((error**2).groupby(rows["member"]).mean())
+        lowest = rows.groupby("member")["prediction_THz"].min().min()
+        results.append(
+            judge(
+                "phonons",
+                f"{crystal}: error of the frequencies",
+                float(rms.max()),
+                threshold=threshold,
+                unit="THz",
+                amber_factor=amber_factor,
+                note=f"{rows['label_THz'].nunique()} frequencies up to "
+                f"{rows['label_THz'].max():.1f}, lowest {rows['label_THz'].min():.2f}, "
+                f"predicted {lowest:.2f} THz",
+            )
+        )
+    return results
+
+
 def stability_gate(runs: Sequence[Run]) -> list[Result]:
     """Judge whether short dynamics went through without an unphysical event: green or red."""
     return [

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
+from glassml.campaign.config.configurations import Polymorph
 
 NAME = r"^[a-z][a-z0-9_]*$"
-# What a potential is judged by; each is a command and a rule of its own.
+# What every potential is judged by; each is a command and a rule of its own.
 GATES = ("calibration", "curves", "dimers", "errors", "stability")
+PHONONS = "phonons"  # judged where `gates.phonons` names crystals
 
 
 class Network(Section):
@@ -126,6 +128,28 @@ class Verification(Section):
     )
 
 
+class Phonons(Section):
+    """Phonons of crystals by finite displacements, against labels of the displaced cells."""
+
+    crystals: list[Polymorph] = Field(
+        default=[], description="Each costs about ten labels; none: the gate is left out."
+    )
+    supercell: tuple[
+        Annotated[int, Field(ge=1, le=6)],
+        Annotated[int, Field(ge=1, le=6)],
+        Annotated[int, Field(ge=1, le=6)],
+    ] = Field(
+        default=(1, 1, 1),
+        description="Repeats of the unit cell; [1, 1, 1] gives the modes at the zone's centre.",
+    )
+    displacement_A: float = Field(
+        default=0.03, gt=0.0, le=0.2, description="Of one atom at a time."
+    )
+    rms_THz: float = Field(
+        default=0.7, gt=0.0, description="Root mean square error of the frequencies."
+    )
+
+
 class Gates(Section):
     """Up to here a potential is green; up to `amber_factor` times as much it is amber."""
 
@@ -144,6 +168,7 @@ class Gates(Section):
     stability_ps: float = Field(
         default=0.2, gt=0.0, le=1000.0, description="Length of each stability run."
     )
+    phonons: Phonons = Phonons()
     amber_factor: float = Field(default=2.0, ge=1.0, description="Width of the amber range.")
 
 
@@ -170,6 +195,10 @@ class Potential(Section):
     gates: Gates = Gates()
     search: Search = Search()
     learning_curve: LearningCurve = LearningCurve()
+
+    def gate_names(self) -> list[str]:
+        """Give the names of the gates, in alphabetical order."""
+        return sorted([*GATES, *([PHONONS] if self.gates.phonons.crystals else [])])
 
     def variant(self, name: str) -> tuple[Network, Training]:
         """Give the network of a variant of the size search, and how it is trained."""
