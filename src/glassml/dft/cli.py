@@ -65,6 +65,20 @@ def register(commands: argparse._SubParsersAction) -> None:
     collect.add_argument("--output", type=Path, required=True, help="labelled extxyz.gz")
     collect.set_defaults(run=_collect)
 
+    again = actions.add_parser("recompute", help="calculate a random sample of labels again")
+    again.add_argument("--config", type=Path, required=True)
+    again.add_argument("--input", type=Path, required=True, help="labelled extxyz, also .gz")
+    again.add_argument("--table", type=Path, required=True, help="the differences (CSV)")
+    sample = again.add_mutually_exclusive_group()
+    sample.add_argument("--fraction", type=float, default=0.01, help="of the labels (0.01)")
+    sample.add_argument("--count", type=int, help="number of labels")
+    again.add_argument("--seed", type=int, default=0, help="which labels")
+    again.add_argument(
+        "--store", type=Path, help="folder for the new labels, to go on later; else none is kept"
+    )
+    again.add_argument("--processes", type=int, default=1)
+    again.set_defaults(run=_recompute)
+
     pack = actions.add_parser("pack", help="pack the records of a label store into one file")
     pack.add_argument("store", type=Path)
     pack.set_defaults(run=_pack)
@@ -220,6 +234,32 @@ def _collect(args: argparse.Namespace) -> None:
     failed = sum(record is not None and record["status"] == "failed" for _, record in found)
     write_compressed(args.output, labelled)
     print(f"{len(labelled)} labelled, {failed} failed, {len(found)} configurations in all")
+
+
+def _recompute(args: argparse.Namespace) -> int:
+    import math
+    import tempfile
+
+    from ase.io import iread
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import write_csv
+    from glassml.campaign.store import LabelStore
+    from glassml.dft.recomputing import COLUMNS, PRECISION, recompute
+
+    dft = load_campaign(args.config).dft.model_dump(mode="json")
+    labelled = list(iread(args.input, format="extxyz"))
+    count = args.count or math.ceil(args.fraction * len(labelled))
+    with tempfile.TemporaryDirectory(prefix="glassml-recompute-") as folder:
+        store = LabelStore(args.store or folder)
+        rows = recompute(labelled, count, args.seed, dft, store, args.processes)
+    write_csv(args.table, rows, COLUMNS)
+    for row in rows:
+        print("  ".join(f"{name} {row.get(name, '')}" for name in COLUMNS))
+    agreeing = sum(row["agrees"] for row in rows)
+    limits = ", ".join(f"{name} {limit}" for name, limit in PRECISION.items())
+    print(f"{agreeing} of {len(rows)} agree ({len(labelled)} labels in all; within {limits})")
+    return int(agreeing < len(rows))
 
 
 def _pack(args: argparse.Namespace) -> None:
