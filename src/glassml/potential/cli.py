@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from glassml.campaign.config.potential import GATES, PHONONS
+from glassml.potential import study_cli
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -12,7 +13,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("potential", help="train, verify and judge potentials")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _register_members(actions)
-    _register_studies(actions)
+    study_cli.register(actions, _add)
     _register_judging(actions)
 
 
@@ -50,27 +51,6 @@ def _register_members(actions: Any) -> None:
     verify.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
     verify.add_argument("--output", type=Path, required=True, help="verification.json")
     verify.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
-
-
-def _register_studies(actions: Any) -> None:
-    """Add the size search and the learning curve."""
-    speed = _add(actions, "speed", _speed, "time evaluations of a package")
-    speed.add_argument("--package", type=Path, required=True)
-    speed.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
-    speed.add_argument("--output", type=Path, required=True, help="JSON")
-    speed.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
-
-    search = _add(actions, "search", _search, "join the size search: table and Pareto plot")
-    search.add_argument("--folder", type=Path, required=True, help="with a folder per variant")
-    search.add_argument("--table", type=Path, required=True, help="CSV")
-    search.add_argument("--figure", type=Path, required=True, help="PNG")
-
-    curve = _add(actions, "learning-curve", _learning_curve, "errors against number of labels")
-    curve.add_argument("--folder", type=Path, required=True, help="with a folder per number")
-    curve.add_argument("--train", type=Path, required=True, help="all training labels, extxyz")
-    curve.add_argument("--table", type=Path, required=True, help="CSV")
-    curve.add_argument("--fit", type=Path, required=True, help="CSV")
-    curve.add_argument("--figure", type=Path, required=True, help="PNG")
 
 
 def _register_judging(actions: Any) -> None:
@@ -207,66 +187,6 @@ def _verify(args: argparse.Namespace) -> None:
             for check in failed
         )
     )
-
-
-def _speed(args: argparse.Namespace) -> None:
-    from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import write_json
-    from glassml.potential.calculators import load_calculator
-    from glassml.potential.labels import read_labels
-    from glassml.potential.speed import measure_speed
-
-    atoms = load_campaign(args.config).potential.search.atoms
-    calculator = load_calculator(args.package, device=args.device)
-    write_json(args.output, measure_speed(calculator, read_labels(args.labels), atoms))
-
-
-def _search(args: argparse.Namespace) -> None:
-    import json
-
-    from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import atomic_path, write_csv
-    from glassml.potential.plots import plot_search
-    from glassml.potential.studies import SEARCH_COLUMNS, search_rows
-
-    section = load_campaign(args.config).potential
-    folders = {name: args.folder / name for name in section.search.variants}
-    rows = search_rows(
-        folders,
-        {name: section.variant(name)[0].model_dump() for name in folders},
-        {name: json.loads((each / "speed.json").read_text()) for name, each in folders.items()},
-    )
-    write_csv(args.table, rows, SEARCH_COLUMNS)
-    with atomic_path(args.figure) as temporary:
-        plot_search(rows).savefig(temporary, dpi=150)
-
-
-def _learning_curve(args: argparse.Namespace) -> None:
-    from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import atomic_path, write_csv
-    from glassml.potential.labels import read_labels
-    from glassml.potential.plots import plot_learning_curve
-    from glassml.potential.studies import CURVE_COLUMNS, FIT_COLUMNS, curve_rows, fit_curve
-
-    section = load_campaign(args.config).potential
-    every = sum("REF_stress" in atoms.info for atoms in read_labels(args.train))
-    rows = curve_rows(
-        {
-            every if name == "all" else min(int(name), every): args.folder / name
-            for name in section.learning_curve.names()
-        }
-    )
-    gates = section.gates
-    targets = {
-        "energy": gates.energy_mae_meV_per_atom,
-        "force": gates.force_mae_eV_per_A,
-        "stress": gates.stress_mae_GPa,
-    }
-    fits = fit_curve(rows, targets)
-    write_csv(args.table, rows, CURVE_COLUMNS)
-    write_csv(args.fit, fits, FIT_COLUMNS)
-    with atomic_path(args.figure) as temporary:
-        plot_learning_curve(rows, fits).savefig(temporary, dpi=150)
 
 
 def _gate(args: argparse.Namespace) -> None:

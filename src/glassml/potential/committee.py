@@ -1,5 +1,6 @@
 """The gates of a committee: what each needs, from its members' files and from the labels."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from ase.calculators.calculator import Calculator
 
 from glassml.campaign.seeds import generator
 from glassml.potential import gates, phonons, probes
-from glassml.potential.calculators import load_calculator
+from glassml.potential.calculators import PotentialError, load_calculator
 from glassml.potential.labels import read_labels
 
 # 20 GPa is the upper end of the compression experiments; 5000 K of the melts.
@@ -61,6 +62,40 @@ class Committee:
     def calculator(self, folder: Path) -> Calculator:
         """Load what molecular dynamics would use of a member."""
         return load_calculator(folder / "model.nequip.zip", folder / "compiled", self.device)
+
+    def calibration_ratio(self) -> float:
+        """Give true error over spread on the test forces.
+
+        Raises
+        ------
+        PotentialError
+            If there are fewer than two members, they always agree, or there are no test labels.
+        """
+        found = gates.calibration(self.table("parity.csv"))
+        if found is None or not math.isfinite(found.ratio):
+            raise PotentialError(
+                "the disagreement of this committee says nothing about its error: it takes two "
+                "members or more that differ, and test labels"
+            )
+        return found.ratio
+
+    def starts(self, kinds: Sequence[str], atoms_max: int) -> list[Atoms]:
+        """Give the configurations of some kinds that dynamics can begin with.
+
+        Raises
+        ------
+        PotentialError
+            If there are none.
+        """
+        frames = [atoms for atoms in self.frames() if 2 < len(atoms) <= atoms_max]
+        found = [atoms for atoms in frames if atoms.info.get("config_type") in kinds]
+        if not found:
+            known = sorted({str(atoms.info.get("config_type")) for atoms in frames})
+            raise PotentialError(
+                f"no label of type {', '.join(kinds)} with up to {atoms_max} atoms to begin with; "
+                f"there are: {', '.join(known)}"
+            )
+        return found
 
 
 def run_gate(

@@ -231,13 +231,30 @@ def calibration_gate(parity: pd.DataFrame, threshold: float, amber_factor: float
     The number is the root mean square error of the committee's mean over the root mean square
     deviation between members: near 1 the spread is calibrated, a large number is overconfidence.
     """
-    rows = parity[(parity["set"] == "test") & (parity["quantity"] == "force")]
-    members = rows["member"].nunique()
+    found = calibration(parity)
     common: dict[str, Any] = {"threshold": threshold, "unit": "", "amber_factor": amber_factor}
     name = "force error over committee spread"
-    if members < 2:
-        note = "a committee of one has no spread" if members else "no test labels"
+    if found is None:
+        members = parity["member"].nunique()
+        note = "a committee of one has no spread" if members == 1 else "no test labels"
         return [judge("calibration", name, None, **common, note=note)]
+    return [judge("calibration", name, found.ratio, **common, note=found.note)]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Root mean square of a committee's error over that of its spread, and more about it."""
+
+    ratio: float
+    note: str
+
+
+def calibration(parity: pd.DataFrame) -> Calibration | None:
+    """Compare spread and error of a committee on test forces; None with nothing to compare."""
+    rows = parity[(parity["set"] == "test") & (parity["quantity"] == "force")]
+    members = rows["member"].nunique()
+    if members < 2:
+        return None
     predictions = np.array([part["prediction"].to_numpy() for _, part in rows.groupby("member")])
     labels = rows[rows["member"] == rows["member"].iloc[0]]["label"].to_numpy()
     spread = predictions.std(axis=0, ddof=1)
@@ -247,7 +264,7 @@ def calibration_gate(parity: pd.DataFrame, threshold: float, amber_factor: float
     note = f"{members} members, spread {size:.3g} eV/Å"
     if spread.std() > 0 and error.std() > 0:
         note += f", correlation with the error {np.corrcoef(spread, error)[0, 1]:.2f}"
-    return [judge("calibration", name, ratio, **common, note=note)]
+    return Calibration(ratio, note)
 
 
 def as_record(results: Sequence[Result]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Studies of training: how accuracy depends on the network's size and on the number of labels."""
+"""Studies of training: accuracy against the network's size, number of labels, and generation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from glassml.potential.errors import MULTIPLICITY
 
 TARGETS = ("energy", "force", "stress")
 ERRORS = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}
@@ -24,6 +26,22 @@ SEARCH_COLUMNS = (
     "pareto",
 )
 CURVE_COLUMNS = ("labels", "epochs", "training_s", *ERROR_COLUMNS)
+GENERATION_COLUMNS = (
+    "generation",
+    "train_labels",
+    "test_labels",
+    *ERROR_COLUMNS,
+    "training_s",
+    "trajectories",
+    "stopped",
+    "accurate",
+    "candidate",
+    "failed",
+    "exploration_s",
+    "selected",
+    "labelled",
+    "dft_s",
+)
 FIT_COLUMNS = ("quantity", "unit", "at_1000_labels", "exponent", "target", "labels_needed")
 
 
@@ -138,3 +156,72 @@ def fit_curve(
                 row["labels_needed"] = float(f"{needed:.3g}")
         found.append(row)
     return found
+
+
+def generation_rows(
+    folders: Sequence[Path], members: Sequence[str], train_labels: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Give what each generation got wrong, explored and cost.
+
+    Parameters
+    ----------
+    folders
+        Of the generations, in order.
+    members
+        Names of the members' folders.
+    train_labels
+        Number of training labels of each generation.
+
+    Returns
+    -------
+    list of dict
+        Columns `GENERATION_COLUMNS`. Errors are mean absolute, of the worst member, on the test
+        labels of the first generation, so that all are compared on the same ones. Accurate,
+        candidate and failed are shares of the configurations at which the committee was asked.
+    """
+    first = pd.read_csv(folders[0] / members[0] / "parity.csv")
+    common = set(first[first["set"] == "test"]["config_id"])
+    rows = []
+    for number, (folder, labels) in enumerate(zip(folders, train_labels, strict=True)):
+        each = [_errors_on(folder / member / "parity.csv", common) for member in members]
+        row: dict[str, Any] = {"generation": number, "train_labels": labels}
+        row["test_labels"] = len(common)
+        row |= {column: max(e[column] for e in each) for column in ERROR_COLUMNS}
+        row["training_s"] = sum(training_summary(folder / m)["training_s"] for m in members)
+        rows.append(row | _exploration_summary(folder / "exploration"))
+    return rows
+
+
+def _errors_on(parity: Path, names: set[str]) -> dict[str, float]:
+    """Give mean absolute errors on configurations of these names; shear counts twice."""
+    rows = pd.read_csv(parity, keep_default_na=False)
+    rows = rows[rows["config_id"].isin(names)]
+    error = (rows["prediction"] - rows["label"]).abs()
+    weight = rows["component"].map(MULTIPLICITY).fillna(1.0)
+    found = {}
+    for column, quantity in zip(ERROR_COLUMNS, TARGETS, strict=True):
+        chosen = rows["quantity"] == quantity
+        scale = 1e3 if quantity == "energy" else 1.0
+        known = chosen.any()
+        found[column] = (
+            scale * float(np.average(error[chosen], weights=weight[chosen])) if known else np.nan
+        )
+    return found
+
+
+def _exploration_summary(folder: Path) -> dict[str, Any]:
+    """Sum up the exploration of a generation; empty for the last, which explores nothing."""
+    if not (folder / "labels.csv").exists():
+        return {}
+    runs = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("runs/*.csv"))])
+    labels = pd.read_csv(folder / "labels.csv")
+    asked = runs[["accurate", "candidate", "failed"]].sum()
+    return {
+        "trajectories": len(runs),
+        "stopped": int(runs["event"].notna().sum()),
+        **{str(name): round(float(n / max(1, asked.sum())), 4) for name, n in asked.items()},
+        "exploration_s": float(runs["seconds"].sum()),
+        "selected": len(labels),
+        "labelled": int((labels["status"] == "converged").sum()),
+        "dft_s": float(labels["seconds"].sum()),
+    }

@@ -9,6 +9,8 @@ from glassml.campaign.config.base import Section
 from glassml.campaign.config.configurations import Polymorph
 
 NAME = r"^[a-z][a-z0-9_]*$"
+PositiveTemperature = Annotated[float, Field(gt=0.0, le=10000.0)]
+Pressure = Annotated[float, Field(ge=-10.0, le=100.0)]
 # What every potential is judged by; each is a command and a rule of its own.
 GATES = ("calibration", "curves", "dimers", "errors", "stability")
 PHONONS = "phonons"  # judged where `gates.phonons` names crystals
@@ -112,6 +114,67 @@ class LearningCurve(Section):
         return [*map(str, sorted(set(self.labels))), "all"]
 
 
+class ExplorationRun(Section):
+    """Short dynamics from labelled configurations along a ramp."""
+
+    start: list[Annotated[str, Field(pattern=NAME)]] = Field(
+        min_length=1, description="Values of config_type to begin with."
+    )
+    temperature_K: Annotated[
+        tuple[PositiveTemperature, PositiveTemperature], Field(description="At start and end.")
+    ]
+    pressure_GPa: tuple[Pressure, Pressure] = Field(
+        default=(0.0, 0.0), description="At start and end."
+    )
+
+
+class Exploration(Section):
+    """Active learning: a generation explores with its committee, and the next learns from it."""
+
+    runs: dict[Annotated[str, Field(pattern=NAME)], ExplorationRun] = Field(
+        default={
+            "melt": ExplorationRun(start=["glass"], temperature_K=(300, 5000)),
+            "quench": ExplorationRun(start=["liquid"], temperature_K=(4000, 300)),
+            "cold": ExplorationRun(start=["glass"], temperature_K=(300, 300), pressure_GPa=(0, 25)),
+            "hot": ExplorationRun(
+                start=["glass"], temperature_K=(2000, 2000), pressure_GPa=(0, 25)
+            ),
+        },
+        min_length=1,
+        description="What is explored; each is a job of its own.",
+    )
+    trajectories: int = Field(default=4, ge=1, le=1000, description="Of each run.")
+    duration_ps: float = Field(
+        default=1.0, gt=0.0, le=1000.0, description="Of each trajectory, unless it is stopped."
+    )
+    check_steps: int = Field(
+        default=10, ge=1, le=1000, description="The committee is asked after so many steps of 1 fs."
+    )
+    atoms_max: int = Field(
+        default=40, ge=2, le=500, description="Largest cell to begin with: what labels can afford."
+    )
+    accurate_eV_A: float = Field(
+        default=0.4,
+        gt=0.0,
+        description="Estimated error of the worst force below which all is well.",
+    )
+    failed_eV_A: float = Field(
+        default=4.0, gt=0.0, description="Estimated error from which on a trajectory is stopped."
+    )
+    select: int = Field(
+        default=32,
+        ge=1,
+        le=10_000,
+        description="Configurations to label, at most, each generation.",
+    )
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> "Exploration":
+        if self.accurate_eV_A >= self.failed_eV_A:
+            raise ValueError("accurate_eV_A must be below failed_eV_A: candidates lie between")
+        return self
+
+
 class Verification(Section):
     """How far a compiled model may be from its package, and forces from the energy's slope."""
 
@@ -193,6 +256,7 @@ class Potential(Section):
     )
     verification: Verification = Verification()
     gates: Gates = Gates()
+    exploration: Exploration = Exploration()
     search: Search = Search()
     learning_curve: LearningCurve = LearningCurve()
 
@@ -214,6 +278,14 @@ class Potential(Section):
         if self.package is None:
             return []
         return sorted({self.package_of(member) for member in range(self.committee)})
+
+    @model_validator(mode="after")
+    def _check_generations(self) -> "Potential":
+        if self.generations > 1 and self.mode == "given":
+            raise ValueError("mode given trains nothing: use finetune, or set generations to 1")
+        if self.generations > 1 and self.committee < 2:
+            raise ValueError("generations learn from disagreement: set committee to 2 or more")
+        return self
 
     @model_validator(mode="after")
     def _check_package(self) -> "Potential":
