@@ -1,5 +1,6 @@
 """MDAnalysis classes equal the plain functions; plots and the 3D view draw what they are given."""
 
+import os
 import re
 
 import matplotlib as mpl
@@ -8,6 +9,7 @@ import pytest
 
 from glassml.campaign.errors import StructureError
 from glassml.structure import analysis
+from glassml.structure.compiled import forget_stale_code
 from glassml.structure.frames import open_universe
 from glassml.structure.rings import find_rings
 from glassml.structure.sq import average, structure_factor
@@ -68,3 +70,16 @@ def test_ring_view_is_offline_and_whole(quartz):
     assert "6 Si (3)" in fragment
     assert "8 Si (15)" in fragment
     assert "http" not in fragment
+
+
+def test_compiled_code_of_a_changed_package_is_forgotten(tmp_path):
+    """A function compiled into another one's caller must not survive a change of its file."""
+    module, cached = tmp_path / "one.py", tmp_path / "__pycache__" / "one.f-1.py311.nbi"
+    module.write_text("x = 1")
+    assert forget_stale_code(tmp_path)
+    cached.write_text("compiled")
+    assert not forget_stale_code(tmp_path)
+    assert cached.exists()
+    os.utime(module, ns=(1, 1))
+    assert forget_stale_code(tmp_path)
+    assert not cached.exists()

@@ -153,14 +153,15 @@ def random_networks(draw):
         np.array(first)[order],
         np.array(second)[order],
         np.array(shifts)[order],
-        np.zeros((len(first), 3)),
+        np.arange(3.0 * (n_si + n_o)).reshape(-1, 3),
+        500.0 * np.eye(3),
         2.0,
     )
     # A huge cell: nothing tells the search in advance that rings will meet their own images.
     atoms = Atoms(
         [14] * n_si + [8] * n_o,
-        np.arange(3 * (n_si + n_o)).reshape(-1, 3),
-        cell=[500.0] * 3,
+        bonds.positions,
+        cell=bonds.cell,
         pbc=True,
     )
     return atoms, bonds
@@ -182,7 +183,7 @@ def test_random_networks_against_brute_force(criterion, network):
 def test_nodes_within_a_number_of_bonds(network):
     """By lists or by a search from both sides, the answer is that of a breadth-first search."""
     atoms, bonds = network
-    graph = CoveringGraph.from_bonds(atoms, bonds, 16)
+    graph = CoveringGraph.from_bonds(atoms.numbers == 14, bonds, 16)
     nearby, bits = nearby_silicon(graph), np.array([4, 4, 4])
     arrays = (graph.pointer, graph.neighbour, graph.image)
     entries = graph.n << 12
@@ -190,7 +191,9 @@ def test_nodes_within_a_number_of_bonds(network):
     marks = (np.zeros(entries, np.int64), np.zeros(entries, np.int32), *queues)
     kept = np.isin(bonds.first, graph.order[np.flatnonzero(np.diff(graph.pointer))])
     kept &= np.isin(bonds.second, graph.order[np.flatnonzero(np.diff(graph.pointer))])
-    core = Bonds(bonds.n, *(x[kept] for x in (bonds.first, bonds.second, bonds.shift)), None, 2.0)
+    core = Bonds(
+        bonds.n, *(x[kept] for x in (bonds.first, bonds.second, bonds.shift)), None, None, 2.0
+    )
     by_hand, tick = Network(core), 1
     for u in range(graph.n):
         known = by_hand.distances((int(graph.order[u]), (0, 0, 0)), 8)
@@ -226,7 +229,7 @@ def test_larger_primitive_rings_against_brute_force(seed, quartz):
     }
     rows = sorted(pairs | {(si, o, tuple(-x for x in s)) for o, si, s in pairs})
     first, second, shift = (np.array(column) for column in zip(*rows, strict=True))
-    changed = Bonds(9, first, second, shift, np.zeros((len(rows), 3)), 2.0)
+    changed = Bonds(9, first, second, shift, quartz.positions, quartz.cell.array, 2.0)
     expected = brute_force_rings(changed, range(3), "primitive", 6)
     assert find_rings(quartz, "primitive", 6, changed).counts() == expected
 

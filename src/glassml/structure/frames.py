@@ -91,7 +91,7 @@ def _check_overlaps(atoms: Atoms, source: str) -> None:
 
 def wrapped(atoms: Atoms) -> Atoms:
     """Copy numbers, cell and positions, the latter folded into the cell (fractions in [0, 1))."""
-    fractions = atoms.cell.scaled_positions(atoms.positions)
+    fractions = atoms.positions @ np.linalg.inv(atoms.cell.array)
     fractions -= np.floor(fractions)
     fractions[fractions >= 1.0] = 0.0  # -1e-17 folds to 1.0
     return Atoms(atoms.numbers, fractions @ atoms.cell.array, cell=atoms.cell.array, pbc=True)

@@ -6,8 +6,8 @@ import numpy as np
 from ase import Atoms
 from numba import njit, prange
 
+from glassml.structure.compiled import thread_count
 from glassml.structure.frames import SILICON
-from glassml.structure.threads import thread_count
 
 PAIRS = ("Si-Si", "Si-O", "O-O")
 

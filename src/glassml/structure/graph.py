@@ -10,11 +10,9 @@ nothing (one image per atom), a cell of nine atoms is exact.
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
 from numba import njit
 
 from glassml.campaign.errors import StructureError
-from glassml.structure.frames import SILICON
 from glassml.structure.network import Bonds
 
 # Images are packed as x·2²⁰ + y·2¹⁰ + z, -512 ≤ x, y, z < 512: sums of steps are sums of these.
@@ -28,10 +26,8 @@ MAX_BONDS = 30  # of one atom: sets of them are bits of an integer
 
 def pack(images: np.ndarray) -> np.ndarray:
     """Pack image vectors (…, 3) into integers that add as the vectors do."""
-    images = np.asarray(images, np.int64)
-    return ((images[..., 0] << 2 * BITS) + (images[..., 1] << BITS) + images[..., 2]).astype(
-        np.int32
-    )
+    images = np.asarray(images, np.int32)
+    return (images[..., 0] << 2 * BITS) + (images[..., 1] << BITS) + images[..., 2]
 
 
 def unpack(packed: np.ndarray) -> np.ndarray:
@@ -67,7 +63,7 @@ class CoveringGraph:
         return len(self.order)
 
     @classmethod
-    def from_bonds(cls, atoms: Atoms, bonds: Bonds, max_steps: int) -> "CoveringGraph":
+    def from_bonds(cls, is_si: np.ndarray, bonds: Bonds, max_steps: int) -> "CoveringGraph":
         """Build the graph for searches of up to `max_steps` bonds.
 
         Raises
@@ -76,7 +72,7 @@ class CoveringGraph:
             If the cell is so thin or skewed that images cannot be numbered, or an atom has more
             bonds than any has.
         """
-        if len(bonds.shift) and np.abs(bonds.shift).max() * max_steps >= 500:
+        if len(bonds.shift) and int(np.abs(bonds.shift).max()) * max_steps >= 500:
             raise StructureError(
                 "a bond spans too many cell vectors: reduce the cell (ase.build.niggli_reduce)"
             )
@@ -86,10 +82,9 @@ class CoveringGraph:
                 f"atom {worst} has {bonds.coordination[worst]} bonds of up to {bonds.cutoff:.2f} "
                 f"Å: is the cutoff right?"
             )
-        is_si = atoms.numbers == SILICON
-        order = np.lexsort((_blocks(atoms), ~is_si)).astype(np.int64)
-        new = np.empty(len(order), np.int64)
-        new[order] = np.arange(len(order))
+        order = np.lexsort((_blocks(bonds), ~is_si)).astype(np.int32)
+        new = np.empty(len(order), np.int32)
+        new[order] = np.arange(len(order), dtype=np.int32)
         kept = _on_cycles(bonds)
         first, second = new[bonds.first[kept]], new[bonds.second[kept]]
         image = pack(bonds.shift[kept])
@@ -100,16 +95,19 @@ class CoveringGraph:
             order=order,
             n_si=int(is_si.sum()),
             pointer=pointer,
-            neighbour=second[rows].astype(np.int32),
+            neighbour=second[rows],
             image=image[rows],
         )
 
 
-def _blocks(atoms: Atoms) -> np.ndarray:
+def _blocks(bonds: Bonds) -> np.ndarray:
     """Sort atoms into blocks of about 8 Å, so that neighbours stay close in memory."""
-    grid = np.maximum(1, np.round(atoms.cell.lengths() / 8)).astype(np.int64)
-    index = np.minimum((atoms.get_scaled_positions() * grid).astype(np.int64), grid - 1)
-    return (index[:, 0] * grid[1] + index[:, 1]) * grid[2] + index[:, 2]
+    grid = np.maximum(1, np.round(np.linalg.norm(bonds.cell, axis=1) / 8)).astype(np.int64)
+    block = np.zeros(bonds.n, np.int64)
+    for axis, inverse in enumerate(np.linalg.inv(bonds.cell).T):
+        index = (bonds.positions @ inverse * grid[axis]).astype(np.int64)
+        block = block * grid[axis] + np.minimum(index, grid[axis] - 1)
+    return block
 
 
 def _on_cycles(bonds: Bonds) -> np.ndarray:

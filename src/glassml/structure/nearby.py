@@ -1,9 +1,9 @@
 """Whether two nodes of the covering graph are within a number of bonds of each other.
 
 Most questions of a ring search are about few bonds. Lists answer them: for each node the Si within
-one or two bonds (*inner*: of an O, of an Si; an Si itself included), and those within two bonds
-more (*outer*). Two nodes are within the sum of two radii if and only if their lists share a node,
-because every other node of a path in the Si-O network is an Si. Beyond, a search from both sides.
+one bond (of an O) or two (of an Si, itself included), *inner*, and for each Si those within four,
+*outer*. Two nodes are within the sum of two radii if and only if their lists share a node, because
+every other node of a path in the Si-O network is an Si. Beyond, a search from both sides.
 """
 
 from typing import NamedTuple
@@ -20,6 +20,7 @@ class Nearby(NamedTuple):
     """Lists of near Si: those of node i are inner[inner_pointer[i]:inner_pointer[i + 1]], sorted.
 
     Entries pack (atom, image); image 0 of node i is meant, others follow by adding its image.
+    `outer` is of the `n_si` Si alone.
     """
 
     n_si: int
@@ -30,7 +31,7 @@ class Nearby(NamedTuple):
 
 
 def nearby_silicon(graph: CoveringGraph) -> Nearby:
-    """List the Si within one or two, and within three or four bonds of each node."""
+    """List the Si within one bond of each O, and within two and four of each Si."""
     of_node = (np.int64(graph.neighbour) << ATOM_BITS) + graph.image + BIAS
     own = (np.arange(graph.n_si, dtype=np.int64) << ATOM_BITS) + BIAS
     # Neighbours of an Si are O, and their Si: two steps. Of an O they are Si at once.
@@ -39,7 +40,8 @@ def nearby_silicon(graph: CoveringGraph) -> Nearby:
     from_o = graph.pointer[graph.n_si + 1 :] - bonds_of_si + from_si[0][-1]
     pointer = np.concatenate([from_si[0], from_o])
     inner = np.concatenate([from_si[1], of_node[bonds_of_si:]])
-    outer_pointer, outer = _joined(pointer, inner, pointer, inner, own[:0])
+    near_pointer, near = from_si
+    outer_pointer, outer = _joined(near_pointer, near, near_pointer, near, own[:0])
     return Nearby(graph.n_si, pointer, inner, outer_pointer, outer)
 
 
@@ -117,28 +119,51 @@ def listed(u, v, limit, nearby):  # noqa: ANN001, ANN201
 
 
 @njit(cache=True)
+def _lists_share(u, outer_u, v, outer_v, shift, nearby):  # noqa: ANN001, ANN202
+    """Tell whether the inner or outer lists of u and, shifted, of v share a node."""
+    inner_pointer, outer_pointer = nearby.inner_pointer, nearby.outer_pointer
+    start_u, end_u = inner_pointer[u], inner_pointer[u + 1]
+    start_v, end_v = inner_pointer[v], inner_pointer[v + 1]
+    if outer_u:
+        start_u, end_u = outer_pointer[u], outer_pointer[u + 1]
+    if outer_v:
+        start_v, end_v = outer_pointer[v], outer_pointer[v + 1]
+    list_u = nearby.outer if outer_u else nearby.inner
+    list_v = nearby.outer if outer_v else nearby.inner
+    return _share(list_u, start_u, end_u, list_v, start_v, end_v, shift)
+
+
+@njit(cache=True)
 def within(u, image_u, v, image_v, limit, nearby):  # noqa: ANN001, ANN201
     """Tell by the lists whether two nodes are within `limit` bonds, of the right parity."""
-    if u < nearby.n_si and v >= nearby.n_si:
+    n_si = nearby.n_si
+    if u < n_si and v >= n_si:
         u, image_u, v, image_v = v, image_v, u, image_u
     shift = image_v - image_u
-    inner, outer = nearby.inner, nearby.outer
-    start_u, end_u = nearby.inner_pointer[u], nearby.inner_pointer[u + 1]
-    missing = limit - (2 if u < nearby.n_si else 1) - (2 if v < nearby.n_si else 1)
+    first, last = nearby.inner_pointer[u], nearby.inner_pointer[u + 1]
+    missing = limit - (2 if u < n_si else 1) - (2 if v < n_si else 1)
     if missing < 0:
         entry = (np.int64(v) << ATOM_BITS) + BIAS + shift
-        for i in range(start_u, end_u):  # noqa: SIM110 - compiled
-            if inner[i] == entry:
+        for i in range(first, last):  # noqa: SIM110 - compiled
+            if nearby.inner[i] == entry:
                 return True
         return False
-    if missing > 0:
-        start_u, end_u = nearby.outer_pointer[u], nearby.outer_pointer[u + 1]
-    if missing > 2:
-        start_v, end_v = nearby.outer_pointer[v], nearby.outer_pointer[v + 1]
-        return _share(outer, start_u, end_u, outer, start_v, end_v, shift)
-    start_v, end_v = nearby.inner_pointer[v], nearby.inner_pointer[v + 1]
-    longer = outer if missing > 0 else inner
-    return _share(longer, start_u, end_u, inner, start_v, end_v, shift)
+    if u < n_si or missing == 0:
+        return _lists_share(u, missing > 0, v, missing > 2, shift, nearby)
+    if v < n_si and missing == 2:
+        return _lists_share(v, True, u, False, -shift, nearby)
+    # An O has no outer list: by way of its Si.
+    for i in range(first, last):
+        s = nearby.inner[i] >> ATOM_BITS
+        shift_s = shift - (nearby.inner[i] - (s << ATOM_BITS) - BIAS)
+        # Of s the list reaches one bond more than the one of u, and one bond is spent.
+        if v < n_si:
+            shared = _lists_share(s, False, v, True, shift_s, nearby)
+        else:
+            shared = _lists_share(s, missing > 2, v, False, shift_s, nearby)
+        if shared:
+            return True
+    return False
 
 
 @njit(cache=True)

@@ -28,8 +28,10 @@ class Bonds:
         The two atoms of each directed bond.
     shift : (2 bonds, 3)
         Image of the second atom, in cell vectors, for atoms folded into the cell.
-    vector : (2 bonds, 3)
-        From the first to the second atom, in Å.
+    positions : (n, 3)
+        Atoms folded into the cell, in Å.
+    cell : (3, 3)
+        Rows are the vectors, in Å.
     cutoff : float
         What counts as a bond, in Å.
     """
@@ -38,8 +40,14 @@ class Bonds:
     first: np.ndarray
     second: np.ndarray
     shift: np.ndarray
-    vector: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
     cutoff: float
+
+    @property
+    def vector(self) -> np.ndarray:
+        """(2 bonds, 3): from the first to the second atom, in Å."""
+        return self.positions[self.second] - self.positions[self.first] + self.shift @ self.cell
 
     @property
     def pointer(self) -> np.ndarray:
@@ -106,11 +114,10 @@ def find_bonds(atoms: Atoms, cutoff: float | None = None) -> Bonds:
     """
     cutoff = find_cutoff([atoms]) if cutoff is None else float(cutoff)
     folded = wrapped(atoms)
-    first, second, shift, vector = neighbour_list(
-        "ijSD", folded, cutoff={(SILICON, OXYGEN): cutoff}
-    )
-    # matscipy sorts by the first atom; bonds of one atom are ordered to be reproducible.
-    return Bonds(len(atoms), first, second, shift, vector, cutoff)
+    # Sorted by the first atom.
+    first, second, shift = neighbour_list("ijS", folded, cutoff={(SILICON, OXYGEN): cutoff})
+    cell = folded.cell.array
+    return Bonds(len(atoms), first, second, shift.astype(np.int16), folded.positions, cell, cutoff)
 
 
 def bond_angles(atoms: Atoms, bonds: Bonds, centre: int) -> np.ndarray:
@@ -121,7 +128,8 @@ def bond_angles(atoms: Atoms, bonds: Bonds, centre: int) -> np.ndarray:
     centre
         Atomic number of the middle atom: 14 for O-Si-O, 8 for Si-O-Si.
     """
-    unit = bonds.vector / bonds.length[:, None]
+    unit = bonds.vector
+    unit /= np.linalg.norm(unit, axis=1)[:, None]
     pointer, coordination = bonds.pointer, bonds.coordination
     angles = []
     of_species = atoms.numbers == centre

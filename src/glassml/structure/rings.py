@@ -8,7 +8,8 @@ from numba import njit
 from tqdm import tqdm
 
 from glassml.campaign.errors import StructureError
-from glassml.structure.frames import SILICON, wrapped
+from glassml.structure.compiled import thread_count
+from glassml.structure.frames import SILICON
 from glassml.structure.gr import perpendicular_heights
 from glassml.structure.graph import (
     BUFFER_FULL,
@@ -23,12 +24,12 @@ from glassml.structure.nearby import nearby_silicon
 from glassml.structure.network import Bonds, find_bonds
 from glassml.structure.primitive import primitive_rings
 from glassml.structure.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
-from glassml.structure.threads import thread_count
 
 CRITERIA = ("primitive", "king", "king-shell", "guttman")
 _KINDS = {"king": KING, "king-shell": KING_SHELL, "guttman": GUTTMAN}
 CHUNK = 8192
 MAX_TABLE = 1 << 27  # entries of a table of (atom, image)
+MAX_TICKS = 1 << 30  # searches whose marks 32 bits tell apart
 MAX_ROOM = 1 << 22  # nodes of one search, or rings of one chunk
 
 
@@ -153,31 +154,34 @@ def find_rings(
     if criterion not in CRITERIA:
         raise StructureError(f"ring criterion {criterion!r} is not one of {', '.join(CRITERIA)}")
     bonds = find_bonds(atoms) if bonds is None else bonds
-    folded = wrapped(atoms)
-    graph = CoveringGraph.from_bonds(folded, bonds, 2 * max_size)
-    cell = folded.cell.array
+    is_si = atoms.numbers == SILICON
+    graph = CoveringGraph.from_bonds(is_si, bonds, 2 * max_size)
     # Paths meander: in silica, 2k bonds rarely span more than 2k · 0.8 Å.
-    bits = image_bits(perpendicular_heights(cell), 1.6 * max_size)
+    bits = image_bits(perpendicular_heights(bonds.cell), 1.6 * max_size)
+    order, roots = graph.order, np.arange(graph.n_si)
     search = _Search(graph, criterion, max_size)
+    positions, cell = bonds.positions, bonds.cell
+    del graph, bonds  # what is of no use any more is large
     pieces = []
-    roots = np.arange(graph.n_si)
     bar = tqdm(total=len(roots), desc=f"{criterion} rings", unit="Si", disable=not progress)
     for start in range(0, len(roots), CHUNK):
         chunk = roots[start : start + CHUNK]
         pieces.append(search.run(chunk, bits))
         bar.update(len(chunk))
     bar.close()
+    del search
     size, members, images = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    del pieces
     if criterion != "primitive":
         size, members, images = _without_copies(size, members, images)
     return Rings(
         size=size,
         pointer=np.concatenate([[0], np.cumsum(2 * size)]).astype(np.int64),
-        members=graph.order[members],
+        members=order[members],
         packed_images=images,
-        positions=folded.positions,
+        positions=positions,
         cell=cell,
-        is_si=folded.numbers == SILICON,
+        is_si=is_si,
         criterion=criterion,
     )
 
@@ -232,7 +236,7 @@ class _Search:
         self.bits = bits.copy()
         self.tables = np.full((threads, entries), -1, np.int32)
         if self.criterion == "primitive":
-            self.stamps = np.zeros((threads, entries), np.int64)
+            self.stamps = np.zeros((threads, entries), np.int32)
             self.stamped = np.zeros((threads, entries), np.int32)
             self.ticks = np.full(threads, 1, np.int64)
 
@@ -248,6 +252,8 @@ class _Search:
         given = (self.max_size, network, self.bits, self.room, self.tables)
         output = ((members, images, sizes), found, status)
         if self.criterion == "primitive":
+            if self.ticks.max() > MAX_TICKS:
+                self.stamps[:], self.ticks[:] = 0, 1
             marks = (self.stamps, self.stamped, self.ticks)
             primitive_rings(roots, *given, self.nearby, *marks, *output)
         else:

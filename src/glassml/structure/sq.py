@@ -19,10 +19,10 @@ import numpy as np
 from ase import Atoms
 from numba import njit, prange
 
+from glassml.structure.compiled import thread_count
 from glassml.structure.frames import SILICON
 from glassml.structure.gr import PAIRS, pair_distribution
 from glassml.structure.scattering import total_standard_error, total_structure_factor
-from glassml.structure.threads import thread_count
 
 # Modes of one transform: 200³ take 130 MB and about half a second.
 MODES = 200**3
