@@ -1,5 +1,6 @@
 """Real GPAW calculations, as small as can be: forces and stress are slopes of the energy."""
 
+import hashlib
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import ConfigError, StructureError
 from glassml.campaign.store import LabelStore
 from glassml.dft.calculation import NotConvergedError, calculate, climb, gpaw_parameters
-from glassml.dft.collecting import labelled_configurations, write_compressed
+from glassml.dft.collecting import labelled_configurations, manifest, write_compressed
 from glassml.dft.seeding import seed_store
 from glassml.dft.settings import require_functional, require_setups
 from glassml.dft.shard import label_shard
@@ -116,6 +117,13 @@ def test_labels_are_collected_shipped_and_seed_another_store(stishovite, tmp_pat
     other = LabelStore(tmp_path / "other")
     assert seed_store(other, again, DFT) == {"taken": 1, "other_settings": 0}
     assert seed_store(other, again, DFT | {"cutoff_eV": 310}) == {"taken": 0, "other_settings": 1}
+    origin = {"name": "ship", "seed": 1, "dft": DFT}
+    record = manifest(found, [tmp_path / "s.extxyz"], again, origin)
+    assert record["counts"] == {"labelled": 1, "failed": 0, "not_calculated": 0}
+    assert record["files"][again.name] == hashlib.sha256(again.read_bytes()).hexdigest()
+    assert record["settings"]["cutoff_eV"] == DFT["cutoff_eV"]
+    assert set(record["setups"]) == {"Si", "O"}
+    assert record["versions"]["labels"]["gpaw"] == {record["versions"]["file"]["gpaw"]: 1}
     second = label_shard([stishovite], DFT, other)
     assert second.computed == 0
     assert np.allclose(second.records[0]["forces"], first.records[0]["forces"], atol=1e-8)

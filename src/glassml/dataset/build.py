@@ -192,7 +192,7 @@ def _write_frames(path: Path, entries: Sequence[Entry]) -> None:
         write(temporary, frames, format="extxyz")
 
 
-def _pressure(atoms: Atoms) -> float:
+def pressure_of(atoms: Atoms) -> float:
     """Give the pressure in GPa; NaN without stress."""
     stress = atoms.info.get("REF_stress")
     return float("nan") if stress is None else -float(np.mean(stress[:3])) / GPa
@@ -215,7 +215,7 @@ def _flag_row(entry: Entry, chosen: str) -> dict[str, Any]:
             "atoms": len(atoms),
             "energy_eV_per_atom": f"{atoms.info['REF_energy'] / len(atoms):.6f}",
             "largest_force_eV_A": f"{largest_force(atoms):.4f}",
-            "pressure_GPa": f"{_pressure(atoms):.3f}",
+            "pressure_GPa": f"{pressure_of(atoms):.3f}",
             "density_g_cm3": f"{density(atoms):.4f}",
         }
     return row
@@ -237,7 +237,7 @@ def _summary(
         sizes = [len(a) for a in labelled]
         energy = [a.info["REF_energy"] / len(a) for a in labelled]
         forces = np.concatenate([a.arrays["REF_forces"] for a in labelled])
-        pressures = [p for p in map(_pressure, labelled) if np.isfinite(p)]
+        pressures = [p for p in map(pressure_of, labelled) if np.isfinite(p)]
         densities = [density(a) for a in labelled]
         row |= {
             "atoms_min": min(sizes),

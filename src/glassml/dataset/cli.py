@@ -19,6 +19,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     build.set_defaults(run=_build)
     describe = actions.add_parser("describe", help="count and range the labels of a file")
     describe.add_argument("file", type=Path, help="labelled extxyz, also compressed")
+    describe.add_argument(
+        "--page", type=Path, help="write a Markdown page about it, and a figure (.png) beside it"
+    )
     describe.set_defaults(run=_describe)
     export = actions.add_parser("export", help="write the sets for another trainer")
     export.add_argument("--dataset", type=Path, required=True, help="folder of a built dataset")
@@ -76,16 +79,26 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _describe(args: argparse.Namespace) -> None:
-    import pandas as pd
-
     from glassml.campaign.config.dataset import LabelKeys
-    from glassml.dataset.build import statistics
+    from glassml.campaign.files import atomic_path, write_text
+    from glassml.dataset import describing
     from glassml.dataset.labels import included_entries
 
     entries = list(included_entries(str(args.file), LabelKeys().model_dump(), "unknown"))
-    table = pd.DataFrame(statistics(entries, dict.fromkeys(range(len(entries)), "train")))
-    unused = ["train", "validation", "test", "excluded", "energy_mean_eV_per_atom"]
-    print(table.drop(columns=unused).to_string(index=False))
+    rows = [describing.TABLE, *describing.family_rows(entries)]
+    widths = {key: max(len(row[key]) for row in rows) for key in describing.TABLE}
+    for row in rows:
+        print("  ".join(f"{row[key]:>{width}}" for key, width in widths.items()))
+    if args.page is None:
+        return
+    figure = args.page.with_suffix(".png")
+    with atomic_path(figure) as temporary:
+        describing.plot(entries).savefig(temporary, dpi=110)
+    beside = args.file.with_name("manifest.json")
+    manifest = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else None
+    if manifest and args.file.name not in manifest.get("files", {}):
+        manifest = None
+    write_text(args.page, describing.page(entries, args.file.as_posix(), figure.name, manifest))
 
 
 def _export(args: argparse.Namespace) -> None:

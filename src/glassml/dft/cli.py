@@ -62,7 +62,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     collect.add_argument(
         "--input", type=Path, nargs="+", required=True, help="extxyz files, or folders of them"
     )
-    collect.add_argument("--output", type=Path, required=True, help="labelled extxyz.gz")
+    collect.add_argument(
+        "--output", type=Path, required=True, help="labelled extxyz.gz; a manifest.json beside it"
+    )
     collect.set_defaults(run=_collect)
 
     again = actions.add_parser("recompute", help="calculate a random sample of labels again")
@@ -215,8 +217,9 @@ def _collect(args: argparse.Namespace) -> None:
 
     from glassml.campaign.config import load_campaign
     from glassml.campaign.errors import StructureError
+    from glassml.campaign.files import write_json
     from glassml.campaign.store import LabelStore
-    from glassml.dft.collecting import labelled_configurations, write_compressed
+    from glassml.dft.collecting import labelled_configurations, manifest, write_compressed
 
     campaign = load_campaign(args.config)
     paths = [
@@ -233,6 +236,9 @@ def _collect(args: argparse.Namespace) -> None:
     labelled = [atoms for atoms, _ in found if "REF_energy" in atoms.info]
     failed = sum(record is not None and record["status"] == "failed" for _, record in found)
     write_compressed(args.output, labelled)
+    origin = {"name": campaign.name, "seed": campaign.seed, "dft": dft}
+    record = manifest(found, paths, args.output, origin)
+    write_json(args.output.with_name("manifest.json"), record)
     print(f"{len(labelled)} labelled, {failed} failed, {len(found)} configurations in all")
 
 

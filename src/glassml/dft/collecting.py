@@ -1,8 +1,11 @@
 """Collect what the store holds of a campaign into one file that can be shipped."""
 
 import gzip
+import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,8 @@ from ase.io import iread, write
 
 from glassml.campaign.files import atomic_path
 from glassml.campaign.store import LabelStore
-from glassml.dft.labels import label_key, labelled_atoms
-from glassml.dft.settings import determining_settings
+from glassml.dft.labels import PROTOCOL, label_key, labelled_atoms
+from glassml.dft.settings import determining_settings, setup_digest
 
 
 def labelled_configurations(
@@ -55,3 +58,67 @@ def write_compressed(path: Path, frames: list[Atoms]) -> None:
     content = gzip.compress(text.getvalue().encode(), mtime=0)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def manifest(
+    found: Sequence[tuple[Atoms, Mapping[str, Any] | None]],
+    inputs: Iterable[Path],
+    output: Path,
+    campaign: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Describe a file of labels: where it comes from, and what made it.
+
+    Parameters
+    ----------
+    found
+        As `labelled_configurations` gives them.
+    inputs, output
+        The files of configurations, and that of the labels.
+    campaign
+        Its ``name``, ``seed`` and section ``dft``.
+
+    Returns
+    -------
+    dict
+        ``files`` and ``inputs`` (SHA-256 by name), ``counts`` (``labelled``, ``failed``,
+        ``not_calculated``), ``recipes`` and ``failures`` (counts), ``settings`` of the labels with
+        the digests of the ``setups``, the ``protocol`` of the key, and ``versions``: of GPAW and
+        others by number of labels, where the store knows, and of what wrote the file.
+    """
+    records = [record for _, record in found if record is not None]
+    converged = [record for record in records if record["status"] == "converged"]
+    failed = [record for record in records if record["status"] == "failed"]
+    elements = sorted({symbol for atoms, _ in found for symbol in atoms.get_chemical_symbols()})
+    dft = campaign["dft"]
+    used: dict[str, Counter[str]] = {}
+    for record in converged:
+        for name, number in record["versions"].items():
+            used.setdefault(name, Counter())[number] += 1
+    return {
+        "campaign": campaign["name"],
+        "seed": campaign["seed"],
+        "files": {output.name: _digest(output)},
+        "inputs": {path.name: _digest(path) for path in inputs},
+        "counts": {
+            "labelled": len(converged),
+            "failed": len(failed),
+            "not_calculated": len(found) - len(records),
+        },
+        "recipes": dict(Counter(record["recipe"] for record in converged)),
+        "failures": dict(Counter(record["reason"] for record in failed)),
+        "protocol": PROTOCOL,
+        "settings": {
+            name: value
+            for name, value in dft.items()
+            if name.endswith(("_eV", "_eV2", "_per_A", "tolerance")) or name in {"xc", "recipes"}
+        },
+        "setups": {symbol: setup_digest(symbol, dft["xc"]) for symbol in elements},
+        "versions": {
+            "labels": {name: dict(counts) for name, counts in used.items()},
+            "file": {name: version(name) for name in ("glassml", "gpaw", "gpaw-data", "ase")},
+        },
+    }
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -300,12 +300,22 @@ def volume_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
 
 
 def labelled(points: Sequence[Point]) -> list[Atoms]:
-    """Give the structures of points with ``REF_`` labels, ``polymorph`` and ``volume_ratio``."""
+    """Give the structures of points as labelled configurations of a family `polymorphs`.
+
+    Beside what all configurations have, `info` has ``polymorph`` and ``volume_ratio``.
+    """
     frames = []
-    for point in points:
+    for number, point in enumerate(points):
         key = label_key(point.atoms, point.record["settings"])
         atoms = labelled_atoms(point.atoms, key, point.record)
-        atoms.info |= {"polymorph": point.polymorph, "volume_ratio": point.volume_ratio}
+        atoms.info |= {
+            "config_type": "crystal",
+            "family": "polymorphs",
+            "parent": f"polymorphs/{point.polymorph}/{number:05d}",
+            "config_id": f"polymorphs/{number:06d}",
+            "polymorph": point.polymorph,
+            "volume_ratio": point.volume_ratio,
+        }
         frames.append(atoms)
     return frames
 
