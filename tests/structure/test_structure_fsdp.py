@@ -85,3 +85,27 @@ def test_a_peak_below_one_has_no_width_at_half_height():
     assert peak.height == pytest.approx(0.8, abs=0.01)
     assert peak.fwhm is None
     assert peak.lorentzian_fwhm == pytest.approx(0.45, abs=0.01)
+
+
+def test_a_peak_narrower_than_a_bin_is_refused():
+    narrow = lorentzian(fwhm=0.06)
+    assert fit_peak(Q, narrow).lorentzian_fwhm == pytest.approx(0.06, abs=0.01)
+    with pytest.raises(NoPeakError, match="narrower than a bin"):
+        fit_peak(Q, narrow, q_bin=0.1)
+
+
+def test_a_height_that_is_not_determined_is_refused():
+    """A few points with large errors: the fit finds a peak of 1.2 ± 9.9."""
+    rng = np.random.default_rng(2)
+    refused = []
+    for _ in range(60):
+        q = np.sort(rng.uniform(1.0, 2.3, 7))
+        s = lorentzian(1.6, 0.5, 0.05, q) + rng.normal(0, 0.3, 7)
+        try:
+            peak = fit_peak(q, s, np.full(7, 0.3))
+        except NoPeakError as reason:
+            refused.append(str(reason))
+        else:
+            assert peak.height_error <= peak.height
+            assert peak.lorentzian_fwhm >= 0.02
+    assert any("not determined" in reason for reason in refused)

@@ -162,6 +162,7 @@ class StructureFactorAnalysis(FrameAnalysis):
     def fit_peak(self, weighting: str = "neutron", **options: Any) -> Any:
         """Fit the first sharp diffraction peak (see `glassml.structure.fsdp.fit_peak`)."""
         error = self.results[f"{weighting}_error"]
+        options.setdefault("q_bin", self.results.factor.q_bin)
         return fit_peak(self.results.q, self.results[weighting], error, **options)
 
 

@@ -205,6 +205,7 @@ def run_fsdp(args: argparse.Namespace) -> None:
             search=tuple(args.search),
             half_window=args.half_window,
             background=args.background,
+            q_bin=args.q_bin,
         )
         document = peak.as_dict() | {"reason": None}
     except NoPeakError as reason:

@@ -111,6 +111,7 @@ def fit_peak(
     search: tuple[float, float] = PEAK_RANGES["Q1"],
     half_window: float = 0.5,
     background: str = "linear",
+    q_bin: float = 0.02,
 ) -> Peak:
     """Fit a Lorentzian on a background to a peak of S(Q).
 
@@ -129,12 +130,15 @@ def fit_peak(
         Half the range of the fit in Å⁻¹.
     background
         "none" (the peak stands on 1), "constant", or "linear", both between 0 and 2.
+    q_bin
+        Width of the bins of Q in Å⁻¹: a peak that is narrower is noise.
 
     Raises
     ------
     NoPeakError
         If there are too few points, no maximum inside `search`, the fit does not converge, is not
-        significantly better than a straight line, or leaves its window.
+        significantly better than a straight line, leaves its window, is narrower than a bin, or
+        has an error of the height that exceeds the height.
     """
     q, s = np.asarray(q, float), np.asarray(s, float)
     weight = np.ones_like(s) if sigma is None else 1 / np.maximum(sigma, 1e-12) ** 2
@@ -152,7 +156,7 @@ def fit_peak(
     extra = BACKGROUNDS[background]
     start = [centre, max(float(np.interp(centre, q, s)) - 0.5, 0.1), 0.35] + [0.5] * extra
     # The background is an S(Q), so it is not negative: that keeps it apart from a wide peak.
-    lower = [centre - half_window, 0.0, 0.02] + [0.0] * extra
+    lower = [centre - half_window, 0.0, min(0.02, q_bin / 2)] + [0.0] * extra
     upper = [centre + half_window, 50.0, 3.0] + [2.0] * extra
     try:
         best, covariance = curve_fit(
@@ -173,8 +177,18 @@ def fit_peak(
     if not np.all(np.isfinite(errors)):
         raise NoPeakError(f"the fit near {centre:.2f} Å⁻¹ does not determine its parameters")
     _check_window(best, centre, half_window)
+    if best[2] < q_bin:
+        raise NoPeakError(
+            f"the fitted peak at {best[0]:.2f} Å⁻¹ is {best[2]:.3f} Å⁻¹ wide, narrower than a bin "
+            f"of Q ({q_bin:g} Å⁻¹): it is noise of one bin"
+        )
     _check_significance(q[inside], s[inside], weight[inside], model(q[inside], *best))
     summary, summary_error = _propagate(model, best, covariance)
+    if summary_error[1] > summary[1]:
+        raise NoPeakError(
+            f"the height at {summary[0]:.2f} Å⁻¹ is not determined: {summary[1]:.2f} ± "
+            f"{summary_error[1]:.2f}"
+        )
     if not search[0] <= summary[0] <= search[1]:
         raise NoPeakError(f"the fitted maximum, {summary[0]:.2f} Å⁻¹, is not in {search} Å⁻¹")
     defined = bool(np.isfinite(summary[2]))

@@ -111,6 +111,7 @@ class Settings:
             "search": self.fsdp_search if peak == "Q1" else PEAK_RANGES[peak],
             "half_window": self.fsdp_half_window,
             "background": self.fsdp_background,
+            "q_bin": self.q_bin,
         }
 
 

@@ -115,7 +115,7 @@ def summarise(
     for state, glasses in used.items():
         tables = [read_table(g / "sq.csv") for g in glasses]
         q_tables["sq.csv"] += _average_q(state, tables, q_bin, (), SQ_VALUES)
-        fsdp_rows += _fsdp_rows(state, tables, rng, bootstrap, fsdp_options)
+        fsdp_rows += _fsdp_rows(state, tables, rng, bootstrap, fsdp_options | {"q_bin": q_bin})
         centres = [read_table(g / "ring_centre_sq.csv") for g in glasses]
         q_tables["ring_centre_sq.csv"] += _average_q(
             state, centres, q_bin, ("size",), CENTRE_VALUES
