@@ -133,3 +133,14 @@ def test_empty_set_and_broken_file(tmp_path):
     (tmp_path / "broken.extxyz").write_text("12\nnothing\n")
     with pytest.raises(PotentialError, match="cannot be read"):
         read_labels(tmp_path / "broken.extxyz")
+
+
+@pytest.mark.parametrize("family", ["quartz", "cristobalite", "stishovite"])
+def test_one_wrong_family_among_right_ones_is_named(family):
+    frames = make_labels(36, seed=5)
+    for atoms in frames:
+        if atoms.info["family"] == family:
+            atoms.info["REF_stress"] = -atoms.info["REF_stress"]
+    with pytest.raises(PotentialError, match=r"signs or units") as caught:
+        check_labels(frames)
+    assert family in str(caught.value) or "GPa" in str(caught.value)

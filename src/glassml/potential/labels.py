@@ -22,6 +22,7 @@ MAX_SHIFT_A = 0.3
 MIN_PAIRS = 4
 MIN_WORK_EV = 0.01
 MIN_CORRELATION = 0.8
+FAMILY_CORRELATION = 0.9  # one family alone is few labels
 # Plane waves on a grid leave a small net force that grows with the forces.
 NET_FORCE = (0.05, 0.02)  # eV/Å per atom, and share of the largest force
 
@@ -85,6 +86,7 @@ def check_labels(frames: Sequence[Atoms]) -> dict[str, float | str]:
             f"{found}; a bulk modulus within {BULK_MODULUS_GPA} GPa, and slopes of the energy's "
             f"change against the work of forces and stress within {SLOPES} are right"
         )
+    mistakes += _wrong_families(frames) if not mistakes else []
     if mistakes:
         shown = mistakes[:10] + ([f"... {len(mistakes) - 10} more"] if len(mistakes) > 10 else [])
         raise PotentialError("labels are refused:\n  " + "\n  ".join(shown))
@@ -159,6 +161,26 @@ def check_consistency(frames: Sequence[Atoms]) -> dict[str, float | str]:
     return found
 
 
+def _wrong_families(frames: Sequence[Atoms]) -> list[str]:
+    """Name families whose stress alone has another sign or unit, where that is clear."""
+    families: dict[str, list[Atoms]] = {}
+    for atoms in frames:
+        if atoms.pbc.all():
+            families.setdefault(str(atoms.info.get("family", "")), []).append(atoms)
+    mistakes = []
+    for family, copies in families.items():
+        kinds: dict[str, list[Atoms]] = {}
+        for atoms in copies:
+            kinds.setdefault(_kind(atoms), []).append(atoms)
+        modulus = _bulk_modulus(kinds.values(), FAMILY_CORRELATION)
+        if modulus is not None and not BULK_MODULUS_GPA[0] < modulus < BULK_MODULUS_GPA[1]:
+            mistakes.append(
+                f"family {family!r}: signs or units of its stress are wrong (a bulk modulus of "
+                f"{modulus:.3g} GPa): expected eV/Å³ with tension positive"
+            )
+    return mistakes
+
+
 def _kind(atoms: Atoms) -> str:
     """Name what a configuration may be compared with: its polymorph, or else its family.
 
@@ -178,7 +200,7 @@ def _verdict(values: list[float | None], ranges: list[tuple[float, float]]) -> s
     return "unknown" if not within else "right" if all(within) else "wrong"
 
 
-def _bulk_modulus(families: Iterable[list[Atoms]]) -> float | None:
+def _bulk_modulus(families: Iterable[list[Atoms]], least_correlation: float = 0.5) -> float | None:
     """Give -dP/d ln V within all families in GPa, or None where it is not clear."""
     logs, pressures = [np.zeros(0)], [np.zeros(0)]
     for copies in families:
@@ -191,7 +213,7 @@ def _bulk_modulus(families: Iterable[list[Atoms]]) -> float | None:
     if len(x) - len(logs) + 1 < MIN_PAIRS or np.sqrt(np.mean(x**2)) < 0.01 or not y.any():
         return None
     correlation = x @ y / np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / (x @ x)) if abs(correlation) > 0.5 else None
+    return float(x @ y / (x @ x)) if abs(correlation) > least_correlation else None
 
 
 def _work_slopes(families: Iterable[list[Atoms]]) -> tuple[float | None, float | None]:

@@ -97,7 +97,9 @@ def train_member(
         If the labels are refused, or the trainer fails.
     """
     train, validation = read_labels(dataset.train), read_labels(dataset.validation)
-    logger.info("consistency of the labels: %s", check_labels(train + validation))
+    for name, labels_of_set in (("training", train), ("validation", validation)):
+        # each by itself, so that right labels of one do not hide wrong ones of the other
+        logger.info("consistency of the %s labels: %s", name, check_labels(labels_of_set))
     train = [atoms for atoms in train if "REF_stress" in atoms.info]
     validation = [atoms for atoms in validation if "REF_stress" in atoms.info]
     if not train:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from glassml.potential.errors import MULTIPLICITY
 
+FARTHEST_LABELS = 1e8
 TARGETS = ("energy", "force", "stress")
 ERRORS = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}
 ERROR_COLUMNS = ("energy_mae_meV_per_atom", "force_mae_eV_per_A", "stress_mae_GPa")
@@ -139,7 +140,7 @@ def fit_curve(
     -------
     list of dict
         Columns `FIT_COLUMNS`. `labels_needed` is where the line meets the target, empty where the
-        error does not fall; far beyond the last point it is an order of magnitude.
+        error does not fall or only beyond a hundred million; far beyond the last point it is an order of magnitude.
     """
     found = []
     labels = np.array([row["labels"] for row in rows], dtype=float)
@@ -153,7 +154,8 @@ def fit_curve(
             row["exponent"], row["at_1000_labels"] = float(-slope), float(np.exp(offset))
             if slope < 0:
                 needed = 1000 * (np.exp(offset) / targets[quantity]) ** (-1 / slope)
-                row["labels_needed"] = float(f"{needed:.3g}")
+                if needed < FARTHEST_LABELS:
+                    row["labels_needed"] = float(f"{needed:.3g}")
         found.append(row)
     return found
 
