@@ -140,7 +140,8 @@ def fit_curve(
     -------
     list of dict
         Columns `FIT_COLUMNS`. `labels_needed` is where the line meets the target, empty where the
-        error does not fall or only beyond a hundred million; far beyond the last point it is an order of magnitude.
+        error does not fall, or only beyond a hundred million; far beyond the last point it is an
+        order of magnitude.
     """
     found = []
     labels = np.array([row["labels"] for row in rows], dtype=float)
