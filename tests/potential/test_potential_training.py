@@ -54,6 +54,30 @@ def test_what_is_no_package_is_refused(tmp_path):
         load_calculator(tmp_path / "model.nequip.zip", device="cpu")
 
 
+def test_a_terminated_command_takes_its_trainer_along(tmp_path):
+    """As `timeout` or a scheduler ends it: only the command itself is told."""
+    program = (
+        "import sys, subprocess\n"
+        "from glassml.potential import training\n"
+        "Popen = subprocess.Popen\n"
+        "def start(command, **options):\n"
+        "    process = Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "    print(process.pid, flush=True)\n"
+        "    return process\n"
+        "training.subprocess.Popen = start\n"
+        "training.run_nequip(['train'], 1)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    trainer = int(process.stdout.readline())
+    time.sleep(0.5)
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(trainer, 0)
+
+
 def test_flipped_virial_stops_before_training(labels_of, tmp_path):
     frames = read(labels_of.train, ":")
     for atoms in frames:

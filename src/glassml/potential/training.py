@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,11 +134,19 @@ def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()
     logger.info("nequip-%s", " ".join(command))
     command = [sys.executable, "-m", f"nequip.scripts.{command[0]}", *command[1:]]
     process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
+    ending = signal.signal(signal.SIGTERM, _end)
     try:
         code = process.wait()
     except BaseException:
         process.kill()  # at most the epochs since the last checkpoint are lost
         process.wait()
         raise
+    finally:
+        signal.signal(signal.SIGTERM, ending)
     if code != 0:
         raise PotentialError(f"{command[2]} ended with exit code {code}: see the log above")
+
+
+def _end(number: int, frame: object) -> None:  # noqa: ARG001
+    """End this process as by Ctrl-C, so that the trainer does not outlive it."""
+    raise SystemExit(128 + number)
