@@ -116,8 +116,8 @@ def grow(folder: Path) -> None:
     jobs = scheduled(output)
     made, labelled = (jobs.get(rule, 0) for rule in ("configurations_generate", "dft_label"))
     print(
-        f"1,000 more are {len(grown) - len(shards)} shards; scheduled {made} to make, {labelled} to "
-        f"label, of {len(grown)}: {cost}"
+        f"1,000 more are {len(grown) - len(shards)} shards of {len(grown)}; scheduled are {made} to "
+        f"make, {labelled} to label: {cost}"
     )
 
 
