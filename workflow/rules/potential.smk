@@ -202,11 +202,10 @@ rule potential_gate:
             rules.train_potential.input.validation,
             rules.evaluate_potential.input.test,
         ],
-        displaced=lambda wildcards: (
-            expand(rules.label_displaced.output.labels, crystal=CRYSTALS)
-            if wildcards.gate == "phonons"
-            else []
-        ),
+        extra=lambda wildcards: {
+            "phonons": expand(rules.label_displaced.output.labels, crystal=CRYSTALS),
+            "equations": CAMPAIGN.potential.gates.equations.labels,
+        }.get(wildcards.gate, []),
     output:
         results=f"{POTENTIAL}/gates/{{gate}}.json",
         table=f"{POTENTIAL}/gates/{{gate}}.csv",
@@ -232,7 +231,7 @@ rule potential_gate:
     shell:
         "glassml potential gate {wildcards.gate} --config {input.config}"
         " --members {params.members} --labels {input.labels}"
-        " --displaced {input.displaced} --output {output.results} --table {output.table} > {log} 2>&1"
+        " --extra {input.extra} --output {output.results} --table {output.table} > {log} 2>&1"
 
 
 rule potential_gates:

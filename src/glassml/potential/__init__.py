@@ -27,14 +27,35 @@ Files of a member, `potential/g{generation}/m{member}/`
 Files of a generation, `potential/g{generation}/`
     `gates.json`
         status ("red", "amber", "green"; "unknown" where nothing could be judged), gates (status
-        by name: calibration, curves, dimers, errors, stability), results (gate, name, value or
-        null, threshold, unit, status, note): green up to the threshold.
+        by name: calibration, curves, dimers, errors, stability; equations and phonons where the
+        configuration asks for them), results (gate, name, value or null, threshold, unit, status,
+        note): green up to the threshold.
     `gates/{gate}.json`, `gates/{gate}.csv`
         The same of one gate, and the curves behind it: curves has config_id, set, member, label,
         prediction (eV/atom), polymorph, volume_A3_per_atom; dimers has member, name, distance_A,
-        energy_eV; stability has name, picoseconds, wanted_ps, event.
+        energy_eV; equations has polymorph, member, config_id, volume_A3, label_eV, prediction_eV
+        (per SiO2); phonons has crystal, member, wave_vector, mode, label_THz, prediction_THz;
+        stability has name, picoseconds, wanted_ps, event.
     `model_card.md`, `model_card.json`
         What the potential is, what it was made from, its gates and errors, versions.
+    `exploration/` (of all generations but the last)
+        `runs/{run}.extxyz`, `.csv`: candidates (`info["error_eV_per_A"]` is the estimated error of
+        the worst force), and a row per trajectory: run, trajectory, start, picoseconds, accurate,
+        candidate, failed (counts), largest_error_eV_per_A, event, seconds. `candidates.csv`:
+        config_id, run, error_eV_per_A, distance, chosen (rank, or empty). `selected.extxyz`, and
+        `labels.extxyz`, `labels.csv` as the stage dft writes them.
+Files of a campaign, `potential/`
+    `generations.csv`
+        A row per generation: labels, errors of the worst member on the test labels of generation
+        0, what the exploration found, and what all cost.
+    `phonons/{crystal}/`
+        `displaced.extxyz`, and `labels.extxyz`, `labels.csv` as the stage dft writes them.
+    `search/`, `learning_curve/`
+        A folder per variant, or per number of labels, with the files of a member (and
+        `speed.json`: atoms, backend, device, ms_per_atom_step); `search.csv` (variant, its size,
+        epochs, training_s, errors on test labels, ms_per_atom_step, pareto), `search.png`;
+        `learning_curve.csv` (labels, epochs, training_s, errors), `learning_curve_fit.csv`
+        (quantity, unit, at_1000_labels, exponent, target, labels_needed), `learning_curve.png`.
 """
 
 from glassml.potential.calculators import PotentialError, load_calculator

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from glassml.campaign.config.potential import GATES, PHONONS
+from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
 from glassml.potential import study_cli
 
 
@@ -56,11 +56,11 @@ def _register_members(actions: Any) -> None:
 def _register_judging(actions: Any) -> None:
     """Add the gates and the model card."""
     gate = _add(actions, "gate", _gate, "judge a committee at one gate")
-    names = sorted([*GATES, PHONONS])
+    names = sorted([*GATES, EQUATIONS, PHONONS])
     gate.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     gate.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
     gate.add_argument("--labels", type=Path, nargs="+", required=True, help="extxyz of all sets")
-    gate.add_argument("--displaced", type=Path, nargs="*", default=[], help="labels for phonons")
+    gate.add_argument("--extra", type=Path, nargs="*", default=[], help="labels of this gate")
     gate.add_argument("--output", type=Path, required=True, help="results, JSON")
     gate.add_argument("--table", type=Path, required=True, help="curves behind them, CSV")
     gate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
@@ -196,7 +196,7 @@ def _gate(args: argparse.Namespace) -> None:
     from glassml.potential.gates import as_record
 
     campaign = load_campaign(args.config)
-    committee = Committee(args.members, args.labels, args.device, args.displaced)
+    committee = Committee(args.members, args.labels, args.device, args.extra)
     thresholds = campaign.potential.gates.model_dump()
     results, table = run_gate(args.name, committee, thresholds, campaign.seed)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]

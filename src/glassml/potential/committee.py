@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.seeds import generator
-from glassml.potential import gates, phonons, probes
+from glassml.potential import equations, gates, phonons, probes
 from glassml.potential.calculators import PotentialError, load_calculator
 from glassml.potential.labels import read_labels
 
@@ -31,8 +31,9 @@ class Committee:
         Labelled configurations of all sets, extxyz.
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
-    displaced
-        Labels of the displaced cells of crystals, for phonons.
+    extra
+        Labels that a gate needs beside: displaced cells for phonons, crystals at rest at several
+        volumes for equations.
     """
 
     def __init__(
@@ -40,11 +41,11 @@ class Committee:
         folders: Sequence[Path],
         labels: Sequence[Path],
         device: str | None = None,
-        displaced: Sequence[Path] = (),
+        extra: Sequence[Path] = (),
     ) -> None:
         self.folders = list(folders)
         self.labels = list(labels)
-        self.displaced = list(displaced)
+        self.extra = list(extra)
         self.device = device
 
     def table(self, name: str) -> pd.DataFrame:
@@ -58,6 +59,10 @@ class Committee:
     def frames(self) -> list[Atoms]:
         """Read the labelled configurations of all sets."""
         return [atoms for path in self.labels for atoms in read_labels(path)]
+
+    def extra_frames(self) -> list[Atoms]:
+        """Read the labels that a gate needs beside those of the sets."""
+        return [atoms for path in self.extra for atoms in read_labels(path)]
 
     def calculator(self, folder: Path) -> Calculator:
         """Load what molecular dynamics would use of a member."""
@@ -106,7 +111,7 @@ def run_gate(
     Parameters
     ----------
     name
-        "errors", "curves", "dimers", "phonons", "stability" or "calibration".
+        "calibration", "curves", "dimers", "equations", "errors", "phonons" or "stability".
     committee
         The members.
     thresholds
@@ -145,6 +150,16 @@ def run_gate(
         ]
         results = gates.approach_gate(approaches, thresholds["dimer_hole_eV"], factor)
         return results, pd.DataFrame(rows)
+    if name == "equations":
+        frames = committee.extra_frames()
+        points = pd.concat(
+            [
+                equations.energy_points(committee.calculator(folder), frames, folder.name)
+                for folder in committee.folders
+            ],
+            ignore_index=True,
+        )
+        return gates.equation_gate(points, thresholds["equations"], factor), points
     if name == "phonons":
         table = _phonons(committee, thresholds["phonons"])
         return gates.phonon_gate(table, thresholds["phonons"]["rms_THz"], factor), table
@@ -167,7 +182,7 @@ def _approaches(committee: Committee) -> dict[str, list[probes.Approach]]:
 
 def _phonons(committee: Committee, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Compare the frequencies of all crystals and members with those of the labels."""
-    labels = [atoms for path in committee.displaced for atoms in read_labels(path)]
+    labels = committee.extra_frames()
     parts = []
     for crystal in settings["crystals"]:
         cells = phonons.displace(crystal, settings["supercell"], settings["displacement_A"])

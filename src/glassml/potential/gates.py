@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
+from glassml.dft.polymorphs import Curve
+from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS
 from glassml.potential.probes import Approach, Run
 
@@ -207,6 +209,68 @@ def phonon_gate(frequencies: pd.DataFrame, threshold: float, amber_factor: float
             )
         )
     return results
+
+
+def equation_gate(
+    points: pd.DataFrame, thresholds: Mapping[str, Any], amber_factor: float
+) -> list[Result]:
+    """Judge volumes, bulk moduli and relative energies of crystals at rest, worst member.
+
+    Parameters
+    ----------
+    points
+        From `glassml.potential.equations.energy_points`, of all members.
+    thresholds
+        `volume_percent`, `modulus_percent`, `energy_meV_per_atom`.
+    amber_factor
+        Width of the amber range.
+    """
+    worst_of: dict[tuple[str, str, str], tuple[float, str]] = {}
+    for _, mine in points.groupby("member"):
+        labels, found = curves(mine, "label_eV"), curves(mine, "prediction_eV")
+        first = next(iter(labels))
+        for polymorph in found:
+            for key, value, note in _equation_errors(labels, found, polymorph, first):
+                known = worst_of.get((polymorph, *key), (-1.0, ""))
+                worst_of[polymorph, *key] = max(known, (value, note))
+    return [
+        judge(
+            "equations",
+            f"{polymorph}: {quantity}",
+            value,
+            threshold=thresholds[key],
+            unit="%" if key.endswith("percent") else "meV/atom",
+            amber_factor=amber_factor,
+            note=note,
+        )
+        for (polymorph, quantity, key), (value, note) in worst_of.items()
+    ]
+
+
+def _equation_errors(
+    labels: Mapping[str, Curve | None],
+    found: Mapping[str, Curve | None],
+    polymorph: str,
+    first: str,
+) -> list[tuple[tuple[str, str], float, str]]:
+    """Give quantity, key of its threshold, error and note; errors of no curve are not used."""
+    label, curve = labels[polymorph], found[polymorph]
+    if label is None:
+        return []
+    keys = [("volume", "volume_percent"), ("bulk modulus", "modulus_percent")]
+    if curve is None:
+        return [(key, float("inf"), "no minimum") for key in keys]
+    pairs = [(curve.volume, label.volume, "Å³ per SiO2"), (curve.modulus, label.modulus, "GPa")]
+    errors = [
+        (key, 100 * abs(a / b - 1), f"{a:.4g}, label {b:.4g} {unit}")
+        for key, (a, b, unit) in zip(keys, pairs, strict=True)
+    ]
+    own, other = found[first], labels[first]
+    if polymorph != first and own is not None and other is not None:
+        a, b = (1e3 * (x.energy - y.energy) / 3 for x, y in ((curve, own), (label, other)))
+        note = f"{a:.4g}, label {b:.4g} meV/atom"
+        errors.append(((f"energy above {first}", "energy_meV_per_atom"), abs(a - b), note))
+    return errors
 
 
 def stability_gate(runs: Sequence[Run]) -> list[Result]:

@@ -14,6 +14,7 @@ Pressure = Annotated[float, Field(ge=-10.0, le=100.0)]
 # What every potential is judged by; each is a command and a rule of its own.
 GATES = ("calibration", "curves", "dimers", "errors", "stability")
 PHONONS = "phonons"  # judged where `gates.phonons` names crystals
+EQUATIONS = "equations"  # judged where `gates.equations` names labels
 
 
 class Network(Section):
@@ -213,6 +214,21 @@ class Phonons(Section):
     )
 
 
+class Equations(Section):
+    """Equations of state of crystals against labels."""
+
+    labels: str | None = Field(
+        default=None,
+        description="Labelled crystals at rest at several volumes, extxyz, as `glassml dft "
+        "polymorphs` writes them; none: the gate is left out.",
+    )
+    volume_percent: float = Field(default=0.5, gt=0.0, description="Error of the volume.")
+    modulus_percent: float = Field(default=5.0, gt=0.0, description="Error of the bulk modulus.")
+    energy_meV_per_atom: float = Field(
+        default=5.0, gt=0.0, description="Error of the energy above the first polymorph."
+    )
+
+
 class Gates(Section):
     """Up to here a potential is green; up to `amber_factor` times as much it is amber."""
 
@@ -231,6 +247,7 @@ class Gates(Section):
     stability_ps: float = Field(
         default=0.2, gt=0.0, le=1000.0, description="Length of each stability run."
     )
+    equations: Equations = Equations()
     phonons: Phonons = Phonons()
     amber_factor: float = Field(default=2.0, ge=1.0, description="Width of the amber range.")
 
@@ -262,7 +279,9 @@ class Potential(Section):
 
     def gate_names(self) -> list[str]:
         """Give the names of the gates, in alphabetical order."""
-        return sorted([*GATES, *([PHONONS] if self.gates.phonons.crystals else [])])
+        phonons = [PHONONS] if self.gates.phonons.crystals else []
+        equations = [EQUATIONS] if self.gates.equations.labels else []
+        return sorted([*GATES, *phonons, *equations])
 
     def variant(self, name: str) -> tuple[Network, Training]:
         """Give the network of a variant of the size search, and how it is trained."""
