@@ -116,7 +116,7 @@ def grow(folder: Path) -> None:
     jobs = scheduled(output)
     made, labelled = (jobs.get(rule, 0) for rule in ("configurations_generate", "dft_label"))
     print(
-        f"1,000 more are {len(grown) - len(shards)} shards of {len(grown)}; scheduled are {made} to "
+        f"1,000 more are {len(grown) - len(shards)} shards of {len(grown)}; scheduled: {made} to "
         f"make, {labelled} to label: {cost}"
     )
 

@@ -13,6 +13,7 @@ from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelStore
 from glassml.configurations.crystals import POLYMORPHS, deform, polymorph
 from glassml.dft import polymorphs
+from glassml.dft.equation_of_state import fit
 from glassml.dft.plots import plot_polymorphs
 from glassml.dft.relaxation import RelaxationError, relax_together
 from glassml.dft.settings import kpoint_grid
@@ -76,13 +77,13 @@ def test_what_does_not_come_to_rest_is_an_error():
 def test_the_fit_returns_what_made_the_curve_and_its_errors_grow_with_noise():
     volumes = np.linspace(34, 42, 7)
     exact = birchmurnaghan(volumes, -3.0, 37 * GPa, 6.0, 37.7)
-    curve = polymorphs.fit(volumes.tolist(), exact.tolist())
+    curve = fit(volumes.tolist(), exact.tolist())
     assert curve.volume == pytest.approx(37.7, abs=1e-4)
     assert curve.modulus == pytest.approx(37, abs=1e-2)
     assert curve.derivative == pytest.approx(6, abs=1e-2)
     assert curve.energy == pytest.approx(-3, abs=1e-6)
     noise = np.random.default_rng(1).normal(0, 0.001, 7)
-    noisy = polymorphs.fit(volumes.tolist(), (exact + noise).tolist())
+    noisy = fit(volumes.tolist(), (exact + noise).tolist())
     assert noisy.volume_error > 100 * curve.volume_error
     assert abs(noisy.volume - 37.7) < 5 * noisy.volume_error
     assert abs(noisy.modulus - 37) < 5 * noisy.modulus_error
@@ -93,7 +94,7 @@ def test_a_curve_without_minimum_is_refused():
     volumes = np.linspace(44, 52, 7)
     energies = birchmurnaghan(volumes, -3.0, 37 * GPa, 4.0, 37.7)
     with pytest.raises(RelaxationError, match="no minimum"):
-        polymorphs.fit(volumes.tolist(), energies.tolist())
+        fit(volumes.tolist(), energies.tolist())
 
 
 @pytest.mark.parametrize("name", ["alpha_quartz", "coesite", "stishovite", "beta_cristobalite"])

@@ -8,7 +8,8 @@ from ase.eos import birchmurnaghan
 from ase.units import GPa
 from matplotlib.figure import Figure
 
-from glassml.dft.polymorphs import Point, fit
+from glassml.dft.equation_of_state import fit
+from glassml.dft.polymorphs import Point
 
 QUANTITIES = {
     "energy_difference_meV_per_atom": "|energy difference| / meV per atom",

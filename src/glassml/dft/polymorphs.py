@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
-from ase.eos import EquationOfState, birchmurnaghan
 from ase.units import GPa
 from spglib import standardize_cell
 
@@ -21,7 +20,9 @@ from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelStore
 from glassml.configurations.crystals import deform, polymorph
 from glassml.configurations.screening import density
+from glassml.dft.equation_of_state import fit
 from glassml.dft.labels import label_key, labelled_atoms
+from glassml.dft.measured import MEASURED, Measured
 from glassml.dft.relaxation import Label, Relaxation, RelaxationError, relax_together
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
@@ -53,6 +54,9 @@ COLUMNS = (
     "gamma_deg",
     "density_g_cm3",
     "shortest_Si_O_A",
+    "measured_volume_A3_per_SiO2",
+    "measured_bulk_modulus_GPa",
+    "measured_energy_above_quartz_eV_per_SiO2",
 )
 VOLUME_COLUMNS = (
     "polymorph",
@@ -105,19 +109,6 @@ class Point:
     def pressure(self) -> float:
         """Give the pressure in GPa by the stress."""
         return -float(np.mean(self.record["stress"][:3])) / GPa
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A Birch-Murnaghan equation of state: Å³, eV (both per SiO2), GPa, and standard errors."""
-
-    volume: float
-    energy: float
-    modulus: float
-    derivative: float
-    volume_error: float
-    modulus_error: float
-    rms_eV: float
 
 
 def study(
@@ -196,37 +187,6 @@ def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Mapping[str, Any]) ->
     return {**dft, "kpoint_spacing_per_A": spacing}
 
 
-def fit(volumes: Sequence[float], energies: Sequence[float]) -> Curve:
-    """Fit a Birch-Murnaghan equation of state; errors by leaving out one point at a time.
-
-    Parameters
-    ----------
-    volumes, energies
-        At least five, in Å³ and eV.
-
-    Raises
-    ------
-    RelaxationError
-        If the energies have no minimum within the volumes.
-    """
-    x, y = np.array(volumes), np.array(energies)
-    best = _birch_murnaghan(x, y)
-    if not x.min() < best[1] < x.max():
-        raise RelaxationError(f"E(V) has no minimum between {x.min():.2f} and {x.max():.2f} Å³")
-    residual = y - birchmurnaghan(x, best[0], best[2], best[3], best[1])
-    others = np.array([_birch_murnaghan(np.delete(x, i), np.delete(y, i)) for i in range(len(x))])
-    spread = np.sqrt((len(x) - 1) * np.mean((others - others.mean(axis=0)) ** 2, axis=0))
-    return Curve(
-        volume=best[1],
-        energy=best[0],
-        modulus=best[2] / GPa,
-        derivative=best[3],
-        volume_error=float(spread[1]),
-        modulus_error=float(spread[2]) / GPa,
-        rms_eV=float(np.sqrt(np.mean(residual**2))),
-    )
-
-
 def conventional_cell(name: str, atoms: Atoms) -> np.ndarray:
     """Give lengths (Å) and angles (degrees) of the conventional cell of a deformed polymorph.
 
@@ -280,6 +240,7 @@ def table(
             "shortest_Si_O_A": f"{distances[silicon][:, ~silicon].min():.4f}",
         }
         values |= {key: f"{value:.4f}" for key, value in zip(lengths, cell, strict=True)}
+        values |= _measured(name)
         rows.append(values)
     return rows
 
@@ -334,6 +295,18 @@ def _converged(
     return records
 
 
+def _measured(name: str) -> dict[str, Any]:
+    """Give what was measured of a polymorph; empty where nothing was."""
+    ideal = polymorph(name)
+    known = MEASURED.get(name, Measured(None, None, ""))
+    values = {
+        "measured_volume_A3_per_SiO2": 3 * ideal.get_volume() / len(ideal),
+        "measured_bulk_modulus_GPa": known.bulk_modulus,
+        "measured_energy_above_quartz_eV_per_SiO2": known.enthalpy,
+    }
+    return {key: "" if value is None else f"{value:.4f}" for key, value in values.items()}
+
+
 def _start(name: str, ratio: float) -> Atoms:
     atoms = deform(polymorph(name), ratio - 1.0, np.zeros((3, 3)))
     atoms.info = {"polymorph": name, "volume_ratio": ratio}
@@ -377,11 +350,3 @@ def _relax(starts: Sequence[Atoms], label: Label, fmax_eV_A: float) -> list[Poin
         )
         for start, item in zip(starts, relaxed, strict=True)
     ]
-
-
-def _birch_murnaghan(volumes: np.ndarray, energies: np.ndarray) -> tuple[float, ...]:
-    """Fit E0 (eV), V0 (Å³), B0 (eV/Å³), B0'."""
-    state = EquationOfState(volumes, energies, eos="birchmurnaghan")
-    state.fit(warn=False)
-    energy, modulus, derivative, volume = state.eos_parameters
-    return float(energy), float(volume), float(modulus), float(derivative)
