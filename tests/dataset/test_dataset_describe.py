@@ -12,6 +12,7 @@ from ase.units import GPa
 from glassml.cli import main
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.screening import density
+from glassml.dataset.describing import coordination
 
 
 def _label(atoms, kind, energy, pressure=0.0, force=1.0):
@@ -82,3 +83,10 @@ def test_the_page_has_figure_shares_settings_and_failures(file, tmp_path):
     # All rows of a table have as many cells as its header.
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_coordination_of_crystals_is_exact():
+    four = ([0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    six = ([0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0])
+    assert coordination([polymorph("alpha_quartz"), polymorph("coesite")]) == four
+    assert coordination([polymorph("stishovite")]) == six

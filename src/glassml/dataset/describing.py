@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from matplotlib.figure import Figure
+from matscipy.neighbours import neighbour_list
 
 from glassml.configurations.screening import density
 from glassml.dataset.build import pressure_of, statistics
@@ -26,6 +27,7 @@ COLOURS = {
     "short_pair": "#ff9f1c",
     "dimer": "#8c564b",
 }
+BOND_A = 2.2
 TABLE = {
     "family": "family",
     "configurations": "labels",
@@ -59,6 +61,25 @@ def family_rows(entries: Sequence[Entry]) -> list[dict[str, str]]:
             cells[key] = f"{float(row[key]):.{digits}f}" if row.get(key) else ""
         rows.append(cells)
     return rows
+
+
+def coordination(frames: Sequence[Atoms]) -> tuple[list[float], list[float]]:
+    """Give the shares of silicon with 3 to 6 and of oxygen with 1 to 3 neighbours of the other.
+
+    Neighbours are within 2.2 Å, which lies between the first two shells.
+    """
+    counts: dict[int, list[int]] = {8: [], 14: []}
+    for atoms in frames:
+        first, second = neighbour_list("ij", atoms, BOND_A)
+        unlike = first[atoms.numbers[first] != atoms.numbers[second]]
+        number = np.bincount(unlike, minlength=len(atoms))
+        for element, values in counts.items():
+            values += number[atoms.numbers == element].tolist()
+    silicon, oxygen = np.array(counts[14]), np.array(counts[8])
+    return (
+        [float(np.mean(silicon == number)) for number in (3, 4, 5, 6)],
+        [float(np.mean(oxygen == number)) for number in (1, 2, 3)],
+    )
 
 
 def page(
@@ -98,6 +119,7 @@ def page(
         "| --- | ---: |",
         *(f"| {kind.replace('_', ' ')} | {number} |" for kind, number in kinds.most_common()),
         "",
+        *_defects(labelled),
         "## Families",
         "",
         "Ranges from the lowest to the highest value. Energies are relative to GPAW's reference "
@@ -150,6 +172,25 @@ def plot(entries: Sequence[Entry]) -> Figure:
     size.set(xlabel="atoms in the cell", ylabel="labels")
     size.legend(fontsize=8)
     return figure
+
+
+def _defects(labelled: Sequence[Entry]) -> list[str]:
+    """Tabulate coordination numbers of what is disordered: how many defects there are."""
+    lines = [
+        "## Coordination",
+        "",
+        f"Atoms with so many neighbours of the other element within {BOND_A} Å, per cent.",
+        "",
+        "| kind | Si 3 | Si 4 | Si 5 | Si 6 | O 1 | O 2 | O 3 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for kind in DISORDERED:
+        frames = [e.atoms for e in labelled if e.config_type == kind and e.atoms is not None]
+        if frames:
+            silicon, oxygen = coordination(frames)
+            shares = " | ".join(f"{100 * share:.1f}" for share in [*silicon, *oxygen])
+            lines.append(f"| {kind.replace('_', ' ')} | {shares} |")
+    return [*lines, ""]
 
 
 def _range(row: Mapping[str, Any], key: str, digits: int, end: str = "") -> str:
