@@ -74,7 +74,7 @@ def coordination(frames: Sequence[Atoms]) -> tuple[list[float], list[float]]:
         unlike = first[atoms.numbers[first] != atoms.numbers[second]]
         number = np.bincount(unlike, minlength=len(atoms))
         for element, values in counts.items():
-            values += number[atoms.numbers == element].tolist()
+            values.extend(number[atoms.numbers == element].tolist())
     silicon, oxygen = np.array(counts[14]), np.array(counts[8])
     return (
         [float(np.mean(silicon == number)) for number in (3, 4, 5, 6)],
