@@ -8,7 +8,7 @@ from ase.calculators.calculator import Calculator
 from ase.constraints import FixSymmetry
 from ase.optimize import BFGS
 
-from glassml.dft.polymorphs import Curve, fit
+from glassml.dft.equation_of_state import Curve, fit
 from glassml.dft.relaxation import RelaxationError
 from glassml.potential.labels import name
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from glassml.dft.polymorphs import Curve
+from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS
 from glassml.potential.probes import Approach, Run
