@@ -12,7 +12,7 @@ from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelStore
 from glassml.configurations.crystals import POLYMORPHS, deform, polymorph
-from glassml.dft import polymorphs
+from glassml.dft import calculation, polymorphs
 from glassml.dft.equation_of_state import fit
 from glassml.dft.plots import plot_polymorphs
 from glassml.dft.relaxation import RelaxationError, relax_together
@@ -144,3 +144,18 @@ def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
     frames = polymorphs.labelled([*points, *minima])
     assert all("REF_energy" in atoms.info for atoms in frames)
     assert len(plot_polymorphs(points, minima).axes[0].lines) == 2
+
+
+@pytest.mark.slow
+def test_the_offset_of_foreign_setups_cancels(monkeypatch):
+    dft = Dft(cutoff_eV=600, kpoint_spacing_per_A=2.4).model_dump(mode="json")
+    energy = {}
+    for kind in ("PBE", "LDA"):
+        monkeypatch.setattr(calculation, "setup_type", lambda _, kind=kind: kind)
+        for name in ("stishovite", "beta_cristobalite"):
+            energy[kind, name] = calculation.calculate(polymorph(name), dft).energy / 2
+    shift = energy["PBE", "stishovite"] - energy["LDA", "stishovite"]
+    other = energy["PBE", "beta_cristobalite"] - energy["LDA", "beta_cristobalite"]
+    # The reference atoms of the setups are those of their own functional.
+    assert abs(shift) > 10
+    assert shift == pytest.approx(other, abs=0.003)
