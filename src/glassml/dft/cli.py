@@ -169,7 +169,7 @@ def _converge(args: argparse.Namespace) -> None:
     write_csv(args.table, rows, COLUMNS)
     for row in rows:
         if row["production"]:
-            print(" ".join(str(row[name]) for name in COLUMNS))
+            print(" ".join(str(row.get(name, "")) for name in COLUMNS))
     from glassml.dft.plots import plot_convergence
 
     with atomic_path(args.figure) as temporary:
