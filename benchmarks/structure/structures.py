@@ -12,15 +12,16 @@ import numpy as np
 
 from glassml.configurations.classical import Segment, random_start, run_trajectory
 
-GLASS = {"glass648": 1, "glass5k": 2, "glass41k": 4, "glass82k": (4, 4, 8), "glass1M": (11, 12, 12)}
-DENSE = {"dense648": 1, "dense5k": 2, "dense41k": 4}
+GLASS = {"glass3k": 1, "glass24k": 2, "glass108k": (3, 3, 4), "glass1M": 7}
+DENSE = {"dense3k": 1, "dense24k": 2, "dense108k": (3, 3, 4)}
 
 
 def quench(density, seed):
+    """A network of 3,000 atoms, cooled from 4000 K within 2 ps: many defects, but no crystal."""
     rng = np.random.default_rng(seed)
-    start = random_start(648, density, 0.03, rng)
+    start = random_start(3000, density, 0.03, rng)
     segments = [
-        Segment(2.0, (4000.0, 4000.0), None),
+        Segment(1.5, (4000.0, 4000.0), None),
         Segment(2.0, (4000.0, 300.0), None, keep=True),
     ]
     return run_trajectory(start, segments, potential="shik", timestep_fs=1.6, seed=seed)[0]
@@ -36,8 +37,6 @@ def main():
     rng = np.random.default_rng(0)
     for density, sizes, noise in ((2.2, GLASS, 0.05), (4.2, DENSE, 0.03)):
         small = quench(density, 3)
-        if density == 2.2:
-            save(folder / "warm.npz", small)
         for name, repeat in sizes.items():
             atoms = small.repeat(repeat)
             if repeat != 1:

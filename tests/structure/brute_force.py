@@ -60,9 +60,10 @@ class Network:
         return self.known[key].get((other[0], shift), limit + 1)
 
     def cycles(self, start, length):
-        """All simple cycles of a length through start, in both directions.
+        """All cycles of a length through start, in both directions, that may be primitive.
 
-        Paths that have no way back to the start in the remaining steps are given up.
+        A path is given up where a node is nearer to one before it than along the cycle: then no
+        continuation is primitive; or where no way back to the start is short enough.
         """
         stack = [[start]]
         while stack:
@@ -72,7 +73,12 @@ class Network:
                 if left == 0:
                     if node == start:
                         yield path
-                elif node not in path and self.apart(start, node, length // 2) <= left:
+                elif self.apart(start, node, length // 2) > left or node in path:
+                    continue
+                elif all(
+                    self.apart(other, node, length // 2) >= min(steps, length - steps)
+                    for steps, other in enumerate(reversed(path), start=1)
+                ):
                     stack.append([*path, node])
 
 

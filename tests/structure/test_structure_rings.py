@@ -12,74 +12,32 @@ from hypothesis import strategies as st
 from glassml.campaign.errors import StructureError
 from glassml.configurations.crystals import polymorph
 from glassml.structure.graph import CoveringGraph, pack
+from glassml.structure.known_rings import KNOWN_RINGS
 from glassml.structure.nearby import listed, nearby_silicon, search_within, within
 from glassml.structure.network import Bonds, find_bonds
 from glassml.structure.rings import CRITERIA, find_rings
 
-# Rings per Si. Where the numbers come from is said in docs/structure.md.
-EXPECTED = {
-    "alpha_quartz": {
-        "primitive": {6: 1, 8: 5},
-        "king": {6: 1, 8: 7},
-        "king-shell": {6: 1, 8: 7},
-        "guttman": {6: 1},
-    },
-    "beta_quartz": {
-        "primitive": {6: 1, 8: 5},
-        "king": {6: 1, 8: 7},
-        "king-shell": {6: 1, 8: 7},
-        "guttman": {6: 1},
-    },
-    "alpha_cristobalite": {criterion: {6: 2} for criterion in CRITERIA},
-    "beta_cristobalite": {criterion: {6: 2} for criterion in CRITERIA},
-    "tridymite": {criterion: {6: 2} for criterion in CRITERIA},
-    "coesite": {
-        "primitive": {4: 1 / 2, 6: 1 / 4, 8: 1 / 4, 9: 1, 10: 1 / 4, 11: 1, 12: 3 / 4},
-        "king": {4: 1 / 2, 6: 3 / 4, 8: 7 / 4, 9: 1},
-        "king-shell": {4: 1 / 2, 6: 3 / 4, 8: 7 / 4, 9: 1},
-        "guttman": {4: 1 / 2, 6: 1 / 4, 8: 1 / 4},
-    },
-    "stishovite": {
-        "primitive": {2: 1, 3: 4, 4: 6},
-        "king": {2: 1, 3: 4, 4: 9},
-        "king-shell": {2: 1, 3: 4, 4: 1, 5: 16},
-        "guttman": {2: 1, 3: 4},
-    },
-    "seifertite": {
-        "primitive": {2: 1, 3: 4, 4: 5},
-        "king": {2: 1, 3: 4, 4: 11},
-        "king-shell": {2: 1, 3: 4, 4: 5, 5: 12},
-        "guttman": {2: 1, 3: 4},
-    },
-    "moganite": {
-        "primitive": {4: 1 / 3, 6: 2 / 3, 8: 2},
-        "king": {4: 1 / 3, 6: 2 / 3, 8: 16 / 3},
-        "king-shell": {4: 1 / 3, 6: 2 / 3, 8: 16 / 3},
-        "guttman": {4: 1 / 3, 6: 2 / 3},
-    },
-    "keatite": {
-        "primitive": {5: 2 / 3, 7: 2 / 3, 8: 2 / 3},
-        "king": {5: 2 / 3, 6: 1 / 3, 7: 2 / 3, 8: 8 / 3},
-        "king-shell": {5: 2 / 3, 6: 1 / 3, 7: 2 / 3, 8: 8 / 3},
-        "guttman": {5: 2 / 3},
-    },
-    "sodalite": {
-        "primitive": {4: 1 / 2, 6: 2 / 3, 12: 8 / 3},
-        "king": {4: 1 / 2, 6: 2 / 3},
-        "king-shell": {4: 1 / 2, 6: 2 / 3},
-        "guttman": {4: 1 / 2},
-    },
-}
 SLANTED = np.array([[1, 1, 0], [0, 1, 2], [0, 0, 1]])
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", KNOWN_RINGS)
 def test_rings_of_crystals(name, criterion):
     """The primitive cell alone gives the known counts."""
     assert find_rings(polymorph(name), criterion).per_si() == pytest.approx(
-        EXPECTED[name][criterion]
+        KNOWN_RINGS[name][criterion]
     )
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize(("name", "largest"), [("moganite", 8), ("keatite", 8), ("seifertite", 4)])
+def test_second_opinion_on_crystals(name, largest, criterion):
+    """Straight from the definitions, where no other source is known."""
+    atoms = polymorph(name)
+    silicons = np.flatnonzero(atoms.numbers == 14)
+    counts = brute_force_rings(find_bonds(atoms), silicons, criterion, largest)
+    known = {n: x for n, x in KNOWN_RINGS[name][criterion].items() if n <= largest}
+    assert {n: count / len(silicons) for n, count in counts.items()} == pytest.approx(known)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -93,7 +51,7 @@ def test_counts_do_not_depend_on_the_description(name, criterion):
         atoms.rotate(37.0, (1, 2, 3), rotate_cell=True)
         atoms = atoms[rng.permutation(len(atoms))]
         atoms.positions += rng.integers(-2, 3, (len(atoms), 3)) @ atoms.cell.array + [0.3, 9, -4]
-        assert find_rings(atoms, criterion).per_si() == pytest.approx(EXPECTED[name][criterion])
+        assert find_rings(atoms, criterion).per_si() == pytest.approx(KNOWN_RINGS[name][criterion])
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ def register(commands: argparse._SubParsersAction) -> None:
     _register_sq(actions)
     _register_fsdp(actions)
     _register_network(actions)
+    crystals = actions.add_parser("crystals", help="check the ring searches on known crystals")
+    crystals.set_defaults(run=run_crystals)
     _register_campaign(actions)
 
 
@@ -254,6 +257,22 @@ def _mean_sd(values: Any) -> dict[str, float | None]:
     if len(values) == 0:
         return {"mean": None, "sd": None}
     return {"mean": float(values.mean()), "sd": float(values.std())}
+
+
+def run_crystals(_args: argparse.Namespace) -> None:
+    """Print rings per Si of crystals, known and computed; an error if they differ."""
+    from glassml.structure.known_rings import compare_crystals
+
+    rows = compare_crystals()
+    for row in rows:
+        known, computed = (
+            " ".join(f"{size}:{Fraction(count).limit_denominator(12)}" for size, count in counts)
+            for counts in (sorted(row[name].items()) for name in ("known", "computed"))
+        )
+        mark = "equal" if row["equal"] else "DIFFERENT"
+        print(f"{row['crystal']:18s} {row['criterion']:10s} {known:48s} {computed:48s} {mark}")
+    if not all(row["equal"] for row in rows):
+        raise StructureError("the rings of some crystals are not those known")
 
 
 def run_analyse(args: argparse.Namespace) -> None:
