@@ -135,8 +135,8 @@ def is_primitive(network, cycle):
     return True
 
 
-def lattice_sum(positions, cell, is_si, q_max):
-    """|Q| and amplitudes of Si and O at all Q vectors up to q_max, one of each ±Q."""
+def lattice_sum(positions, cell, is_si, q_max, q_min=0.0):
+    """|Q| and amplitudes of Si and O at all Q vectors in q_min < Q <= q_max, one of each ±Q."""
     reciprocal = 2 * np.pi * np.linalg.inv(cell).T
     half = np.floor(q_max * np.linalg.norm(cell, axis=1) / (2 * np.pi)).astype(int) + 1
     axes = [np.arange(-h, h + 1) for h in half]
@@ -144,6 +144,7 @@ def lattice_sum(positions, cell, is_si, q_max):
     hkl = hkl[len(hkl) // 2 + 1 :]
     vectors = hkl @ reciprocal
     q = np.linalg.norm(vectors, axis=1)
-    vectors, q = vectors[q <= q_max], q[q <= q_max]
+    inside = (q > q_min) & (q <= q_max)
+    vectors, q = vectors[inside], q[inside]
     phases = np.exp(1j * vectors @ positions.T)
     return q, phases[:, is_si].sum(axis=1), phases[:, ~is_si].sum(axis=1)

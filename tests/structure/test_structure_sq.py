@@ -24,10 +24,10 @@ from glassml.structure.sq import (
 )
 
 
-def explicit(atoms, q_max, q_bin):
+def explicit(atoms, q_max, q_bin, q_min=0.0):
     """Faber-Ziman partials by the explicit sum, binned."""
     is_si = atoms.numbers == 14
-    q, a, b = lattice_sum(atoms.positions, atoms.cell.array, is_si, q_max)
+    q, a, b = lattice_sum(atoms.positions, atoms.cell.array, is_si, q_max, q_min)
     index = (q / q_bin).astype(int)
     counts = np.bincount(index)
     filled = counts > 0
@@ -53,6 +53,28 @@ def test_partials_are_the_explicit_sum_in_a_triclinic_cell(disordered):
     np.testing.assert_allclose(factor.q, expected["q"], atol=1e-9)
     for pair in ("Si-Si", "Si-O", "O-O"):
         assert np.abs(factor.partials[pair] - expected[pair]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 8.0), (14.0, 14.5), (24.5, 25.0)])
+def test_the_lattice_sum_is_exact_to_25(disordered, low, high):
+    expected = explicit(disordered[::3], high, 0.02, low)
+    factor = structure_factor(disordered[::3], 25.0, 0.02)
+    chosen = (factor.q > low) & (factor.q <= high)
+    np.testing.assert_array_equal(factor.counts[chosen], expected["counts"])
+    for pair in ("Si-Si", "Si-O", "O-O"):
+        assert np.abs(factor.partials[pair][chosen] - expected[pair]).max() < 1e-4
+
+
+def test_beyond_8_the_transform_of_g_of_r_is_the_lattice_sum(glass3000):
+    """Mean over 1 1/Å, where the lattice sum's own noise is below 0.007."""
+    lattice = structure_factor(glass3000, 25.0, q_lattice=25.0)
+    beyond = lattice.q > 8
+    transform = transform_of_gr(glass3000, lattice.q[beyond])
+    for low in range(8, 25):
+        chosen = (lattice.q[beyond] > low) & (lattice.q[beyond] <= low + 1)
+        for pair, values in transform.items():
+            difference = values[chosen] - lattice.partials[pair][beyond][chosen]
+            assert abs(np.average(difference, weights=lattice.counts[beyond][chosen])) < 0.01
 
 
 def test_a_glass_is_the_explicit_sum(glass999):
