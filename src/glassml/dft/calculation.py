@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ase import Atoms
 from glassml.dft.labels import canonical
 from glassml.dft.settings import is_isolated, kpoint_grid, mean_value_kpoints, setup_type
 
+NATIVE_ON_GPU = frozenset({"LDA", "PBE"})
 HUND_MOMENTS = {"H": 1, "B": 1, "C": 2, "N": 3, "O": 2, "F": 1, "Na": 1, "Al": 1, "Si": 2, "P": 3}
 
 
@@ -71,13 +73,17 @@ def calculate(
     RECIPES[recipe](parameters, atoms, dft)
     if is_isolated(atoms):
         atoms.set_initial_magnetic_moments([HUND_MOMENTS.get(atoms.symbols[0], 0)])
-    atoms.calc = GPAW(txt=None if log is None else str(log), **parameters)
-    try:
-        energy = float(atoms.get_potential_energy(force_consistent=True))
-    except ConvergenceError as error:
-        raise NotConvergedError(f"{type(error).__name__} after {_iterations(log)}") from None
-    forces = np.array(atoms.get_forces())
-    stress = None if is_isolated(atoms) else np.array(atoms.get_stress())
+    elif dft["gpu"] and recipe == "standard":
+        _move_to_gpu(parameters, dft["xc"])  # stubborn cases are left to the code for CPUs
+    # Lines are flushed one by one, so that a log can be read while and after it is written.
+    with nullcontext() if log is None else log.open("w", buffering=1, encoding="utf-8") as text:
+        atoms.calc = GPAW(txt=text, **parameters)
+        try:
+            energy = float(atoms.get_potential_energy(force_consistent=True))
+        except ConvergenceError as error:
+            raise NotConvergedError(f"{type(error).__name__} after {_iterations(log)}") from None
+        forces = np.array(atoms.get_forces())
+        stress = None if is_isolated(atoms) else np.array(atoms.get_stress())
     finite = np.isfinite(energy) and np.isfinite(forces).all()
     if not finite or (stress is not None and not np.isfinite(stress).all()):
         raise NotConvergedError("energy, forces or stress are not finite")
@@ -116,6 +122,15 @@ def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
 
 
 Parameters = dict[str, Any]
+
+
+def _move_to_gpu(parameters: Parameters, xc: str) -> None:
+    """Let GPAW's CUDA code do the standard recipe."""
+    from glassml.dft.gpu import HostFunctional  # noqa: PLC0415  needs what GPAW needs for a GPU
+
+    parameters["legacy_gpaw"] = False
+    parameters["parallel"] = {"gpu": True}
+    parameters["xc"] = xc if xc in NATIVE_ON_GPU else HostFunctional(xc, setup_type(xc))
 
 
 def _standard(_parameters: Parameters, _atoms: Atoms, _dft: Mapping[str, Any]) -> None:
@@ -205,14 +220,17 @@ def climb(
     return {"status": "failed", "reason": f"no recipe converged ({reasons})", "attempts": attempts}
 
 
-ITERATION = re.compile(r"^iter:\s*(\d+)\s+\S+\s+(\S+)\s+(\S+?)c?\s+(\S+?)c?(?:\s|$)", re.MULTILINE)
+ITERATION = re.compile(
+    r"^\s*iter:\s*(\d+)\s+\S+\s+(\S+)\s+(\S+?)c?\s+(\S+?)c?(?:\s|$)", re.MULTILINE
+)
 
 
 def _scf_record(log: Path | None) -> dict[str, float]:
     """Read the last SCF iteration from GPAW's log."""
     if log is None:
         return {}
-    iterations = ITERATION.findall(log.read_text(encoding="utf-8", errors="replace"))
+    text = log.read_text(encoding="utf-8", errors="replace")
+    iterations = ITERATION.findall(text.replace("|", " "))  # one of GPAW's two formats has bars
     if not iterations:
         return {}
     number, _, eigenstates, density = iterations[-1]

@@ -12,9 +12,9 @@ from glassml.dft.equation_of_state import fit
 from glassml.dft.polymorphs import Point
 
 QUANTITIES = {
-    "energy_difference_meV_per_atom": "|energy difference| / meV per atom",
-    "force_max_eV_per_A": "|largest force error| / eV/Å",
-    "stress_max_GPa": "|largest stress error| / GPa",
+    "energy_difference_meV_per_atom": "energy difference / meV per atom",
+    "force_max_eV_per_A": "largest force error / eV/Å",
+    "stress_max_GPa": "largest stress error / GPa",
 }
 TARGETS = {
     "energy_difference_meV_per_atom": 1.0,
@@ -24,8 +24,8 @@ TARGETS = {
 PARAMETERS = {
     "cutoff_eV": "plane-wave cutoff / eV",
     "kpoint_spacing_per_A": "k-point spacing / Å⁻¹",
-    "density_tolerance": "density tolerance / electrons per valence electron",
-    "eigenstates_tolerance_eV2": "eigenstates tolerance / eV² per valence electron",
+    "density_tolerance": "tolerance of the density / e per valence e",
+    "eigenstates_tolerance_eV2": "tolerance of the eigenstates / eV² per valence e",
 }
 ON_LOG_AXES = ("density_tolerance", "eigenstates_tolerance_eV2")
 
@@ -39,20 +39,22 @@ def plot_convergence(rows: Sequence[Mapping[str, Any]]) -> Figure:
         As `glassml.dft.convergence.study` gives them.
     """
     parameters = list(dict.fromkeys(row["parameter"] for row in rows))
-    figure = Figure(figsize=(3.6 * len(parameters), 7.5), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(parameters), 7.5), layout="constrained")
     axes = figure.subplots(len(QUANTITIES), len(parameters), squeeze=False)
     for column, parameter in enumerate(parameters):
         mine = [row for row in rows if row["parameter"] == parameter]
         production = next(row["value"] for row in mine if row["production"])
         for axis, (quantity, label) in zip(axes[:, column], QUANTITIES.items(), strict=True):
-            for name in dict.fromkeys(row["structure"] for row in mine):
+            for number, name in enumerate(dict.fromkeys(row["structure"] for row in mine)):
                 points = [
                     (row["value"], abs(row[quantity]))
                     for row in mine
                     if row["structure"] == name and quantity in row
                 ]
                 if points:
-                    axis.plot(*zip(*points, strict=True), "o-", ms=3, label=name)
+                    axis.plot(
+                        *zip(*points, strict=True), "o-", ms=3, color=f"C{number}", label=name
+                    )
             axis.axhline(TARGETS[quantity], color="0.5", ls="--", lw=1, label="target")
             axis.axvline(production, color="0.8", lw=4, zorder=0, label="production")
             axis.set_yscale("symlog", linthresh=TARGETS[quantity] / 10)
@@ -60,8 +62,8 @@ def plot_convergence(rows: Sequence[Mapping[str, Any]]) -> Figure:
             if parameter in ON_LOG_AXES:
                 axis.set_xscale("log")
             if column == 0:
-                axis.set_ylabel(label)
-        axes[-1][column].set_xlabel(PARAMETERS[parameter])
+                axis.set_ylabel(label, fontsize=8)
+        axes[-1][column].set_xlabel(PARAMETERS[parameter], fontsize=8)
     axes[-1][0].legend(fontsize=7)
     return figure
 

@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -12,9 +14,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from glassml.campaign.config.dft import META_GGAS
 from glassml.campaign.errors import ConfigError
 
-META_GGAS = frozenset({"SCAN", "r2SCAN", "TPSS"})
 LIBXC_NAMES = {
     "PBEsol": "GGA_X_PBE_SOL+GGA_C_PBE_SOL",
     "SCAN": "MGGA_X_SCAN+MGGA_C_SCAN",
@@ -175,4 +177,21 @@ def require_functional(xc: str) -> None:
             f"dft.xc: {xc} is a meta-GGA, and this libxc was compiled without --disable-fhc: its "
             "SCF would diverge. Use PBEsol, or a libxc compiled with --disable-fhc "
             "(conda-forge's, or version 7)"
+        )
+
+
+def require_gpu() -> None:
+    """Refuse to go on without a GPU that GPAW can use.
+
+    Raises
+    ------
+    ConfigError
+        If CuPy, a GPU, or GPAW's code for it is missing.
+    """
+    # In a process of its own: what is forked later could not use a GPU that was touched here.
+    probe = "import os, gpaw.gpu as g; exit(g.cupy_is_fake and 'GPAW_CPUPY' not in os.environ)"
+    if subprocess.run([sys.executable, "-c", probe], check=False).returncode:
+        raise ConfigError(
+            "dft.gpu: GPAW cannot use a GPU here: it takes a GPU, CuPy, and a GPAW compiled with "
+            "`gpu = True` in its siteconfig.py. Set dft.gpu to false to calculate on CPUs"
         )

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from glassml.campaign.store import CLAIM_HEARTBEAT_S, LabelStore
 from glassml.dft.calculation import climb
 from glassml.dft.labels import label_key, structure_record
-from glassml.dft.settings import determining_settings
+from glassml.dft.settings import determining_settings, require_gpu
 from glassml.dft.workers import CrashError, Worker, start_worker, wait_any
 
 LOGGER = logging.getLogger(__name__)
@@ -69,13 +69,18 @@ def label_shard(
     store
         Where labels are looked up and written, one by one.
     processes
-        How many are calculated at once, each on one core.
+        How many are calculated at once, each on one core (and all on one GPU, if any).
     work
         What labels one structure: takes ``atoms, dft, recipes, log``, returns a record.
 
     Returns
     -------
     ShardResult
+
+    Raises
+    ------
+    ConfigError
+        If a GPU is asked for and GPAW can use none.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sections = [dft] * len(configurations) if isinstance(dft, Mapping) else list(dft)
@@ -163,6 +168,8 @@ class _Labelling:
         queue = [index for index in sorted(waiting) if not self._take_from_store(index)]
         if queue and self.work is climb:
             importlib.import_module("gpaw")  # once here, not once in each fork
+            if any(self.sections[index]["gpu"] for index in queue):
+                require_gpu()
         with tempfile.TemporaryDirectory(prefix="glassml-dft-") as folder, ExitStack() as stack:
             self.folder = Path(folder)
             stack.callback(self._stop)
