@@ -59,6 +59,7 @@ rule dft_label:
     resources:
         mem_mb=shard_megabytes,
         runtime=shard_minutes,
+        gpu=int(CAMPAIGN.dft.gpu),
     params:
         settings=kept_settings(),
         store=CAMPAIGN.store,

@@ -42,5 +42,5 @@ class HostFunctional(gpaw.dft.XC):
 
         # GPAW takes this function for what it calls PBE; one process calculates one functional.
         functional.name = "PBE"
-        gpaw.new.xc.evaluate_pbe_gpu = evaluate
+        gpaw.new.xc.evaluate_pbe_gpu = evaluate  # type: ignore[assignment]
         return functional

@@ -1,8 +1,8 @@
 """Section `dft`: everything that determines a label, and how stubborn cases are retried."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from glassml.campaign.config.base import Section
 from glassml.campaign.config.configurations import Polymorph
@@ -16,6 +16,7 @@ SETUPS = """
 ELEMENTS_WITH_SETUPS = frozenset(SETUPS.split())
 
 Functional = Literal["LDA", "PBE", "PBEsol", "RPBE", "revPBE", "SCAN", "r2SCAN", "TPSS"]
+META_GGAS = frozenset({"SCAN", "r2SCAN", "TPSS"})
 Recipe = Literal["standard", "slow_mixing", "smeared", "conjugate_gradient", "denser_kpoints"]
 
 
@@ -118,6 +119,12 @@ class Dft(Section):
     shard_processes: int = Field(
         default=2, ge=1, description="Configurations of a shard that are labelled at once."
     )
+    gpu: bool = Field(
+        default=False,
+        description="Calculate on a GPU, which takes CuPy and a GPAW built for GPUs: several "
+        "shard_processes share it. Values agree with those of a CPU within the SCF criteria, and "
+        "their keys are the same.",
+    )
     convergence: Convergence = Convergence()
     polymorphs: Polymorphs = Polymorphs()
     seed_labels: tuple[str, ...] = Field(
@@ -131,6 +138,12 @@ class Dft(Section):
         if len(set(recipes)) != len(recipes):
             raise ValueError("a recipe is named twice: trying it again changes nothing")
         return recipes
+
+    @model_validator(mode="after")
+    def _check_gpu(self) -> Self:
+        if self.gpu and self.xc in META_GGAS:
+            raise ValueError(f"gpu: GPAW has no GPU code for meta-GGAs such as {self.xc}")
+        return self
 
     def check_elements(self, elements: set[str]) -> None:
         """Refuse elements for which gpaw-data has no setup.
