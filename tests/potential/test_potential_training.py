@@ -90,12 +90,6 @@ def test_flipped_virial_stops_before_training(labels_of, tmp_path):
     assert not (tmp_path / "m0").exists()
 
 
-def test_corrupted_compiled_model_is_refused(tmp_path):
-    (tmp_path / "model.nequip.pt2").write_bytes(b"nothing")
-    with pytest.raises(PotentialError, match="cannot be loaded"):
-        load_calculator(tmp_path, tmp_path / "model.nequip.pt2", device="cpu")
-
-
 @pytest.mark.slow
 def test_trained_member(trained):
     history = pd.read_csv(trained / "history.csv")

@@ -17,8 +17,9 @@ Files of a member, `potential/g{generation}/m{member}/`
         set, config_id, config_type, atoms, quantity, species (of forces), component, label,
         prediction; energies in eV/atom, forces in eV/Å, stress in GPa (tension positive).
     `compiled/`
-        `compiled.json`: backend ("aotinductor" or "eager"), reason, machine (device, processor,
-        versions of torch and nequip); `model.nequip.pt2` where backend is "aotinductor".
+        `compiled.json`: backend ("aotinductor", "openequivariance" or "eager"), reason, machine
+        (device, processor, versions of torch and nequip); `model.nequip.pt2` where backend is
+        "aotinductor".
     `verification.json`
         passed (always true: a refused potential leaves `refused.json` and no `verification.json`),
         checks (name, value, bound, unit, passed), backend, reason, machine.

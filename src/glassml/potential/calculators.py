@@ -4,6 +4,7 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 from ase.calculators.calculator import Calculator
 
@@ -13,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 COMPILED_MODEL = "model.nequip.pt2"
 COMPILED_RECORD = "compiled.json"
+AOTINDUCTOR, OPENEQUIVARIANCE, EAGER = "aotinductor", "openequivariance", "eager"
 
 
 class PotentialError(GlassmlError):
@@ -38,9 +40,8 @@ def load_calculator(
     package
         A NequIP package, `model.nequip.zip`.
     compiled
-        The folder `compiled/` of a member, or a compiled model (`.nequip.pt2`). A folder that
-        holds no model, or one for another device or version of torch, means the package itself,
-        evaluated eagerly.
+        The folder `compiled/` of a member, which says how the package is evaluated here. One of
+        another device or another version of torch means the package itself, evaluated eagerly.
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
 
@@ -48,53 +49,72 @@ def load_calculator(
     -------
     Calculator
         Energies in eV, forces in eV/Å, stress in eV/Å³ (tension positive). Its `parameters`
-        have `backend`, "aotinductor" or "eager", and `device`.
+        have `backend` ("aotinductor", "openequivariance" or "eager") and `device`.
 
     Raises
     ------
     PotentialError
         If a file is missing, or is not a potential.
     """
-    from nequip.integrations.ase import NequIPCalculator  # noqa: PLC0415
-
     device = choose_device(device)
-    model = find_compiled_model(Path(compiled), device) if compiled is not None else None
-    source = Path(package) if model is None else model
+    backend = choose_backend(Path(compiled), device) if compiled is not None else EAGER
+    if backend == AOTINDUCTOR and compiled is not None:
+        source = Path(compiled) / COMPILED_MODEL
+    else:
+        source = Path(package)
     if not source.is_file():
         raise PotentialError(f"{source}: there is no such potential")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # notices of torch about its own internals
-            if model is None:
-                calculator = NequIPCalculator._from_saved_model(  # noqa: SLF001
-                    source, device=device, chemical_species_to_atom_type_map=True
-                )
-            else:
-                calculator = NequIPCalculator.from_compiled_model(
-                    source, device=device, chemical_species_to_atom_type_map=True
-                )
+            calculator = _load(source, backend, device)
     except Exception as error:
         raise PotentialError(f"{source}: cannot be loaded as a potential: {error}") from error
-    calculator.parameters["backend"] = "eager" if model is None else "aotinductor"
+    calculator.parameters["backend"] = backend
     calculator.parameters["device"] = device
     return calculator
 
 
-def find_compiled_model(compiled: Path, device: str) -> Path | None:
-    """Give the compiled model that fits this machine, or None where the package is to be used.
+def _load(source: Path, backend: str, device: str) -> Calculator:
+    from nequip.integrations.ase import NequIPCalculator  # noqa: PLC0415
+
+    if backend == AOTINDUCTOR:
+        return NequIPCalculator.from_compiled_model(
+            source, device=device, chemical_species_to_atom_type_map=True
+        )
+    calculator = NequIPCalculator._from_saved_model(  # noqa: SLF001
+        source, device=device, chemical_species_to_atom_type_map=True
+    )
+    if backend == OPENEQUIVARIANCE:
+        calculator.model = with_openequivariance(calculator.model).to(device).eval()
+    return calculator
+
+
+def with_openequivariance(model: Any) -> Any:
+    """Give a NequIP model whose tensor products are those of OpenEquivariance, for a GPU."""
+    from nequip.model.modify_utils import modify  # noqa: PLC0415
+
+    return modify(model, [{"modifier": "enable_OpenEquivariance"}])
+
+
+def choose_backend(compiled: Path, device: str) -> str:
+    """Say how a package is evaluated on this machine.
 
     Parameters
     ----------
     compiled
-        A compiled model, which is given back as it is, or the folder `compiled/` of a member.
+        The folder `compiled/` of a member.
     device
         "cpu" or "cuda".
+
+    Returns
+    -------
+    str
+        "aotinductor", "openequivariance", or "eager", also where the folder is of another machine.
     """
-    if compiled.suffix == ".pt2":
-        return compiled
     record = json.loads((compiled / COMPILED_RECORD).read_text(encoding="utf-8"))
-    if record["backend"] != "aotinductor":
-        return None
+    if record["backend"] == EAGER:
+        return EAGER
     here = machine(device)
     if record["machine"] != here:
         logger.warning(
@@ -103,8 +123,8 @@ def find_compiled_model(compiled: Path, device: str) -> Path | None:
             record["machine"],
             here,
         )
-        return None
-    return compiled / COMPILED_MODEL
+        return EAGER
+    return str(record["backend"])
 
 
 def package_species_and_cutoff(package: Path) -> tuple[list[str], float]:

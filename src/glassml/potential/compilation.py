@@ -1,5 +1,6 @@
-"""Compile a package for this machine, or say why the package itself is used."""
+"""Evaluate a package fast on this machine, or say why it is evaluated as it is."""
 
+import importlib.util
 import logging
 import subprocess
 import sys
@@ -8,8 +9,11 @@ from typing import Any
 
 from glassml.campaign.files import write_json
 from glassml.potential.calculators import (
+    AOTINDUCTOR,
     COMPILED_MODEL,
     COMPILED_RECORD,
+    EAGER,
+    OPENEQUIVARIANCE,
     PotentialError,
     choose_device,
     machine,
@@ -19,15 +23,14 @@ from glassml.potential.training import run_nequip
 logger = logging.getLogger(__name__)
 
 # Loading a compiled model ended some versions of torch on CUDA with a segmentation fault:
-# it is tried in a process of its own.
-TRY_TO_LOAD = """
+# what will be used is tried in a process of its own.
+TRY = """
 import sys
 from pathlib import Path
 from ase.build import bulk
 from glassml.potential import load_calculator
-calculator = load_calculator(Path(sys.argv[1]), Path(sys.argv[1]), device=sys.argv[2])
-species = sys.argv[3]
-atoms = bulk(species, "fcc", a=3.5, cubic=True)
+calculator = load_calculator(Path(sys.argv[1]), Path(sys.argv[2]), device=sys.argv[3])
+atoms = bulk(sys.argv[4], "fcc", a=3.5, cubic=True)
 atoms.calc = calculator
 print(atoms.get_potential_energy())
 """
@@ -36,16 +39,19 @@ print(atoms.get_potential_energy())
 def compile_package(
     package: Path, folder: Path, *, wanted: str, species: str, device: str | None, threads: int
 ) -> dict[str, Any]:
-    """Compile `package` with AOTInductor into `folder`, if wanted and if it works here.
+    """Find the fastest way to evaluate `package` here: what works is noted in `folder`.
+
+    AOTInductor is tried first, then, on a GPU where it is installed, OpenEquivariance; where both
+    fail, the package itself is used.
 
     Parameters
     ----------
     package
         A NequIP package.
     folder
-        Receives `compiled.json`, and `model.nequip.pt2` where there is a compiled model.
+        Receives `compiled.json`, and `model.nequip.pt2` where AOTInductor works.
     wanted
-        "never", "auto" (the package itself is used where compiling fails), or "always".
+        "never", "auto" (the package itself is used where all fails), or "always".
     species
         A chemical symbol that the potential knows, for a first evaluation.
     device
@@ -56,48 +62,58 @@ def compile_package(
     Returns
     -------
     dict
-        The content of `compiled.json`: `backend` ("aotinductor" or "eager"), `reason`, `machine`.
+        The content of `compiled.json`: `backend` ("aotinductor", "openequivariance" or "eager"),
+        `reason`, `machine`.
 
     Raises
     ------
     PotentialError
-        If compiling fails and `wanted` is "always".
+        If all fails and `wanted` is "always".
     """
     folder.mkdir(parents=True, exist_ok=True)
     device = choose_device(device)
-    target = folder / COMPILED_MODEL
-    target.unlink(missing_ok=True)
-    reason = (
-        "compile: never"
-        if wanted == "never"
-        else _try_to_compile(package, target, device, species, threads)
-    )
-    if reason is not None and wanted == "always":
-        raise PotentialError(f"{package}: compiling for {device} failed: {reason}")
-    if reason is not None:
-        target.unlink(missing_ok=True)
-        logger.warning("the package itself is used, evaluated eagerly: %s", reason)
-    record = {
-        "backend": "aotinductor" if reason is None else "eager",
-        "reason": reason or "compiled and loaded",
-        "machine": machine(device),
-    }
-    write_json(folder / COMPILED_RECORD, record)
-    return record
+    (folder / COMPILED_MODEL).unlink(missing_ok=True)
+    reasons = ["compile: never"] if wanted == "never" else []
+    for backend in () if wanted == "never" else accelerations(device):
+        record: dict[str, Any] = {"backend": backend}
+        record["reason"] = "; ".join([*reasons, f"{backend} works"])
+        record["machine"] = machine(device)
+        reason = _try(record, package, folder, device, species, threads)
+        if reason is None:
+            return record
+        reasons.append(f"{backend}: {reason}")
+    if wanted == "always":
+        raise PotentialError(f"{package}: compiling for {device} failed: {'; '.join(reasons)}")
+    logger.warning("the package itself is used, evaluated eagerly: %s", "; ".join(reasons))
+    found = {"backend": EAGER, "reason": "; ".join(reasons), "machine": machine(device)}
+    write_json(folder / COMPILED_RECORD, found)
+    return found
 
 
-def _try_to_compile(
-    package: Path, target: Path, device: str, species: str, threads: int
+def accelerations(device: str) -> tuple[str, ...]:
+    """Give the ways to evaluate faster than eagerly that may work on a device, best first."""
+    if device.startswith("cuda") and importlib.util.find_spec("openequivariance"):
+        return AOTINDUCTOR, OPENEQUIVARIANCE
+    return (AOTINDUCTOR,)
+
+
+def _try(
+    record: dict[str, Any], package: Path, folder: Path, device: str, species: str, threads: int
 ) -> str | None:
-    """Compile and load; give the reason where that fails."""
-    options = ["--mode", "aotinductor", "--device", device, "--target", "ase"]
-    try:
-        run_nequip(["compile", str(package), str(target), *options], threads)
-    except PotentialError as error:
-        return str(error)
-    command = [sys.executable, "-c", TRY_TO_LOAD, str(target), device, species]
+    """Compile where that is needed, note it in `folder`, and evaluate; or say what failed."""
+    target = folder / COMPILED_MODEL
+    if record["backend"] == AOTINDUCTOR:
+        options = ["--mode", "aotinductor", "--device", device, "--target", "ase"]
+        try:
+            run_nequip(["compile", str(package), str(target), *options], threads)
+        except PotentialError as error:
+            target.unlink(missing_ok=True)
+            return str(error)
+    write_json(folder / COMPILED_RECORD, record)
+    command = [sys.executable, "-c", TRY, str(package), str(folder), device, species]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        lines = result.stderr.strip().splitlines()
-        return f"loading ends with code {result.returncode}: {lines[-1] if lines else ''}"
-    return None
+    if result.returncode == 0:
+        return None
+    target.unlink(missing_ok=True)
+    lines = result.stderr.strip().splitlines()
+    return f"a first evaluation ends with code {result.returncode}: {lines[-1] if lines else ''}"

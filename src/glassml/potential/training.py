@@ -21,6 +21,11 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"
 HISTORY = "history.csv"
 DONE = "done"
+MODULES = {
+    "train": "nequip.scripts.train",
+    "compile": "nequip.scripts.compile",
+    "package": "glassml.potential.packaging",
+}
 HISTORY_COLUMNS = (
     "epoch",
     "seconds",
@@ -132,7 +137,7 @@ def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()
         "PYTHONWARNINGS": "ignore",
     }
     logger.info("nequip-%s", " ".join(command))
-    command = [sys.executable, "-m", f"nequip.scripts.{command[0]}", *command[1:]]
+    command = [sys.executable, "-m", MODULES[command[0]], *command[1:]]
     process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
     ending = signal.signal(signal.SIGTERM, _end)
     try:
