@@ -120,6 +120,30 @@ def test_the_conventional_cell_is_the_published_one(name):
     assert bigger[:3] == pytest.approx(np.array(POLYMORPHS[name].cell[:3]) * 1.1, rel=1e-4)
 
 
+def test_a_start_between_points_at_rest_is_nearly_at_rest():
+    ideal = bulk("Cu", "hcp", a=2.6, c=4.3)
+    ideal.info = {"polymorph": "hcp"}
+    ratios = (0.95, 1.0, 1.1)
+    starts = [deform(ideal, ratio - 1.0, NO_SHEAR) for ratio in ratios]
+    points = [
+        polymorphs.Point("hcp", ratio, item.result(), item.record, item.steps)
+        for ratio, item in zip(ratios, relax_together(starts, _emt, fmax_eV_A=1e-4), strict=True)
+    ]
+    start = polymorphs.between(points, 1.04)
+    assert start.get_volume() == pytest.approx(1.04 * ideal.get_volume(), rel=1e-9)
+    (warm,) = relax_together([start], _emt, fmax_eV_A=0.005)
+    (cold,) = relax_together([deform(ideal, 0.04, NO_SHEAR)], _emt, fmax_eV_A=0.005)
+    assert warm.steps == 0
+    assert cold.steps >= 2
+    # At a volume that is known it is what is known, and two points are enough for a line.
+    known = polymorphs.between(points, 1.0)
+    assert np.allclose(known.cell[:], points[1].atoms.cell[:])
+    assert np.allclose(known.get_scaled_positions(), points[1].atoms.get_scaled_positions())
+    assert polymorphs.between(points[:2], 1.3).get_volume() == pytest.approx(
+        1.3 * ideal.get_volume(), rel=1e-9
+    )
+
+
 @pytest.mark.slow
 def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
     dft = Dft(

@@ -27,7 +27,10 @@ from glassml.dft.relaxation import Label, Relaxation, RelaxationError, relax_tog
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
 
-FIRST_STEPS = range(-2, 4)  # of volume, from the measured one on: most functionals err upwards
+# Steps of volume, from the measured one on: most functionals err upwards. The ends and the middle
+# are relaxed first, and what they come to gives starts for the others, which are nearly at rest.
+FIRST_STEPS = (-2, 1, 3)
+NEXT_STEPS = (-1, 0, 2)
 FARTHEST_STEPS = 8
 ISOLATED_BOX_A = 9.0 * np.array([1.0, 1.04, 1.09])  # as the generator of isolated atoms has them
 REFERENCE = "alpha_quartz"
@@ -153,16 +156,19 @@ def study(
 
     starts = [_start(name, 1.0 + volume_step * step) for name in names for step in FIRST_STEPS]
     points = _relax(starts, label, fmax_eV_A)
-    while more := _missing(points, volume_step):
+    more: list[Atoms] = []
+    for name in names:
+        mine = [point for point in points if point.polymorph == name]
+        more += [between(mine, 1.0 + volume_step * step) for step in NEXT_STEPS]
+    while more:
         points += _relax(more, label, fmax_eV_A)
+        more = _missing(points, volume_step)
     points.sort(key=lambda point: (names.index(point.polymorph), point.volume_ratio))
     minima = []
     for name in names:
         mine = [point for point in points if point.polymorph == name]
         volume = fit([point.volume for point in mine], [point.energy for point in mine]).volume
-        nearest = min(mine, key=lambda point: abs(point.volume - volume))
-        ratio = round(nearest.volume_ratio * volume / nearest.volume, 6)
-        minima.append(_rescale(nearest, ratio))
+        minima.append(between(mine, round(mine[0].volume_ratio * volume / mine[0].volume, 6)))
     symbols = ("O", "Si")
     boxes = [
         Atoms(s, positions=[ISOLATED_BOX_A / 2], cell=ISOLATED_BOX_A, pbc=True) for s in symbols
@@ -185,6 +191,34 @@ def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Mapping[str, Any]) ->
     if kpoint_grid(atoms, spacing) != grid:
         raise StructureError(f"no spacing of k points gives the grid {grid} in {atoms.cell!r}")
     return {**dft, "kpoint_spacing_per_A": spacing}
+
+
+def between(points: Sequence[Point], ratio: float) -> Atoms:
+    """Estimate the structure at a volume from those at rest at others.
+
+    Parameters
+    ----------
+    points
+        Of one polymorph; a parabola goes through the cells and the fractional coordinates of the
+        three nearest.
+    ratio
+        Volume over the measured one.
+    """
+    nearest = sorted(points, key=lambda point: abs(point.volume_ratio - ratio))[:3]
+    at = np.array([point.volume_ratio for point in nearest])
+    # Lagrange's polynomials.
+    weights = [
+        np.prod([(ratio - other) / (one - other) for other in at if other != one]) for one in at
+    ]
+    atoms = nearest[0].atoms.copy()
+    cells = [point.atoms.cell[:] for point in nearest]
+    fractions = [point.atoms.get_scaled_positions(wrap=False) for point in nearest]
+    cell = np.tensordot(weights, cells, axes=1)
+    volume = nearest[0].atoms.get_volume() * ratio / at[0]
+    atoms.set_cell(cell * (volume / abs(np.linalg.det(cell))) ** (1 / 3))
+    atoms.set_scaled_positions(np.tensordot(weights, fractions, axes=1))
+    atoms.info = {"polymorph": nearest[0].polymorph, "volume_ratio": ratio}
+    return atoms
 
 
 def conventional_cell(name: str, atoms: Atoms) -> np.ndarray:
@@ -313,12 +347,6 @@ def _start(name: str, ratio: float) -> Atoms:
     return atoms
 
 
-def _rescale(point: Point, ratio: float) -> Atoms:
-    atoms = deform(point.atoms, ratio / point.volume_ratio - 1.0, np.zeros((3, 3)))
-    atoms.info = {"polymorph": point.polymorph, "volume_ratio": ratio}
-    return atoms
-
-
 def _missing(points: Sequence[Point], step: float) -> list[Atoms]:
     """Give starts at volumes that lack: two on either side of the lowest energy."""
     starts = []
@@ -333,8 +361,7 @@ def _missing(points: Sequence[Point], step: float) -> list[Atoms]:
         for k in wanted:
             if abs(k) > FARTHEST_STEPS:
                 raise RelaxationError(f"{name}: no minimum of E(V) near the measured volume")
-            nearest = min(mine, key=lambda key: abs(key - k))
-            starts.append(_rescale(mine[nearest], 1.0 + step * k))
+            starts.append(between(list(mine.values()), 1.0 + step * k))
     return starts
 
 

@@ -55,7 +55,7 @@ class Polymorphs(Section):
         description="Distance of volumes, relative to the measured one.",
     )
     fmax_eV_A: float = Field(
-        default=0.02, gt=1e-4, le=0.5, description="Largest force of a relaxed structure."
+        default=0.03, gt=1e-4, le=0.5, description="Largest force of a relaxed structure."
     )
 
 
