@@ -11,6 +11,14 @@ rule report:
             for stage in ("configurations", "dft")
             for family, shard in CAMPAIGN.configurations.all_shards()
         ],
+        convergence=(
+            list(rules.dft_converge.output)
+            if CAMPAIGN.dft.convergence.families
+            else []
+        ),
+        polymorphs=(
+            list(rules.dft_polymorphs.output) if CAMPAIGN.dft.polymorphs.names else []
+        ),
         dataset=expand(
             [
                 rules.build_dataset.output.statistics,

@@ -280,6 +280,32 @@ class Evidence:
         ]
         return pd.concat(frames, ignore_index=True)
 
+    def gate_results(self, gate: str) -> list[dict[str, Any]]:
+        """Give the numbers of one of the potential's gates, those that have a value.
+
+        Raises
+        ------
+        AbsentError
+            If the gates were not run.
+        """
+        folder = f"potential/g{self.results.config['potential']['generations'] - 1}"
+        numbers = self.results.json(f"{folder}/gates.json")["results"]
+        return [row for row in numbers if row["gate"] == gate and row["value"] is not None]
+
+    def polymorph(self, name: str) -> pd.Series:
+        """Give a relaxed crystal by DFT: a row of ``dft/polymorphs.csv``.
+
+        Raises
+        ------
+        AbsentError
+            If the campaign has not relaxed it.
+        """
+        rows = self.results.table("dft/polymorphs.csv")
+        chosen = rows[rows.polymorph == name]
+        if chosen.empty:
+            raise AbsentError(f"the campaign has not relaxed {name}")
+        return chosen.iloc[0]
+
     def lowest_energy(self, polymorph: str) -> float:
         """Give the lowest energy in eV/atom of the labels that derive from a polymorph.
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from glassml.report.figures import Figure, draw
-from glassml.report.page import Section, Table, Text
+from glassml.report.page import Block, Section, Table, Text
 from glassml.report.results import Results, add
 
 SHOWN_SETTINGS = (
@@ -26,6 +26,10 @@ def campaign_section(results: Results) -> Section:
     add(section, results, "Recipes", lambda: _recipes(results))
     add(section, results, "Configurations that were set aside", lambda: _failures(results))
     add(section, results, "Cost of a label", lambda: _cost(results))
+    if results.config["dft"]["convergence"]["families"]:
+        add(section, results, "Convergence of the labels", lambda: _convergence(results))
+    if results.config["dft"]["polymorphs"]["names"]:
+        add(section, results, "Crystals by the labels' settings", lambda: _polymorphs(results))
     return section
 
 
@@ -145,3 +149,59 @@ def _cost(results: Results) -> Figure:
         "recipes that were tried included."
     )
     return draw("label_cost", "Cost of a label", caption, table, paint, size=(7.2, 3.2))
+
+
+def _convergence(results: Results) -> Figure:
+    caption = (
+        "Each parameter varied alone, errors against its finest value: energy differences to the "
+        "first structure, the largest error of a force component and of a stress component. "
+        "Dashed: the targets; grey: the production settings."
+    )
+    return Figure(
+        "dft_convergence",
+        "Convergence of the labels",
+        caption,
+        results.table("dft/convergence.csv"),
+        results.path("dft/convergence.png").read_bytes(),
+    )
+
+
+def _polymorphs(results: Results) -> list[Block]:
+    caption = (
+        "Energy against volume of crystals at rest, positions and shape relaxed at each volume "
+        "(points), with Birch-Murnaghan fits (lines), relative to the lowest minimum."
+    )
+    curves = Figure(
+        "dft_polymorphs",
+        "Equations of state of crystals",
+        caption,
+        results.table("dft/polymorph_volumes.csv"),
+        results.path("dft/polymorphs.png").read_bytes(),
+    )
+    rows = results.table("dft/polymorphs.csv")
+    per_formula = "Å³ per SiO₂"
+    table = pd.DataFrame(
+        {
+            "polymorph": rows.polymorph,
+            f"V, {per_formula}": _with_error(rows, "volume", "_A3_per_SiO2", 2),
+            f"V measured, {per_formula}": rows.measured_volume_A3_per_SiO2,
+            "K, GPa": _with_error(rows, "bulk_modulus", "_GPa", 1),
+            "K measured, GPa": rows.measured_bulk_modulus_GPa,
+            "E above quartz, eV per SiO₂": rows.energy_above_quartz_eV_per_SiO2,
+            "E measured, eV per SiO₂": rows.measured_energy_above_quartz_eV_per_SiO2,
+            "a, Å": rows.a_A,
+            "b, Å": rows.b_A,
+            "c, Å": rows.c_A,
+        }
+    )
+    caption = (
+        "Crystals at the minimum of the fitted curve. Errors: leaving out one volume at a time. "
+        "Measured values belong to room temperature, calculated ones to 0 K without zero-point "
+        "motion."
+    )
+    return [curves, Table("polymorphs", "Crystals by the labels' settings", caption, table)]
+
+
+def _with_error(rows: pd.DataFrame, quantity: str, unit: str, digits: int) -> list[str]:
+    pairs = zip(rows[f"{quantity}{unit}"], rows[f"{quantity}_error{unit}"], strict=True)
+    return [f"{value:.{digits}f} ± {error:.{digits}f}" for value, error in pairs]
