@@ -7,13 +7,14 @@ from ase.calculators.calculator import Calculator
 from silica_labels import silica_calculator
 
 from glassml.campaign.config.potential import GATES, Potential
+from glassml.configurations.crystals import polymorph
 from glassml.potential import PotentialError, phonons
 from glassml.potential.gates import phonon_gate
 
 
 @pytest.fixture(scope="module")
 def quartz_cells():
-    return phonons.displace("alpha_quartz", (1, 1, 1), 0.02)
+    return phonons.displace("alpha_quartz", polymorph("alpha_quartz"), (1, 1, 1), 0.02)
 
 
 def forces_of(cells, calculator):
@@ -77,7 +78,8 @@ def test_a_larger_supercell_has_the_same_modes_at_the_centre():
     small, large = (
         cells.frequencies(forces_of(cells, calculator))
         for cells in (
-            phonons.displace("alpha_quartz", size, 0.02) for size in ((1, 1, 1), (2, 1, 1))
+            phonons.displace("alpha_quartz", polymorph("alpha_quartz"), size, 0.02)
+            for size in ((1, 1, 1), (2, 1, 1))
         )
     )
     assert large.shape == (2, 27)
@@ -106,3 +108,16 @@ def test_the_gate_is_there_where_crystals_are_named():
     assert Potential().gate_names() == list(GATES)
     section = Potential.model_validate({"gates": {"phonons": {"crystals": ["alpha_quartz"]}}})
     assert "phonons" in section.gate_names()
+
+
+def test_the_structure_of_lowest_energy_is_taken():
+    frames = []
+    for scale, energy in ((0.98, -1.0), (1.0, -2.0), (1.02, -1.5)):
+        atoms = polymorph("alpha_quartz")
+        atoms.set_cell(atoms.cell * scale, scale_atoms=True)
+        atoms.info |= {"polymorph": "alpha_quartz", "REF_energy": energy}
+        frames.append(atoms)
+    assert phonons.structure("alpha_quartz", frames) is frames[1]
+    assert phonons.structure("alpha_quartz", []) == polymorph("alpha_quartz")
+    with pytest.raises(PotentialError, match="no structure of coesite"):
+        phonons.structure("coesite", frames)

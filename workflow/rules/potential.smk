@@ -136,6 +136,7 @@ rule verify_potential:
 rule displace_crystal:
     input:
         config=ancient(CONFIG),
+        structures=CAMPAIGN.potential.gates.phonons.structures or [],
     output:
         f"{PHONONS}/displaced.extxyz",
     log:

@@ -209,10 +209,14 @@ def _displace(args: argparse.Namespace) -> None:
 
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import atomic_path
-    from glassml.potential.phonons import displace
+    from glassml.potential.labels import read_labels
+    from glassml.potential.phonons import displace, structure
 
     settings = load_campaign(args.config).potential.gates.phonons
-    cells = displace(args.crystal, settings.supercell, settings.displacement_A).cells
+    unit = structure(
+        args.crystal, read_labels(Path(settings.structures)) if settings.structures else []
+    )
+    cells = displace(args.crystal, unit, settings.supercell, settings.displacement_A).cells
     with atomic_path(args.output) as temporary:
         write(temporary, cells, format="extxyz")
 

@@ -183,9 +183,11 @@ def _approaches(committee: Committee) -> dict[str, list[probes.Approach]]:
 def _phonons(committee: Committee, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Compare the frequencies of all crystals and members with those of the labels."""
     labels = committee.extra_frames()
+    frames = read_labels(Path(settings["structures"])) if settings["structures"] else []
     parts = []
     for crystal in settings["crystals"]:
-        cells = phonons.displace(crystal, settings["supercell"], settings["displacement_A"])
+        unit = phonons.structure(crystal, frames)
+        cells = phonons.displace(crystal, unit, settings["supercell"], settings["displacement_A"])
         expected = cells.frequencies(phonons.labelled_forces(cells, labels))
         for folder in committee.folders:
             calculator = committee.calculator(folder)

@@ -23,7 +23,7 @@ class Displacements:
     Attributes
     ----------
     crystal
-        Name of the polymorph, at its measured structure.
+        Name of the polymorph.
     cells
         The supercells, with the `info` of configurations to label.
     """
@@ -57,19 +57,45 @@ class Displacements:
         return np.sort(np.array(modes.frequencies), axis=1)
 
 
-def displace(crystal: str, supercell: Sequence[int], displacement_A: float) -> Displacements:
+def structure(crystal: str, frames: Sequence[Atoms]) -> Atoms:
+    """Give the labelled structure of lowest energy of a polymorph, or without any the measured one.
+
+    Parameters
+    ----------
+    crystal
+        Name of the polymorph.
+    frames
+        Labelled crystals at rest, with `info["polymorph"]`.
+
+    Raises
+    ------
+    PotentialError
+        If there are labels, but none of this crystal.
+    """
+    if not frames:
+        return polymorph(crystal)
+    found = [atoms for atoms in frames if atoms.info.get("polymorph") == crystal]
+    if not found:
+        raise PotentialError(f"phonons: there is no structure of {crystal}")
+    return min(found, key=lambda atoms: atoms.info["REF_energy"] / len(atoms))
+
+
+def displace(
+    crystal: str, unit: Atoms, supercell: Sequence[int], displacement_A: float
+) -> Displacements:
     """Displace the atoms of a polymorph by symmetry-distinct steps.
 
     Parameters
     ----------
     crystal
         Name of the polymorph.
+    unit
+        Its unit cell.
     supercell
         Repeats of the unit cell along its three vectors.
     displacement_A
         Length of a step.
     """
-    unit = polymorph(crystal)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         phonopy = Phonopy(

@@ -198,6 +198,11 @@ class Phonons(Section):
     crystals: list[Polymorph] = Field(
         default=[], description="Each costs about ten labels; none: the gate is left out."
     )
+    structures: str | None = Field(
+        default=None,
+        description="Labelled crystals at rest, extxyz, as `glassml dft polymorphs` writes them: "
+        "that of lowest energy is taken; none: the measured structures, where forces are not zero.",
+    )
     supercell: tuple[
         Annotated[int, Field(ge=1, le=6)],
         Annotated[int, Field(ge=1, le=6)],
