@@ -8,8 +8,47 @@ wildcard_constraints:
 
 
 MD_POTENTIAL = f"{RESULTS}/potential/g{CAMPAIGN.potential.generations - 1}"
+MD_COMMITTEE = [
+    f"{MD_POTENTIAL}/m{member}/model.nequip.zip"
+    for member in CAMPAIGN.md.committee_members(CAMPAIGN.potential.committee)
+]
 MD_GLASS = f"{RESULTS}/md/{{state}}/{{glass}}"
 MD_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
+
+
+MD_STARTS = CAMPAIGN.md.glass_names() if CAMPAIGN.md.start == "classical" else []
+
+
+def md_starts(wildcards, glasses):
+    """Give the classical quenches that a state begins with, if it has no parent."""
+    used = [] if CAMPAIGN.md.parents(wildcards.state) else [g for g in glasses if g in MD_STARTS]
+    return expand(f"{RESULTS}/md/start/{{glass}}/restart.npz", glass=used)
+
+
+rule md_start:
+    input:
+        config=ancient(CONFIG),
+    output:
+        restart=f"{RESULTS}/md/start/{{glass}}/restart.npz",
+    log:
+        f"{LOGS}/md/start/{{glass}}.log",
+    benchmark:
+        f"{BENCHMARKS}/md/start/{{glass}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000 + CAMPAIGN.md.atoms,
+        runtime=CAMPAIGN.md.start_minutes(),
+    params:
+        start=CAMPAIGN.md.start_settings(),
+        seed=CAMPAIGN.seed,
+        code=code_digest("md"),
+    message:
+        "Classical melt and quench of {wildcards.glass}"
+    shell:
+        "glassml md start --config {input.config} --glass {wildcards.glass}"
+        " --output {output.restart} > {log} 2>&1"
 
 
 if CAMPAIGN.md.engine == "ase":
@@ -20,7 +59,9 @@ if CAMPAIGN.md.engine == "ase":
             potential=f"{MD_POTENTIAL}/m0/model.nequip.zip",
             compiled=f"{MD_POTENTIAL}/m0/compiled",
             verification=f"{MD_POTENTIAL}/m0/verification.json",
+            committee=MD_COMMITTEE,
             gates=f"{MD_POTENTIAL}/gates.json",
+            start=lambda wildcards: md_starts(wildcards, [wildcards.glass]),
             parent=lambda wildcards: expand(
                 f"{RESULTS}/md/{{parent}}/{wildcards.glass}/{{file}}",
                 parent=CAMPAIGN.md.parents(wildcards.state),
@@ -52,7 +93,8 @@ if CAMPAIGN.md.engine == "ase":
         shell:
             "glassml md run --config {input.config} --state {wildcards.state}"
             " --glass {wildcards.glass} --potential {input.potential} --compiled {input.compiled}"
-            " --gates {input.gates} --parent {input.parent} --threads {threads}"
+            " --gates {input.gates} --committee {input.committee} --start {input.start}"
+            " --parent {input.parent} --threads {threads}"
             " --output-dir {params.folder} > {log} 2>&1"
 
 else:
@@ -62,7 +104,9 @@ else:
             config=ancient(CONFIG),
             potential=f"{MD_POTENTIAL}/m0/model.nequip.zip",
             verification=f"{MD_POTENTIAL}/m0/verification.json",
+            committee=MD_COMMITTEE,
             gates=f"{MD_POTENTIAL}/gates.json",
+            start=lambda wildcards: md_starts(wildcards, CAMPAIGN.md.glass_names()),
             parent=lambda wildcards: expand(
                 f"{RESULTS}/md/{{parent}}/{{glass}}/{{file}}",
                 parent=CAMPAIGN.md.parents(wildcards.state),
@@ -95,5 +139,6 @@ else:
             "Molecular dynamics: {wildcards.state} of all glasses"
         shell:
             "glassml md batch --config {input.config} --state {wildcards.state}"
-            " --potential {input.potential} --gates {input.gates} --parent {input.parent}"
+            " --potential {input.potential} --gates {input.gates} --committee {input.committee}"
+            " --start {input.start} --parent {input.parent}"
             " --output-dir {params.folder} > {log} 2>&1"

@@ -11,7 +11,8 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
     `end_fs`, and `frames`, [first, last + 1] in the trajectory), `coupling`, `limits`, `seed`,
     `dynamics_seed`, `origin`, `potential` (`path`, `sha256`, `backend`, `device`, `threads`),
     `engine`, `versions`, `atoms`, `formula`, `steps`, `seconds`, `seconds_per_step`, `pieces` (1 +
-    number of continuations), `warnings`.
+    number of continuations), `warnings`, `largest_force_spread_eV_A` (of the committee; null where
+    none was asked).
 `final.extxyz`
     The end, wrapped into the box, with momenta; `info` has `state`, `glass`, `status`,
     `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards.
@@ -28,6 +29,9 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
 `restart.npz`
     `numbers`, `positions`, `momenta`, `cell` in double precision and ASE's units: what a child
     begins with.
+`offered.extxyz`
+    Only after a stop because the committee disagreed: the frame, with `info` as configurations have
+    that active learning offers for labelling (`error_eV_per_A` is the spread).
 `checkpoint/`
     Only while a run is unfinished; see `glassml.md.checkpoint`.
 """

@@ -1,10 +1,11 @@
-"""The torch-sim engine: many glasses through the stages of a state in one batch.
+"""The batch engines: many glasses through the stages of a state at once.
 
 Samples, guards, checkpoints and outputs are those of the ASE engine. Guards are checked when a
 sample is taken, not after every step, so that the device is not made to wait. All glasses of a
 batch draw from one stream of random numbers. A glass that trips a guard leaves the batch, after
 which the others draw other numbers than they would have: the same for each repetition, and on a
-continued run.
+continued run. What moves the batch is behind `BatchEngine`: torch alone
+(`glassml.md.torchmd`), or torch-sim (`glassml.md.torchsim`).
 """
 
 import logging
@@ -12,24 +13,61 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
-from torch_sim.integrators.md import MDState
-from torch_sim.models.interface import ModelInterface
 from tqdm import tqdm
 
 from glassml.md.checkpoint import Checkpoint, Samples
 from glassml.md.engine import MAX_WAITING_BYTES, Interrupted, Outcome, SignalWatch
-from glassml.md.guards import GuardTripped, Limits, check_step
+from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
 from glassml.md.run import Job, write_outputs
 from glassml.md.thermodynamics import Thermodynamics, instant, kinetic_temperature
-from glassml.md.torchsim import BatchedLangevin, Remembering, batch_state
 
 logger = logging.getLogger(__name__)
+
+
+class Integrator(Protocol):
+    """Moves a batch through a stage."""
+
+    stage: Stage
+    step: int
+
+    def advance(self) -> None:
+        """Make one step."""
+
+    def arrays(self) -> dict[str, Any]:
+        """Give all that the next step depends on."""
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Take up what `arrays` gave."""
+
+
+class BatchEngine(Protocol):
+    """Moves a batch of glasses."""
+
+    integrator: Integrator
+
+    def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
+        """Take up the glasses."""
+
+    def begin_stage(self, stage: Stage, coupling: Coupling) -> None:
+        """Make the integrator of a stage."""
+
+    def remove(self, index: int) -> None:
+        """Take a glass out of the batch."""
+
+    def positions_momenta_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Copy them from the device, one glass after the other."""
+
+    def energies_stresses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copy potential energies in eV and stresses in eV/Å³ from the device."""
+
+    def force_spreads(self) -> list[float]:
+        """Give the committee's disagreement about each glass in eV/Å; nothing without one."""
 
 
 @dataclass
@@ -40,6 +78,8 @@ class _Progress:
     steps: int = 0
     hottest_K: dict[str, float] = field(default_factory=dict)
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    spreads: dict[str, float] = field(default_factory=dict)
+    asked: int = -(10**9)
     segments: dict[str, int] = field(default_factory=dict)
 
 
@@ -50,8 +90,8 @@ class BatchSimulation:
     ----------
     glasses
         Where each begins, with momenta, by name.
-    model
-        A torch-sim model with stress.
+    engine
+        What moves them.
     stages, coupling, limits
         What to do, how, and within which bounds.
     seed
@@ -62,12 +102,14 @@ class BatchSimulation:
         A checkpoint for each glass, which takes its segments.
     checkpoint_every_s
         Wall time between two saves, in s.
+    spread_every
+        Steps between two questions to the engine's committee, at the next sample.
     """
 
     def __init__(
         self,
         glasses: Mapping[str, Atoms],
-        model: ModelInterface,
+        engine: BatchEngine,
         stages: Sequence[Stage],
         coupling: Coupling,
         limits: Limits,
@@ -75,13 +117,15 @@ class BatchSimulation:
         checkpoint: Checkpoint,
         stores: Mapping[str, Checkpoint],
         checkpoint_every_s: float = 60.0,
+        spread_every: int = 500,
     ) -> None:
         self.atoms = {name: atoms.copy() for name, atoms in glasses.items()}
-        self.model = Remembering(model)
+        self.engine = engine
         self.stages, self.coupling, self.limits = list(stages), coupling, limits
         self.seed = seed
         self.checkpoint, self.stores = checkpoint, stores
         self.checkpoint_every_s = checkpoint_every_s
+        self.spread_every = spread_every
         self.recorders = {name: Recorder(atoms, limits) for name, atoms in self.atoms.items()}
         self.progress = _Progress()
 
@@ -119,13 +163,12 @@ class BatchSimulation:
         )
         self._clock = time.monotonic()
         with SignalWatch() as watch, bar:
-            state = batch_state(
-                [self.atoms[name] for name in self.alive()], self.model.model, self.seed
-            )
+            if self.alive():
+                self.engine.begin([self.atoms[name] for name in self.alive()], self.seed)
             for index in range(self.progress.stage, len(self.stages)):
                 if not self.alive():
                     break
-                state = self._run_stage(index, state, arrays, watch, bar)
+                self._run_stage(index, arrays, watch, bar)
                 arrays = None
         self._tick()
         return {name: self._outcome(name) for name in self.atoms}
@@ -145,6 +188,7 @@ class BatchSimulation:
             end["steps"],
             progress.seconds,
             progress.pieces,
+            progress.spreads.get(name),
         )
 
     def _tick(self) -> None:
@@ -152,9 +196,9 @@ class BatchSimulation:
         self.progress.seconds += now - self._clock
         self._clock = now
 
-    def _save(self, integrator: BatchedLangevin) -> None:
+    def _save(self) -> None:
         self._tick()
-        arrays = integrator.arrays()
+        arrays = self.engine.integrator.arrays()
         for name, recorder in self.recorders.items():
             self.stores[name].flush(recorder.samples)
             self.progress.segments[name] = self.stores[name].segments
@@ -164,17 +208,17 @@ class BatchSimulation:
     def _run_stage(
         self,
         index: int,
-        state: MDState,
         arrays: Mapping[str, Any] | None,
         watch: SignalWatch,
         bar: tqdm,
-    ) -> MDState:
+    ) -> None:
         stage, progress = self.stages[index], self.progress
-        integrator = BatchedLangevin(state, self.model, stage, self.coupling)
+        self.engine.begin_stage(stage, self.coupling)
+        integrator = self.engine.integrator
         if arrays is not None:
             integrator.restore(arrays)
         else:
-            self._begin_stage(index, integrator)
+            self._begin_stage(index)
         begin = start_times_fs(self.stages)[index]
         saved_at = time.monotonic()
         while integrator.step < stage.steps and self.alive():
@@ -185,34 +229,33 @@ class BatchSimulation:
             waiting = sum(recorder.samples.bytes() for recorder in self.recorders.values())
             due = time.monotonic() - saved_at > self.checkpoint_every_s
             if due or watch.number or waiting > MAX_WAITING_BYTES:
-                self._save(integrator)
+                self._save()
                 saved_at = time.monotonic()
             if watch.number:
                 raise Interrupted(watch.number)
-        return integrator.state
 
-    def _begin_stage(self, index: int, integrator: BatchedLangevin) -> None:
+    def _begin_stage(self, index: int) -> None:
         self.progress.stage = index
         targets = self.stages[index].temperature_K or (0.0, 0.0)
-        self._fetch(integrator.state)
+        self._fetch()
         for name in self.alive():
             hottest = max(*targets, kinetic_temperature(self.atoms[name]))
             self.progress.hottest_K[name] = hottest
         if index == 0:
-            self._sample(integrator, 0.0, 0)
+            self._sample(0.0, 0)
             for name in self.alive():
                 self.recorders[name].samples.add_frame(0.0, 0, 0, self.atoms[name])
 
-    def _observe(self, integrator: BatchedLangevin, index: int, begin: float, bar: tqdm) -> None:
+    def _observe(self, integrator: Integrator, index: int, begin: float, bar: tqdm) -> None:
         stage, step = integrator.stage, integrator.step
         time_fs = begin + step * stage.timestep_fs
         last = step == stage.steps
         framing = last or step % stage.frame_every == 0
         sampling = last or step % stage.sample_every == 0
         if framing and not sampling:
-            self._fetch(integrator.state)
+            self._fetch()
         if sampling:
-            instants = self._sample(integrator, time_fs, index)
+            instants = self._sample(time_fs, index)
             rate = (bar.format_dict["rate"] or 0.0) * stage.timestep_fs * 0.0864
             if instants:
                 mean = np.mean([now.numbers() for now in instants], axis=0)
@@ -226,10 +269,9 @@ class BatchSimulation:
                 samples = self.recorders[name].samples
                 samples.add_frame(time_fs, self.progress.steps, index, self.atoms[name])
 
-    def _fetch(self, state: MDState) -> None:
+    def _fetch(self) -> None:
         """Copy positions, momenta and boxes from the device."""
-        positions, momenta = state.positions.cpu().numpy(), state.momenta.cpu().numpy()
-        cells = state.row_vector_cell.cpu().numpy()
+        positions, momenta, cells = self.engine.positions_momenta_cells()
         begin = 0
         for name, cell in zip(self.alive(), cells, strict=True):
             atoms = self.atoms[name]
@@ -239,13 +281,11 @@ class BatchSimulation:
             atoms.set_momenta(momenta[begin:end])
             begin = end
 
-    def _sample(
-        self, integrator: BatchedLangevin, time_fs: float, index: int
-    ) -> list[Thermodynamics]:
+    def _sample(self, time_fs: float, index: int) -> list[Thermodynamics]:
         """Sample all glasses; those that trip a guard leave the batch."""
-        self._fetch(integrator.state)
-        energies = integrator.state.energy.cpu().numpy()
-        stresses = self.model.last["stress"].cpu().numpy()
+        self._fetch()
+        energies, stresses = self.engine.energies_stresses()
+        spreads = self._spreads()
         tripped: list[int] = []
         instants = []
         for place, name in enumerate(self.alive()):
@@ -253,6 +293,10 @@ class BatchSimulation:
             try:
                 check_step(atoms, self.limits, self.progress.hottest_K[name])
                 now = instant(atoms, float(energies[place]), float(np.trace(stresses[place])))
+                if spreads:
+                    largest = self.progress.spreads.get(name, 0.0)
+                    self.progress.spreads[name] = max(largest, spreads[place])
+                    check_spread(spreads[place], self.limits)
                 self.recorders[name].sample(time_fs, index, atoms, now)
                 instants.append(now)
             except GuardTripped as trip:
@@ -264,19 +308,27 @@ class BatchSimulation:
                     "frame": frame_json(atoms),
                     "steps": self.progress.steps,
                 }
-        for place in reversed(tripped):
-            if integrator.state.n_systems > 1:
-                integrator.remove(place)
+        if self.alive():
+            for place in reversed(tripped):
+                self.engine.remove(place)
         return instants
+
+    def _spreads(self) -> list[float]:
+        """Ask the committee about all glasses, if it is time."""
+        if self.progress.steps - self.progress.asked < self.spread_every:
+            return []
+        self.progress.asked = self.progress.steps
+        return self.engine.force_spreads()
 
 
 def run_batch(
     jobs: Mapping[str, Job],
     glasses: Mapping[str, Atoms],
-    model: ModelInterface,
+    engine: BatchEngine,
     folder: Path,
     *,
     checkpoint_every_s: float = 60.0,
+    spread_every: int = 500,
     warnings: Sequence[str] = (),
     show_progress: bool = True,
 ) -> dict[str, dict[str, Any]]:
@@ -286,10 +338,12 @@ def run_batch(
     ----------
     jobs, glasses
         What is run and where it begins, by name of the glass; one protocol for all.
-    model
-        A torch-sim model with stress.
+    engine
+        What moves them.
     folder
         Of the state: each glass has a folder of its name in it, and the checkpoint one beside.
+    spread_every
+        Steps between two questions to the engine's committee.
     checkpoint_every_s, warnings, show_progress
         As in `run_job`.
 
@@ -309,7 +363,7 @@ def run_batch(
     stores = {name: Checkpoint(folder / name / "checkpoint", identity) for name in jobs}
     simulation = BatchSimulation(
         glasses,
-        model,
+        engine,
         first.stages,
         first.coupling,
         first.limits,
@@ -317,6 +371,7 @@ def run_batch(
         checkpoint,
         stores,
         checkpoint_every_s,
+        spread_every,
     )
     outcomes = simulation.run(show_progress=show_progress)
     records = {

@@ -33,12 +33,33 @@ def register(commands: argparse._SubParsersAction) -> None:
     run.set_defaults(run=_run)
     batch = actions.add_parser(
         "batch",
-        help="run a state of all glasses with torch-sim, or go on where it was interrupted",
+        help="run a state of all glasses in one batch, or go on where it was interrupted",
         description="Exit code 143 or 130: interrupted, and the same command goes on.",
     )
     batch.set_defaults(run=_run_batch)
     for command in (run, batch):
         _add_common_options(command)
+        command.add_argument("--state", required=True, help="name of the state")
+        command.add_argument(
+            "--parent",
+            type=Path,
+            nargs="*",
+            default=[],
+            help="restart.npz and record.json in the parent state, of each glass that is run",
+        )
+    everything = actions.add_parser(
+        "all",
+        help="run all states of all glasses in batches, in one process",
+        description="For a GPU without a workflow: states that are there are left alone. Exit code "
+        "143 or 130: interrupted, and the same command goes on.",
+    )
+    _add_common_options(everything)
+    everything.set_defaults(run=_run_all)
+    start = actions.add_parser("start", help="melt and quench a glass with a classical potential")
+    start.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
+    start.add_argument("--glass", required=True, help="name of the glass, as glass00")
+    start.add_argument("--output", type=Path, required=True, help="restart.npz")
+    start.set_defaults(run=_start)
     protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
     protocol.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     protocol.add_argument(
@@ -52,16 +73,23 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def _add_common_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
-    command.add_argument("--state", required=True, help="name of the state")
     command.add_argument("--potential", type=Path, required=True, help="NequIP package")
     command.add_argument("--gates", type=Path, help="gates.json of the potential, for warnings")
     command.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
     command.add_argument(
-        "--parent",
+        "--start",
         type=Path,
         nargs="*",
         default=[],
-        help="restart.npz and record.json in the parent state, of each glass that is run",
+        help="restart.npz of classical quenches, each in a folder with the glass's name; without "
+        "them a melt that begins so makes its own",
+    )
+    command.add_argument(
+        "--committee",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="packages of further members, for guards.max_force_spread_eV_A",
     )
     command.add_argument("--output-dir", type=Path, required=True)
 
@@ -82,10 +110,20 @@ def _run(args: argparse.Namespace) -> int:
     if why_not:
         skip_job(job, atoms, why_not, args.output_dir, warnings)
         return 0
-    every = campaign.md.checkpoint_every_s
+    committee = [
+        load_potential(package, None, args.device, threads=args.threads)[0]
+        for package in args.committee
+    ]
     try:
         run_job(
-            job, atoms, calculator, args.output_dir, checkpoint_every_s=every, warnings=warnings
+            job,
+            atoms,
+            calculator,
+            args.output_dir,
+            checkpoint_every_s=campaign.md.checkpoint_every_s,
+            warnings=warnings,
+            committee=committee,
+            spread_every=campaign.md.spread_every(),
         )
     except Interrupted as interruption:
         logger.warning("%s", interruption)
@@ -94,15 +132,59 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _run_batch(args: argparse.Namespace) -> int:
+    campaign = _load(args)
+    engine, described = _load_engine(campaign.md, args)
+    return _run_state(campaign, args, engine, described)
+
+
+def _run_all(args: argparse.Namespace) -> int:
+    """Run the states in an order in which parents come first."""
+    from glassml.campaign.config import load_campaign
+
+    campaign = load_campaign(args.config)
+    md, results = campaign.md, args.output_dir
+    engine, described = _load_engine(md, args)
+    for state in sorted(md.states, key=lambda name: len(md.lineage(name))):
+        folders = [results / state / glass for glass in md.glass_names()]
+        if all((folder / "record.json").exists() for folder in folders):
+            continue
+        parent = [
+            results / parent / glass / file
+            for parent in md.parents(state)
+            for glass in md.glass_names()
+            for file in ("restart.npz", "record.json")
+        ]
+        logger.info("%s", state)
+        own = argparse.Namespace(
+            **vars(args) | {"state": state, "parent": parent, "output_dir": results / state}
+        )
+        if code := _run_state(campaign, own, engine, described):
+            return code
+    return 0
+
+
+def _start(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.errors import GlassmlError
+    from glassml.md.outputs import write_restart
+
+    campaign = load_campaign(args.config)
+    if args.glass not in campaign.md.glass_names():
+        known = ", ".join(campaign.md.glass_names())
+        raise GlassmlError(f"--glass {args.glass}: there are {known}")
+    write_restart(args.output, _classical(campaign.md, campaign.seed, args.glass))
+
+
+def _run_state(
+    campaign: "Campaign", args: argparse.Namespace, engine: Any, described: "dict[str, Any]"
+) -> int:
+    """Run a state of all glasses in one batch."""
     from glassml.campaign.seeds import derive_seed
     from glassml.md.batch import run_batch
     from glassml.md.engine import Interrupted
     from glassml.md.potential import check_potential, gate_warnings
     from glassml.md.run import skip_job
-    from glassml.md.torchsim import load_model
 
-    campaign = _load(args)
-    model, described = load_model(args.potential, args.device)
     seed = derive_seed(campaign.seed, "md", args.state)
     warnings = gate_warnings(args.gates)
     jobs: dict[str, Job] = {}
@@ -110,22 +192,45 @@ def _run_batch(args: argparse.Namespace) -> int:
     for name in campaign.md.glass_names():
         folder = args.output_dir / name
         job, atoms, why_not = _prepare(campaign, args, name, described, seed, folder)
-        warnings += check_potential(model, atoms) if not glasses else []
+        warnings += check_potential(engine.model, atoms) if not glasses else []
         if why_not:
             skip_job(job, atoms, why_not, folder, warnings)
         else:
             jobs[name], glasses[name] = job, atoms
     if not jobs:
         return 0
-    every = campaign.md.checkpoint_every_s
     try:
         run_batch(
-            jobs, glasses, model, args.output_dir, checkpoint_every_s=every, warnings=warnings
+            jobs,
+            glasses,
+            engine,
+            args.output_dir,
+            checkpoint_every_s=campaign.md.checkpoint_every_s,
+            spread_every=campaign.md.spread_every(),
+            warnings=warnings,
         )
     except Interrupted as interruption:
         logger.warning("%s", interruption)
         return 128 + interruption.number
     return 0
+
+
+def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
+    """Load what moves a batch, and describe its potential."""
+    if md.engine == "torchsim":
+        from glassml.md.torchsim import TorchSimEngine, load_model
+
+        model, described = load_model(args.potential, args.device)
+        return TorchSimEngine(model), described
+    from glassml.md.padded import load_network
+    from glassml.md.torchmd import TorchEngine
+
+    network, described = load_network(args.potential, args.device, skin_A=md.skin_A)
+    committee = [
+        load_network(package, args.device, skin_A=md.skin_A, graph=False)[0]
+        for package in args.committee
+    ]
+    return TorchEngine(network, committee), described
 
 
 def _load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
@@ -139,6 +244,10 @@ def _load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
         raise GlassmlError(f"--state {args.state}: there is no such state: {', '.join(md.states)}")
     if glass is not None and glass not in md.glass_names():
         raise GlassmlError(f"--glass {glass}: there are {', '.join(md.glass_names())}")
+    if md.guards.max_force_spread_eV_A is not None and not args.committee:
+        raise GlassmlError(
+            "guards: max_force_spread_eV_A needs --committee: packages of further members"
+        )
     parent = md.states[args.state].parent
     glasses = md.glass_names() if glass is None else [glass]
     files = ["restart.npz", "record.json"] if parent else []
@@ -170,7 +279,8 @@ def _prepare(
     why_not = ""
     if parent is None:
         temperature = md.states[args.state].stages[0].temperature_K
-        atoms, origin = _begin(md, campaign.seed, glass, folder / "checkpoint")
+        starts = {path.parent.name: path for path in args.start}
+        atoms, origin = _begin(md, campaign.seed, glass, folder / "checkpoint", starts.get(glass))
         rng = generator(campaign.seed, "md", args.state, glass, "velocities")
         maxwell_boltzmann(atoms, temperature[0] if temperature else 300.0, rng)
     else:
@@ -195,37 +305,48 @@ def _prepare(
 
 
 def _begin(
-    md: "MolecularDynamics", seed: int, glass: str, folder: Path
+    md: "MolecularDynamics", seed: int, glass: str, folder: Path, start: Path | None
 ) -> "tuple[Atoms, dict[str, Any]]":
     """Give the start of a melt, and what it depends on.
 
     A classical quench may take hours, so its end is kept beside the checkpoint.
     """
-    from glassml.campaign.seeds import derive_seed, generator
+    from glassml.campaign.seeds import generator
     from glassml.md.outputs import read_restart, write_restart
     from glassml.md.protocol import digest
-    from glassml.md.start import classical_start, random_start
+    from glassml.md.run import file_sha256
+    from glassml.md.start import random_start
 
     origin = md.model_dump(mode="json", include={"start", "start_density_g_cm3", "atoms"})
-    rng = generator(seed, "md", "start", glass)
     if md.start == "random":
+        rng = generator(seed, "md", "start", glass)
         return random_start(md.composition, md.atoms, md.start_density_g_cm3, rng), origin
     origin["classical"] = md.classical.model_dump(mode="json")
+    if start is not None:
+        return read_restart(start), origin | {"start_sha256": file_sha256(start)}
     kept = folder / f"start_{digest(origin, seed, glass)[:16]}.npz"
     if not kept.exists():
-        logger.info("classical melt and quench with %s", md.classical.potential)
-        atoms = classical_start(
-            random_start(md.composition, md.atoms, md.start_density_g_cm3, rng),
-            md.classical.potential,
-            (md.classical.melt_K, md.classical.end_K),
-            md.classical.melt_ps,
-            md.classical.quench_K_per_ps,
-            md.classical.pressure_GPa,
-            md.classical.timestep_fs,
-            derive_seed(seed, "md", "classical", glass),
-        )
-        write_restart(kept, atoms)
+        write_restart(kept, _classical(md, seed, glass))
     return read_restart(kept), origin
+
+
+def _classical(md: "MolecularDynamics", seed: int, glass: str) -> "Atoms":
+    """Melt and quench a glass with a classical potential."""
+    from glassml.campaign.seeds import derive_seed, generator
+    from glassml.md.start import classical_start, random_start
+
+    logger.info("classical melt and quench with %s", md.classical.potential)
+    rng = generator(seed, "md", "start", glass)
+    return classical_start(
+        random_start(md.composition, md.atoms, md.start_density_g_cm3, rng),
+        md.classical.potential,
+        (md.classical.melt_K, md.classical.end_K),
+        md.classical.melt_ps,
+        md.classical.quench_K_per_ps,
+        md.classical.pressure_GPa,
+        md.classical.timestep_fs,
+        derive_seed(seed, "md", "classical", glass),
+    )
 
 
 def _why_skipped(parent_record: Path, parent: str) -> str:
@@ -274,6 +395,7 @@ def _limits(md: "MolecularDynamics") -> Any:
         guards.energy_jump_eV,
         guards.density_g_cm3,
         guards.min_distance_A,
+        guards.max_force_spread_eV_A,
     )
 
 

@@ -14,11 +14,12 @@ from ase import Atoms
 from tqdm import tqdm
 
 from glassml.md.checkpoint import Checkpoint
-from glassml.md.guards import GuardTripped, Limits, check_step
+from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
 from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature, measure
+from glassml.potential.exploration import disagreement
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ class Outcome:
         Wall time of the integration, with earlier pieces.
     pieces
         Number of times that the run was begun or continued.
+    largest_spread_eV_A
+        Largest disagreement of the committee about a force; None where none was asked.
     """
 
     status: str
@@ -85,6 +88,7 @@ class Outcome:
     steps: int
     seconds: float
     pieces: int
+    largest_spread_eV_A: float | None = None
 
 
 @dataclass
@@ -96,6 +100,8 @@ class _Progress:
     seconds: float = 0.0
     pieces: int = 0
     steps: int = 0
+    spread: float | None = None
+    asked: int = -(10**9)
 
 
 class Simulation:
@@ -116,6 +122,10 @@ class Simulation:
         Where to save, and from where to go on.
     checkpoint_every_s
         Wall time between two saves, in s.
+    committee
+        Calculators of further members, which are asked for their forces from time to time.
+    spread_every
+        Steps between two questions to the committee, at the next sample.
     """
 
     def __init__(
@@ -128,6 +138,8 @@ class Simulation:
         rng: np.random.Generator,
         checkpoint: Checkpoint,
         checkpoint_every_s: float = 60.0,
+        committee: Sequence[Any] = (),
+        spread_every: int = 500,
     ) -> None:
         self.atoms = atoms
         self.atoms.calc = calculator
@@ -137,6 +149,7 @@ class Simulation:
         self.rng = rng
         self.checkpoint = checkpoint
         self.checkpoint_every_s = checkpoint_every_s
+        self.committee, self.spread_every = list(committee), spread_every
         self.progress = _Progress()
 
     def run(self, *, show_progress: bool = True) -> Outcome:
@@ -204,6 +217,7 @@ class Simulation:
             progress.steps,
             progress.seconds,
             progress.pieces,
+            progress.spread,
         )
 
     def _tick(self) -> None:
@@ -269,5 +283,18 @@ class Simulation:
 
     def _sample(self, time_fs: float, index: int) -> Thermodynamics:
         instant = measure(self.atoms)
+        self._ask_committee()
         self.recorder.sample(time_fs, index, self.atoms, instant)
         return instant
+
+    def _ask_committee(self) -> None:
+        """Ask the committee, if there is one and it is time."""
+        progress = self.progress
+        if not self.committee or progress.steps - progress.asked < self.spread_every:
+            return
+        progress.asked = progress.steps
+        forces = [self.atoms.get_forces()]
+        forces += [member.get_forces(self.atoms.copy()) for member in self.committee]
+        spread = disagreement(forces)
+        progress.spread = max(progress.spread or 0.0, spread)
+        check_spread(spread, self.recorder.limits)

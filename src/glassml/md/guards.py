@@ -28,12 +28,15 @@ class Limits:
         Lowest and highest density in g/cm³.
     min_distance_A
         Smallest distance between two atoms in Å; 0 for none.
+    force_spread_eV_A
+        Largest disagreement of a committee about a force in eV/Å; None where none is asked.
     """
 
     temperature_ratio: float
     energy_jump_eV: float
     density_g_cm3: tuple[float, float]
     min_distance_A: float
+    force_spread_eV_A: float | None = None
 
     def describe(self) -> dict[str, Any]:
         """Give the limits as JSON-ready values."""
@@ -67,6 +70,28 @@ def check_step(atoms: Atoms, limits: Limits, hottest_K: float) -> None:
     low, high = limits.density_g_cm3
     if not low <= density <= high:
         raise GuardTripped(f"density {density:.3f} g/cm³ is outside {low:g} to {high:g}")
+
+
+def check_spread(spread_eV_A: float, limits: Limits) -> None:
+    """Check the disagreement of a committee about the forces.
+
+    Parameters
+    ----------
+    spread_eV_A
+        Largest standard deviation of a force vector between members, in eV/Å.
+    limits
+        The limits.
+
+    Raises
+    ------
+    GuardTripped
+        If it is above the limit or not a number.
+    """
+    if limits.force_spread_eV_A is not None and not spread_eV_A <= limits.force_spread_eV_A:
+        raise GuardTripped(
+            f"the committee disagrees by {spread_eV_A:.3f} eV/Å about a force, more than "
+            f"{limits.force_spread_eV_A:g}: the potential has not learned this"
+        )
 
 
 def check_sample(

@@ -151,6 +151,35 @@ def write_final(path: Path, atoms: Atoms, info: Mapping[str, Any]) -> None:
         ase.io.write(temporary, final, format="extxyz", columns=["symbols", "positions", "momenta"])
 
 
+def write_offered(
+    path: Path, frame: Mapping[str, Any], spread_eV_A: float, state: str, glass: str
+) -> None:
+    """Write `offered.extxyz`: a frame that the committee disagrees about, to be labelled.
+
+    Parameters
+    ----------
+    path
+        The file.
+    frame
+        From `glassml.md.recorder.frame_json`.
+    spread_eV_A
+        Of the committee's forces; as `error_eV_per_A` it is what explorations are chosen by.
+    state, glass
+        Where it was met.
+    """
+    atoms = Atoms(frame["symbols"], positions=frame["positions_A"], cell=frame["cell_A"], pbc=True)
+    atoms.wrap()
+    atoms.info = {
+        "config_type": "explored",
+        "family": "md",
+        "parent": f"{state}/{glass}",
+        "config_id": f"md/{state}/{glass}/000000".replace("//", "/"),
+        "error_eV_per_A": spread_eV_A,
+    }
+    with atomic_path(path) as temporary:
+        ase.io.write(temporary, atoms, format="extxyz")
+
+
 def write_restart(path: Path, atoms: Atoms) -> None:
     """Write `restart.npz`: what the next state begins with, to the last bit."""
     with atomic_path(path) as temporary:

@@ -5,11 +5,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import StructureError
+from glassml.md.edges import heights
 from glassml.md.run import file_sha256
 from glassml.potential import load_calculator
 
@@ -68,20 +68,18 @@ def check_potential(calculator: Calculator, atoms: Atoms) -> list[str]:
         If an element is unknown to the potential.
     """
     warnings = []
-    for transform in getattr(calculator, "transforms", ()):
-        known = getattr(transform, "model_type_names", None)
+    for part in (calculator, *getattr(calculator, "transforms", ())):
+        known = getattr(part, "model_type_names", None) or getattr(part, "species", None)
         if known is not None and (unknown := sorted(set(atoms.symbols) - set(known))):
             raise StructureError(
                 f"the potential is for {', '.join(known)}; it does not know {', '.join(unknown)}: "
                 "choose another potential or composition"
             )
-        cutoff = getattr(transform, "r_max", None)
-        heights = atoms.get_volume() / np.linalg.norm(
-            np.cross(atoms.cell[[1, 2, 0]], atoms.cell[[2, 0, 1]]), axis=1
-        )
-        if cutoff is not None and heights.min() < 2.0 * cutoff:
+        cutoff = getattr(part, "r_max", None) or getattr(part, "cutoff_A", None)
+        width = heights(atoms.cell.array).min()
+        if cutoff is not None and width < 2.0 * cutoff:
             warnings.append(
-                f"the box is {heights.min():.2f} Å wide, less than twice the cutoff of {cutoff:g} Å"
+                f"the box is {width:.2f} Å wide, less than twice the cutoff of {cutoff:g} Å"
                 ": atoms interact with their own images, and structures look more ordered"
             )
     for warning in warnings:

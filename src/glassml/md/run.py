@@ -18,6 +18,7 @@ from glassml.md.engine import Outcome, Simulation
 from glassml.md.guards import Limits
 from glassml.md.outputs import (
     write_final,
+    write_offered,
     write_restart,
     write_series,
     write_trajectory,
@@ -50,7 +51,7 @@ class Job:
     potential
         What computes the forces, JSON-ready: path, sha256, backend, device ….
     engine
-        "ase" or "torchsim".
+        "ase", "torch" or "torchsim".
     """
 
     state: str
@@ -110,6 +111,8 @@ def run_job(
     *,
     checkpoint_every_s: float = 60.0,
     warnings: Sequence[str] = (),
+    committee: Sequence[Any] = (),
+    spread_every: int = 500,
     show_progress: bool = True,
 ) -> dict[str, Any]:
     """Run a state, or go on where it was interrupted, and write its files.
@@ -128,6 +131,8 @@ def run_job(
         Wall time between checkpoints in s.
     warnings
         What the record is to say of the input.
+    committee, spread_every
+        Calculators of further members, and how many steps lie between two questions to them.
     show_progress
         Whether to show a progress bar.
 
@@ -151,6 +156,8 @@ def run_job(
         np.random.default_rng(job.dynamics_seed),
         checkpoint,
         checkpoint_every_s,
+        committee,
+        spread_every,
     )
     outcome = simulation.run(show_progress=show_progress)
     record = write_outputs(job, outcome, checkpoint, folder, warnings)
@@ -209,6 +216,9 @@ def write_outputs(
     }
     write_final(folder / "final.extxyz", outcome.atoms, end)
     write_restart(folder / "restart.npz", outcome.atoms)
+    spread, allowed = outcome.largest_spread_eV_A, job.limits.force_spread_eV_A
+    if outcome.offending and spread is not None and allowed is not None and not spread <= allowed:
+        write_offered(folder / "offered.extxyz", outcome.offending, spread, job.state, job.glass)
     record = job.metadata() | {
         "status": outcome.status,
         "reason": outcome.reason,
@@ -221,6 +231,7 @@ def write_outputs(
         "seconds_per_step": outcome.seconds / outcome.steps if outcome.steps else None,
         "pieces": outcome.pieces,
         "warnings": list(warnings),
+        "largest_force_spread_eV_A": outcome.largest_spread_eV_A,
         "offending_frame": outcome.offending,
     }
     write_json(folder / "record.json", record)

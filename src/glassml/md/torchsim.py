@@ -195,3 +195,48 @@ def batch_state(glasses: Sequence[Atoms], model: ModelInterface, seed: int) -> M
     )
     batch.rng = seed
     return batch
+
+
+class TorchSimEngine:
+    """What `glassml.md.batch` needs of an engine, with torch-sim.
+
+    Parameters
+    ----------
+    model
+        A torch-sim model with stress.
+    """
+
+    def __init__(self, model: ModelInterface) -> None:
+        self.model = Remembering(model)
+        self.integrator: Any = None
+
+    def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
+        """Take up the glasses."""
+        self._state = batch_state(glasses, self.model.model, seed)
+        self.integrator = None
+
+    def begin_stage(self, stage: Stage, coupling: Coupling) -> None:
+        """Make the integrator of a stage."""
+        state = self._state if self.integrator is None else self.integrator.state
+        self.integrator = BatchedLangevin(state, self.model, stage, coupling)
+
+    def remove(self, index: int) -> None:
+        """Take a glass out of the batch."""
+        self.integrator.remove(index)
+
+    def positions_momenta_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Copy them from the device."""
+        state = self.integrator.state
+        return (
+            state.positions.cpu().numpy(),
+            state.momenta.cpu().numpy(),
+            state.row_vector_cell.cpu().numpy(),
+        )
+
+    def energies_stresses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copy potential energies in eV and stresses in eV/Å³ from the device."""
+        return self.integrator.state.energy.cpu().numpy(), self.model.last["stress"].cpu().numpy()
+
+    def force_spreads(self) -> list[float]:
+        """Give nothing: this engine has no committee."""
+        return []

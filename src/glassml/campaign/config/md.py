@@ -126,6 +126,15 @@ class Guards(Section):
     min_distance_A: float = Field(
         default=0.9, ge=0.0, le=1.5, description="Smallest distance between two atoms."
     )
+    max_force_spread_eV_A: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="Largest standard deviation of a force between the committee's members; null "
+        "asks the first member alone.",
+    )
+    spread_every_fs: float = Field(
+        default=500.0, gt=0.0, description="Interval of asking the committee, at the next sample."
+    )
 
     @model_validator(mode="after")
     def _check_window(self) -> "Guards":
@@ -228,10 +237,13 @@ class MolecularDynamics(Section):
     composition: dict[str, int] = Field(
         default={"Si": 1, "O": 2}, description="Atoms of each element in a formula unit."
     )
-    engine: Literal["ase", "torchsim"] = Field(
+    engine: Literal["ase", "torch", "torchsim"] = Field(
         default="ase",
-        description="ase: one glass at a time; torchsim: all glasses of a state in one batch on a "
-        "GPU, for Python 3.12 and later.",
+        description="ase: one glass at a time; torch: all glasses of a state in one batch, for a "
+        "GPU; torchsim: the same by torch-sim, for Python 3.12 and later.",
+    )
+    skin_A: float = Field(
+        default=0.5, gt=0.0, le=5.0, description="Of the neighbour list; for engine torch."
     )
     start: Literal["random", "classical"] = Field(
         default="random",
@@ -271,6 +283,8 @@ class MolecularDynamics(Section):
             raise ValueError(
                 "engine: torchsim needs Python 3.12 or later and `pip install glassml[torchsim]`"
             )
+        if self.engine == "torchsim" and self.guards.max_force_spread_eV_A is not None:
+            raise ValueError("guards: max_force_spread_eV_A: needs engine ase or torch")
         return self
 
     @model_validator(mode="after")
@@ -335,6 +349,25 @@ class MolecularDynamics(Section):
         """Give what a run of `state` depends on in this section: not the other states."""
         settings = self.model_dump(mode="json", exclude={"states", "glasses", "checkpoint_every_s"})
         return settings | {"state": self.states[state].model_dump(mode="json")}
+
+    def spread_every(self) -> int:
+        """Give the number of time steps between two questions to the committee."""
+        return max(1, round(self.guards.spread_every_fs / self.timestep_fs))
+
+    def committee_members(self, size: int) -> list[int]:
+        """Give the members that a run asks beside the first, of a committee of `size`."""
+        return list(range(1, size)) if self.guards.max_force_spread_eV_A is not None else []
+
+    def start_settings(self) -> dict[str, Any]:
+        """Give what a classical quench depends on."""
+        fields = {"start", "start_density_g_cm3", "atoms", "composition", "classical"}
+        return self.model_dump(mode="json", include=fields)
+
+    def start_minutes(self) -> int:
+        """Give a generous limit: half an hour, and 20 µs an atom and step."""
+        way = self.classical
+        ps = way.melt_ps + (way.melt_K - way.end_K) / way.quench_K_per_ps
+        return 30 + round(ps * 1000.0 / way.timestep_fs * self.atoms * 20e-6 / 60)
 
     def runtime_minutes(self, state: str) -> int:
         """Give a generous limit: half an hour, and 0.1 s a step for 1000 atoms or fewer."""

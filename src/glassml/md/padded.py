@@ -1,0 +1,277 @@
+"""A NequIP network for a batch of glasses, with inputs of fixed shape: what a CUDA graph needs.
+
+A step of a small system takes as long as the launches of its several hundred GPU kernels. A CUDA
+graph replays them in one launch, if shapes and addresses do not change. So the pairs of atoms are
+padded to a capacity with pairs that are farther apart than the cutoff, which contribute exactly
+nothing, and the graph is captured again with more room when they do not fit.
+
+The network is given the vectors of pairs, and gives the derivative of its energy by each. From
+these come forces, and the stress of each glass: σ = Σ r ⊗ dE/dr / V.
+"""
+
+import importlib.util
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+
+from glassml.campaign.errors import StructureError
+from glassml.md.edges import Edges, volumes
+from glassml.md.run import file_sha256
+from glassml.potential.calculators import choose_device, load_calculator, with_openequivariance
+
+logger = logging.getLogger(__name__)
+
+#: Room for pairs beyond those of the first configuration.
+ROOM = 1.05
+#: Forces of accelerated kernels may differ by this much from the plain network's, in eV/Å.
+KERNEL_TOLERANCE = 1e-3
+
+Result = dict[str, torch.Tensor]
+
+
+class PaddedNetwork:
+    """Energy, forces and stress of a batch by a NequIP network.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode, on its device.
+    species
+        Chemical symbols in the order of the network's types.
+    cutoff_A
+        Of the network, in Å.
+    skin_A
+        Of the neighbour list, in Å.
+    graph
+        Whether to replay a CUDA graph; without a GPU, or where the capture fails, the network is
+        called as it is, with a message.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        species: Sequence[str],
+        cutoff_A: float,
+        *,
+        skin_A: float = 0.5,
+        graph: bool = True,
+    ) -> None:
+        self.network, self.species = network, list(species)
+        self.cutoff_A, self.skin_A = cutoff_A, skin_A
+        self.device = next(network.parameters()).device
+        self.dtype = torch.float64
+        self.graph = graph and self.device.type == "cuda"
+        self.capacity = 0
+        self.captures = 0
+
+    def place(self, glasses: Sequence[Atoms]) -> None:
+        """Take up the glasses of a batch: their elements and numbers of atoms.
+
+        Raises
+        ------
+        StructureError
+            If the network does not know an element.
+        """
+        unknown = sorted(
+            {symbol for atoms in glasses for symbol in atoms.symbols} - {*self.species}
+        )
+        if unknown:
+            raise StructureError(
+                f"the potential is for {', '.join(self.species)}; it does not know "
+                f"{', '.join(unknown)}: choose another potential or composition"
+            )
+        types = [self.species.index(symbol) for atoms in glasses for symbol in atoms.symbols]
+        self._types = torch.tensor(types, device=self.device)
+        self._edges = Edges(
+            [len(atoms) for atoms in glasses], self.cutoff_A, self.skin_A, self.device
+        )
+        self._replay: Callable[[], Result] | None = None
+
+    def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
+        """Compute `energy` (systems,), `forces` (atoms, 3), `stress` (systems, 3, 3) in eV and Å.
+
+        Parameters
+        ----------
+        positions, cells
+            As in `Edges.find`, in double precision.
+        """
+        first, second, vectors = self._edges.find(positions, cells)
+        count = len(first)
+        if self._replay is None or count > self.capacity:
+            self._make_room(count)
+        self._first[:count], self._second[:count] = first, second
+        self._vectors[:count] = vectors
+        self._first[count : self._used] = self._padding[count : self._used]
+        self._second[count : self._used] = self._padding[count : self._used]
+        self._vectors[count : self._used] = self._far
+        self._used = count
+        assert self._replay is not None
+        found = self._replay()
+        return {
+            "energy": found["energy"].clone(),
+            "forces": found["forces"].clone(),
+            "stress": found["virial"] / volumes(cells)[:, None, None],
+        }
+
+    def reserve(self, capacity: int) -> None:
+        """Make room for so many pairs at the next evaluation, as a run had that goes on."""
+        if capacity != self.capacity:
+            self.capacity = capacity
+            self._replay = None
+
+    def _make_room(self, count: int) -> None:
+        """Make the fixed inputs for `count` pairs and some more, and capture the graph."""
+        if count > self.capacity:
+            self.capacity = int(ROOM * count) + 64
+        atoms = len(self._types)
+        # padding is spread over the atoms, so that its zeros are not all added in one place
+        self._padding = torch.arange(self.capacity, device=self.device) % max(atoms, 1)
+        self._first, self._second = self._padding.clone(), self._padding.clone()
+        self._far = torch.tensor(
+            [2.0 * self.cutoff_A, 0.0, 0.0], dtype=self.dtype, device=self.device
+        )
+        self._vectors = self._far.repeat(self.capacity, 1)
+        self._used = self.capacity
+        self._replay = self._evaluate
+        if self.graph:
+            self._replay = self._captured()
+
+    def _evaluate(self) -> Result:
+        """Evaluate the network for the fixed inputs."""
+        found = self.network(
+            {
+                "edge_vectors": self._vectors.detach(),
+                "edge_index": torch.stack([self._first, self._second]),
+                "atom_types": self._types,
+            }
+        )
+        pulls = found["edge_forces"].detach().to(self.dtype)
+        system, systems = self._edges.system, len(self._edges.counts)
+        zeros = torch.zeros(systems, dtype=self.dtype, device=self.device)
+        forces = torch.zeros((len(self._types), 3), dtype=self.dtype, device=self.device)
+        forces.index_add_(0, self._first, pulls)
+        forces.index_add_(0, self._second, -pulls)
+        virial = torch.zeros((systems, 3, 3), dtype=self.dtype, device=self.device)
+        outer = self._vectors[:, :, None] * pulls[:, None, :]
+        virial.index_add_(0, system[self._first], 0.5 * (outer + outer.transpose(1, 2)))
+        energies = found["atomic_energy"].detach()[:, 0].to(self.dtype)
+        return {
+            "energy": zeros.index_add(0, system, energies),
+            "forces": forces,
+            "virial": virial,
+        }
+
+    def _captured(self) -> Callable[[], Result]:
+        """Capture the evaluation, or give the evaluation itself where that fails."""
+        try:
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    self._evaluate()
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                found = self._evaluate()
+        except RuntimeError as error:
+            logger.warning("no CUDA graph, each kernel is launched by itself: %s", error)
+            self.graph = False
+            return self._evaluate
+        self.captures += 1
+        logger.info("captured a CUDA graph for %d pairs", self.capacity)
+
+        def replay() -> Result:
+            graph.replay()
+            return found
+
+        return replay
+
+
+def load_network(
+    package: Path,
+    device: str | None = None,
+    *,
+    skin_A: float = 0.5,
+    accelerate: bool = True,
+    graph: bool = True,
+) -> tuple[PaddedNetwork, dict[str, Any]]:
+    """Load a NequIP package for batches, and describe it for records.
+
+    On a GPU the tensor products are those of OpenEquivariance where it is installed and its forces
+    agree with the network's own.
+
+    Parameters
+    ----------
+    package
+        A NequIP package, `model.nequip.zip`.
+    device
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    skin_A
+        Of the neighbour list, in Å.
+    accelerate, graph
+        Whether to use OpenEquivariance and a CUDA graph, on a GPU.
+    """
+    device = choose_device(device)
+    network = _network(package, device)
+    metadata = network.metadata
+    species, cutoff = metadata["type_names"].split(" "), float(metadata["r_max"])
+    backend = "eager"
+    if accelerate and device.startswith("cuda"):
+        fast = _accelerated(package, device, network, species, cutoff)
+        if fast is not None:
+            network, backend = fast, "openequivariance"
+    padded = PaddedNetwork(network, species, cutoff, skin_A=skin_A, graph=graph)
+    description = {
+        "path": str(package),
+        "sha256": file_sha256(package),
+        "backend": backend + ("+graph" if padded.graph else ""),
+        "device": device,
+        "skin_A": skin_A,
+    }
+    logger.info("%s: %s on %s", package, description["backend"], device)
+    return padded, description
+
+
+def _network(package: Path, device: str) -> Any:
+    return load_calculator(package, device=device).model  # type: ignore[attr-defined]
+
+
+def _accelerated(
+    package: Path, device: str, network: Any, species: Sequence[str], cutoff_A: float
+) -> Any:
+    """Give the network with OpenEquivariance, or None and the reason in the log."""
+    if importlib.util.find_spec("openequivariance") is None:
+        logger.warning("OpenEquivariance is not installed: NequIP's own tensor products")
+        return None
+    try:
+        # of another copy, because it is changed in place
+        fast = with_openequivariance(_network(package, device)).to(device).eval()
+        difference = _force_difference(network, fast, species, cutoff_A)
+    except Exception as error:  # noqa: BLE001  (compilers of kernels fail in all sorts of ways)
+        logger.warning("no OpenEquivariance: %s", error)
+        return None
+    if not difference < KERNEL_TOLERANCE:
+        logger.warning("OpenEquivariance is off by %g eV/Å: not used", difference)
+        return None
+    return fast
+
+
+def _force_difference(one: Any, other: Any, species: Sequence[str], cutoff_A: float) -> float:
+    """Give the largest difference of force between two networks, in a crowd of atoms, in eV/Å."""
+    edge = 2.1 * cutoff_A
+    grid = torch.arange(4, dtype=torch.float64) * edge / 4
+    places = torch.cartesian_prod(grid, grid, grid)
+    places = places + 0.3 * torch.rand(64, 3, generator=torch.Generator().manual_seed(1))
+    symbols = [species[index % len(species)] for index in range(64)]
+    atoms = Atoms(symbols, places.numpy(), cell=[edge] * 3, pbc=True)
+    forces = []
+    for network in (one, other):
+        padded = PaddedNetwork(network, species, cutoff_A, graph=False)
+        padded.place([atoms])
+        cell = torch.eye(3, dtype=torch.float64, device=padded.device)[None] * edge
+        forces.append(padded(places.to(padded.device), cell)["forces"])
+    return float((forces[0] - forces[1]).abs().max())

@@ -1,0 +1,509 @@
+"""The torch engine: pairs, a padded network, ASE's scheme, exact physics and continuation."""
+
+import json
+import signal
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms, units
+from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matscipy.neighbours import neighbour_list
+
+torch = pytest.importorskip("torch")
+
+from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
+
+from glassml.campaign.errors import StructureError  # noqa: E402
+from glassml.md.batch import run_batch  # noqa: E402
+from glassml.md.edges import Edges  # noqa: E402
+from glassml.md.engine import Interrupted  # noqa: E402
+from glassml.md.guards import Limits  # noqa: E402
+from glassml.md.integrator import RampedLangevin  # noqa: E402
+from glassml.md.padded import PaddedNetwork  # noqa: E402
+from glassml.md.protocol import Coupling, Stage  # noqa: E402
+from glassml.md.run import Job, run_job  # noqa: E402
+from glassml.md.start import maxwell_boltzmann, random_start  # noqa: E402
+from glassml.md.torchmd import Batch, RampedBatch, TorchEngine  # noqa: E402
+
+CUTOFF_A = 3.5
+CPU = torch.device("cpu")
+
+
+def tensors(glasses):
+    positions = np.concatenate([atoms.positions for atoms in glasses])
+    cells = np.array([atoms.cell.array for atoms in glasses])
+    return torch.as_tensor(positions), torch.as_tensor(cells)
+
+
+def as_set(first, second, vectors):
+    rows = np.column_stack([first, second, np.round(vectors, 6) + 0.0])
+    return sorted(map(tuple, rows.tolist()))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    edge=st.floats(3.0, 12.0),
+    tilt=st.floats(-0.4, 0.4),
+    number=st.integers(2, 30),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_pairs_are_those_of_another_program(edge, tilt, number, seed):
+    rng = np.random.default_rng(seed)
+    cell = edge * (np.eye(3) + tilt * np.tri(3, k=-1))
+    # anywhere, not only in the box
+    glass = Atoms(f"Ar{number}", 3.0 * edge * rng.standard_normal((number, 3)), cell=cell, pbc=True)
+    other = glass.copy()
+    other.set_cell(1.3 * cell, scale_atoms=True)
+    edges = Edges([number, number], CUTOFF_A, 0.4, CPU)
+    ours = as_set(*(x.numpy() for x in edges.find(*tensors([glass, other]))))
+    theirs = []
+    for offset, atoms in ((0, glass), (number, other)):
+        i, j, vector = neighbour_list("ijD", atoms, CUTOFF_A)
+        theirs += as_set(i + offset, j + offset, vector)
+    assert np.allclose(np.array(ours), np.array(sorted(theirs)), atol=2e-6)
+
+
+def test_pairs_of_an_old_list_are_those_of_a_new_one_in_the_same_order():
+    rng = np.random.default_rng(1)
+    glass = random_start({"Si": 1, "O": 2}, 240, 2.2, rng)
+    edges = Edges([240], CUTOFF_A, 0.5, CPU)
+    for _ in range(60):
+        glass.positions += 0.03 * rng.standard_normal((240, 3))
+        glass.set_cell(glass.cell * (1.0 + 0.004 * rng.standard_normal()), scale_atoms=True)
+        kept = edges.find(*tensors([glass]))
+        fresh = Edges([240], CUTOFF_A, 0.0, CPU).find(*tensors([glass]))
+        assert torch.equal(kept[0], fresh[0])
+        assert torch.equal(kept[1], fresh[1])
+        assert torch.allclose(kept[2], fresh[2], atol=1e-9)
+    assert 2 < edges.builds < 40
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Give small networks of random weights, as `glassml potential train` makes them."""
+    from hydra.utils import get_method
+    from nequip.utils.global_state import set_global_state
+
+    from glassml.potential.training_config import scratch_model, with_kernels
+
+    set_global_state()
+    made = []
+    for seed in (1, 2):
+        config = scratch_model(
+            cutoff_A=CUTOFF_A, layers=2, l_max=1, features=4, parity=False, radial_width=8,
+            bessels=4, zbl=True, dtype="float64", species=["O", "Si"],
+            shifts_eV={"O": -1.0, "Si": -2.0}, scale_eV=1.0, neighbours=12.0, seed=seed,
+        )  # fmt: skip
+        config = with_kernels(config, "eager")
+        made.append(get_method(config.pop("_target_"))(**config).eval())
+    return made
+
+
+def padded(network, **options):
+    return PaddedNetwork(network, ["O", "Si"], CUTOFF_A, **options)
+
+
+def calculator(network):
+    from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper, NeighborListTransform
+    from nequip.integrations.ase import NequIPCalculator
+
+    names = ChemicalSpeciesToAtomTypeMapper(
+        model_type_names=["O", "Si"], chemical_species_to_atom_type_map={"O": "O", "Si": "Si"}
+    )
+    return NequIPCalculator(
+        network, "cpu", transforms=[names, NeighborListTransform(r_max=CUTOFF_A)]
+    )
+
+
+def silica(number=24, seed=3, temperature=300.0):
+    rng = np.random.default_rng(seed)
+    atoms = random_start({"Si": 1, "O": 2}, number, 2.2, rng)
+    maxwell_boltzmann(atoms, temperature, rng)
+    return atoms
+
+
+def assert_like_calculator(model, network, glasses):
+    found = model(*tensors(glasses))
+    begin = 0
+    for index, atoms in enumerate(glasses):
+        reference = atoms.copy()
+        reference.calc = calculator(network)
+        forces = found["forces"][begin : begin + len(atoms)].numpy()
+        begin += len(atoms)
+        assert np.allclose(forces, reference.get_forces(), atol=1e-9)
+        assert float(found["energy"][index]) == pytest.approx(reference.get_potential_energy())
+        stress = reference.get_stress(voigt=False)
+        assert np.allclose(found["stress"][index].numpy(), stress, atol=1e-9)
+
+
+def test_padded_network_gives_what_the_plain_calculator_gives(networks):
+    glasses = [silica(24, 1), silica(36, 2)]
+    model = padded(networks[0])
+    model.place(glasses)
+    assert_like_calculator(model, networks[0], glasses)
+    capacity = model.capacity
+    for atoms in glasses:
+        atoms.rattle(0.1, seed=4)
+    assert_like_calculator(model, networks[0], glasses)
+    # Denser: more pairs than there is room for.
+    for atoms in glasses:
+        atoms.set_cell(0.85 * atoms.cell, scale_atoms=True)
+    assert_like_calculator(model, networks[0], glasses)
+    assert model.capacity > capacity
+    # A glass leaves: much padding.
+    model.place(glasses[1:])
+    assert_like_calculator(model, networks[0], glasses[1:])
+
+
+def test_padding_changes_no_bit(networks):
+    glasses = [silica(24, 1)]
+    exact, roomy = padded(networks[0]), padded(networks[0])
+    for model in (exact, roomy):
+        model.place(glasses)
+    expected = exact(*tensors(glasses))
+    roomy.reserve(3 * exact.capacity)
+    for key, value in roomy(*tensors(glasses)).items():
+        assert torch.allclose(value, expected[key], rtol=1e-12, atol=1e-13), key
+
+
+def test_forces_are_the_gradient_and_the_stress_the_strain_derivative(networks):
+    glass = silica(24, 5)
+    model = padded(networks[0])
+    model.place([glass])
+    found = model(*tensors([glass]))
+
+    def energy(atoms):
+        return float(model(*tensors([atoms]))["energy"][0])
+
+    step = 1e-4
+    up, down = glass.copy(), glass.copy()
+    up.positions[7, 1] += step
+    down.positions[7, 1] -= step
+    assert float(found["forces"][7, 1]) == pytest.approx(
+        -(energy(up) - energy(down)) / (2 * step), abs=1e-5
+    )
+    strain = np.eye(3)
+    for sign, atoms in ((1, up := glass.copy()), (-1, down := glass.copy())):
+        strain[0, 1] = strain[1, 0] = 0.5 * sign * step
+        atoms.set_cell(glass.cell.array @ strain, scale_atoms=True)
+    slope = (energy(up) - energy(down)) / (2 * step) / glass.get_volume()
+    assert float(found["stress"][0, 0, 1]) == pytest.approx(slope, abs=1e-6)
+
+
+def test_an_element_that_the_network_does_not_know_is_refused(networks):
+    with pytest.raises(StructureError, match="it does not know Ge"):
+        padded(networks[0]).place([Atoms("GeO2", cell=[9] * 3, pbc=True)])
+
+
+class Spring:
+    """Atoms on springs to lattice sites that move with the box; exact, and quick."""
+
+    device, capacity = CPU, 0
+
+    def __init__(self, stiffness=1.0, failing=None, forces=0.0):
+        self.stiffness, self.failing, self.extra, self.calls = stiffness, failing, forces, 0
+
+    def reserve(self, capacity):
+        pass
+
+    def place(self, glasses):
+        self.sizes = [len(atoms) for atoms in glasses]
+        self.system = torch.repeat_interleave(torch.arange(len(glasses)), torch.tensor(self.sizes))
+        lattice = [argon_sites(size) for size in self.sizes]
+        self.sites = torch.as_tensor(np.concatenate(lattice))
+
+    def __call__(self, positions, cells):
+        self.calls += 1
+        if self.calls == self.failing:
+            signal.raise_signal(signal.SIGTERM)
+        sites = torch.bmm(self.sites[:, None], cells[self.system])[:, 0]
+        away = positions - sites
+        zeros = torch.zeros(len(self.sizes), dtype=torch.float64)
+        energy = zeros.index_add(0, self.system, 0.5 * self.stiffness * (away**2).sum(dim=1))
+        volume = torch.linalg.det(cells)
+        rest = 37.0 * torch.tensor(self.sizes)
+        strain = volume / rest - 1.0
+        energy = energy + 0.5 * 0.02 * rest * strain**2
+        outer = self.stiffness * away[:, :, None] * away[:, None]
+        stress = torch.zeros((len(self.sizes), 3, 3), dtype=torch.float64)
+        stress = stress.index_add(0, self.system, outer) / volume[:, None, None]
+        stress = stress + 0.02 * strain[:, None, None] * torch.eye(3, dtype=torch.float64)
+        return {
+            "energy": energy, "forces": -self.stiffness * away + self.extra, "stress": stress,
+        }  # fmt: skip
+
+
+def argon_sites(count):
+    cells = round((count / 4) ** (1 / 3))
+    return (bulk("Ar", cubic=True, a=5.3) * (cells, cells, cells)).get_scaled_positions()
+
+
+class SpringCalculator(Calculator):
+    """The same for ASE."""
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def __init__(self, forces=0.0):
+        super().__init__()
+        self.spring = Spring(forces=forces)
+
+    def calculate(self, atoms=None, properties=(), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.spring.place([atoms])
+        found = self.spring(*tensors([atoms]))
+        stress = found["stress"][0].numpy()
+        self.results = {
+            "energy": float(found["energy"][0]),
+            "forces": found["forces"].numpy(),
+            "stress": stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
+        }
+
+
+def argon(seed, cells=2):
+    atoms = bulk("Ar", cubic=True, a=5.3) * (cells, cells, cells)
+    maxwell_boltzmann(atoms, 50.0, np.random.default_rng(seed))
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Stage("a", "npt", 40, 2.0, (50.0, 80.0), (0.0, 0.5), 5, 5),
+        Stage("b", "nvt", 40, 2.0, (50.0, 80.0), None, 5, 5),
+        Stage("c", "nve", 40, 2.0, None, None, 5, 5),
+    ],
+)
+def test_with_the_same_random_numbers_it_moves_like_the_engine_of_ase(stage):
+    coupling = Coupling(80.0, 200.0, 3.0)
+    atoms = argon(1)
+    batch = Batch([atoms], Spring(), 1)
+    rng = np.random.default_rng(5)
+    batch.normal = lambda *shape: torch.as_tensor(rng.normal(size=shape))
+    ours = RampedBatch(batch, stage, coupling)
+    atoms = atoms.copy()
+    atoms.calc = SpringCalculator()
+    theirs = RampedLangevin(atoms, stage, coupling, np.random.default_rng(5))
+    for _ in range(stage.steps):
+        ours.advance()
+        theirs.advance()
+    assert np.allclose(batch.positions.numpy(), atoms.positions, atol=1e-10)
+    assert np.allclose(batch.momenta.numpy(), atoms.get_momenta(), atol=1e-10)
+    assert np.allclose(batch.cells[0].numpy(), atoms.cell.array, atol=1e-10)
+    assert not np.allclose(atoms.positions, argon(1).positions, atol=0.01)
+
+
+STAGES = (
+    Stage("squeeze", "npt", 40, 4.0, (50.0, 60.0), (0.0, 0.3), 5, 10),
+    Stage("hold", "nvt", 20, 4.0, (60.0, 60.0), None, 10, 20),
+    Stage("free", "nve", 20, 4.0, None, None, 10, 20),
+)
+LIMITS = Limits(4.0, 0.5, (0.5, 5.0), 1.5)
+COUPLING = Coupling(100.0, 300.0, 3.0)
+GLASSES = {f"glass{index:02d}": index for index in range(3)}
+
+
+def jobs(limits=LIMITS):
+    return {
+        name: Job(
+            "cold", name, None, STAGES, COUPLING, limits, 7, 8, {}, {"sha256": "abc"}, "torch"
+        )
+        for name in GLASSES
+    }
+
+
+def run(folder, *, engine=None, limits=LIMITS, glasses=None, **options):
+    glasses = glasses or {name: argon(index) for name, index in GLASSES.items()}
+    engine = engine or TorchEngine(Spring())
+    return run_batch(jobs(limits), glasses, engine, folder, show_progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, run(folder)
+
+
+def test_all_glasses_finish_and_are_different(finished):
+    folder, records = finished
+    assert {record["status"] for record in records.values()} == {"finished"}
+    assert len({(folder / name / "series.csv").read_text() for name in GLASSES}) == 3
+
+
+@pytest.mark.parametrize("failing", [15, 41, 55, 75])
+def test_interrupted_batch_goes_on_to_the_same_bytes(tmp_path, finished, failing):
+    folder, _ = finished
+    with pytest.raises(Interrupted):
+        run(tmp_path, engine=TorchEngine(Spring(failing=failing)))
+    run(tmp_path)
+    for name in GLASSES:
+        for file in ("series.csv", "final.extxyz", "restart.npz"):
+            assert (tmp_path / name / file).read_bytes() == (folder / name / file).read_bytes()
+
+
+def test_interrupted_run_of_a_network_goes_on_to_the_same_bytes(tmp_path, networks):
+    stages = (Stage("hold", "npt", 12, 0.5, (300.0, 300.0), (0.0, 0.0), 2, 4),)
+    limits = Limits(50.0, 50.0, (0.5, 9.0), 0.0)
+    job = {
+        "glass00": Job("a", "glass00", None, stages, COUPLING, limits, 1, 2, {}, {}, "torch"),
+        "glass01": Job("a", "glass01", None, stages, COUPLING, limits, 1, 2, {}, {}, "torch"),
+    }
+
+    class Stopping(PaddedNetwork):
+        calls = 0
+
+        def __call__(self, *where):
+            Stopping.calls += 1
+            if Stopping.calls == 8:
+                signal.raise_signal(signal.SIGTERM)
+            return super().__call__(*where)
+
+    def go(folder, kind):
+        model = kind(networks[0], ["O", "Si"], CUTOFF_A)
+        glasses = {"glass00": silica(24, 1), "glass01": silica(36, 2)}
+        return run_batch(job, glasses, TorchEngine(model), folder, show_progress=False)
+
+    go(tmp_path / "whole", PaddedNetwork)
+    with pytest.raises(Interrupted):
+        go(tmp_path / "cut", Stopping)
+    go(tmp_path / "cut", PaddedNetwork)
+    for name in job:
+        whole, cut = (tmp_path / each / name / "restart.npz" for each in ("whole", "cut"))
+        assert whole.read_bytes() == cut.read_bytes()
+
+
+def test_a_glass_that_trips_leaves_and_the_batch_goes_on(tmp_path):
+    glasses = {name: argon(index) for name, index in GLASSES.items()}
+    glasses["glass01"].positions[1] = glasses["glass01"].positions[0] + [1.0, 0.0, 0.0]
+    records = run(tmp_path, glasses=glasses)
+    assert [record["status"] for record in records.values()] == ["finished", "stopped", "finished"]
+    assert "1.000 Å apart" in records["glass01"]["reason"]
+
+
+class Doubting(Spring):
+    """Another member, which has its doubts about the second glass alone."""
+
+    def __call__(self, positions, cells):
+        found = super().__call__(positions, cells)
+        if len(self.sizes) == 3:
+            found["forces"][self.sizes[0]] += 0.3
+        return found
+
+
+def test_a_glass_about_which_the_committee_disagrees_is_set_aside_and_offered(tmp_path):
+    limits = Limits(4.0, 0.5, (0.5, 5.0), 1.5, 0.25)
+    engine = TorchEngine(Spring(), [Doubting()])
+    records = run(tmp_path, engine=engine, limits=limits, spread_every=10)
+    assert [record["status"] for record in records.values()] == ["finished", "stopped", "finished"]
+    # two members, 0.3 eV/Å apart in each of three components: sqrt(3 * 0.3² / 2)
+    spread = np.sqrt(3 * 0.3**2 / 2)
+    record = json.loads((tmp_path / "glass01/record.json").read_text())
+    assert record["largest_force_spread_eV_A"] == pytest.approx(spread)
+    assert f"disagrees by {spread:.3f} eV/Å" in record["reason"]
+    assert len(record["offending_frame"]["positions_A"]) == 32
+    offered = ase.io.read(tmp_path / "glass01/offered.extxyz")
+    assert offered.info["error_eV_per_A"] == pytest.approx(spread)
+    assert offered.info["config_id"] == "md/cold/glass01/000000"
+    assert not (tmp_path / "glass00/offered.extxyz").exists()
+    assert records["glass00"]["largest_force_spread_eV_A"] == pytest.approx(0.0)
+
+
+def test_the_engine_of_ase_asks_the_committee_too(tmp_path):
+    limits = Limits(4.0, 0.5, (0.5, 5.0), 1.5, 0.25)
+    job = Job("cold", "glass00", None, STAGES, COUPLING, limits, 7, 8, {}, {"sha256": "abc"})
+    record = run_job(
+        job, argon(0), SpringCalculator(), tmp_path, committee=[SpringCalculator(0.3)],
+        spread_every=10, show_progress=False,
+    )  # fmt: skip
+    assert record["status"] == "stopped"
+    assert record["largest_force_spread_eV_A"] == pytest.approx(np.sqrt(3 * 0.3**2 / 2))
+    assert (tmp_path / "offered.extxyz").exists()
+
+
+class VolumeSpring:
+    """Atoms that feel nothing but the volume: E = K V0 (V / V0 - 1)² / 2; K = 0 is an ideal gas."""
+
+    device, capacity = CPU, 0
+
+    def __init__(self, modulus, volume):
+        self.modulus, self.volume = modulus, volume
+
+    def reserve(self, capacity):
+        pass
+
+    def place(self, glasses):
+        self.atoms = sum(len(atoms) for atoms in glasses)
+
+    def __call__(self, positions, cells):
+        strain = torch.linalg.det(cells) / self.volume - 1.0
+        return {
+            "energy": 0.5 * self.modulus * self.volume * strain**2,
+            "forces": torch.zeros_like(positions),
+            "stress": self.modulus * strain[:, None, None] * torch.eye(3, dtype=torch.float64),
+        }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bulk_modulus_GPa", "pressure_GPa"), [(0.0, 0.05), (2.0, 0.3)])
+def test_volume_has_the_exact_mean_and_fluctuations(bulk_modulus_GPa, pressure_GPa):
+    number, temperature, volume, replicas = 48, 400.0, 6000.0, 16
+    beta = 1.0 / (units.kB * temperature)
+    modulus, pressure = bulk_modulus_GPa * units.GPa, pressure_GPa * units.GPa
+    centre = number / (beta * pressure) if modulus == 0.0 else volume
+    V = np.linspace(0.02 * centre, 4.0 * centre, 200_001)
+    weight = number * np.log(V) - beta * (
+        0.5 * modulus * volume * (V / volume - 1.0) ** 2 + pressure * V
+    )
+    weight = np.exp(weight - weight.max())
+    mean = float((weight * V).sum() / weight.sum())
+    variance = float((weight * (V - mean) ** 2).sum() / weight.sum())
+    glasses = []
+    for seed in range(replicas):
+        rng = np.random.default_rng(seed)
+        edge = mean ** (1 / 3)
+        gas = Atoms(f"Ar{number}", rng.random((number, 3)) * edge, cell=[edge] * 3, pbc=True)
+        maxwell_boltzmann(gas, temperature, rng)
+        glasses.append(gas)
+    stage = Stage("s", "npt", 4000, 4.0, (temperature,) * 2, (pressure_GPa,) * 2, 1, 1)
+    coupling = Coupling(50.0, 100.0, bulk_modulus_GPa + pressure_GPa + 0.01)
+    batch = Batch(glasses, VolumeSpring(modulus, volume), 3)
+    integrator = RampedBatch(batch, stage, coupling)
+    boxes, temperatures = [], []
+    for step in range(stage.steps):
+        integrator.advance()
+        if step > 500:
+            boxes.append(torch.linalg.det(batch.cells).numpy())
+            temperatures.append(float(batch.twice_kinetic().mean()) / (3 * number * units.kB))
+    boxes = np.array(boxes)
+    for values, expected, within in (
+        (boxes, mean, 0.02),
+        ((boxes - mean) ** 2, variance, 0.2),
+    ):
+        blocks = np.concatenate([block.mean(axis=0) for block in np.array_split(values, 10)])
+        error = blocks.std(ddof=1) / np.sqrt(len(blocks))
+        assert error < within * expected
+        assert abs(values.mean() - expected) < 4.0 * error
+    assert np.mean(temperatures) == pytest.approx(temperature, rel=0.02)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_cuda_graph_gives_what_the_plain_network_gives(networks, tmp_path):
+    import copy
+
+    network = copy.deepcopy(networks[0]).to("cuda")
+    glasses = [silica(24, 1), silica(36, 2)]
+    model = PaddedNetwork(network, ["O", "Si"], CUTOFF_A)
+    model.place(glasses)
+    reference = padded(networks[0])
+    reference.place(glasses)
+    for scale in (1.0, 1.01, 0.85):
+        for atoms in glasses:
+            atoms.rattle(0.05, seed=1)
+            atoms.set_cell(scale * atoms.cell, scale_atoms=True)
+        found = model(*(x.to("cuda") for x in tensors(glasses)))
+        for key, expected in reference(*tensors(glasses)).items():
+            assert torch.allclose(found[key].cpu(), expected, atol=1e-8), key
+    assert model.graph
+    assert model.captures == 2
