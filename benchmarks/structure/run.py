@@ -2,8 +2,9 @@
 
     python run.py FOLDER --peers PEERS/bin/python --output RESULTS [--timeout 60] [--threads 2]
 
-Writes `timings.csv`, `timings.md` and `timings.png`. A program that fails or runs out of time
-on a structure is not tried on larger ones of its kind.
+Writes `timings.csv`, `timings.md` and `timings.png`. A program that fails or runs out of time or
+memory on a structure is not tried on larger ones of its kind. Rows that `timings.csv` has already
+and that are not measured again (`--structures`, `--tasks`, `--programs`) are kept.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import csv
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -57,6 +59,13 @@ COLUMNS = (
 )
 
 
+MEMORY = 10 * 2**30  # bytes of address space, so that nothing takes the machine down
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
 def measure(python, program, task, path, warm, threads, timeout):
     script = str(Path(__file__).with_name("tasks.py"))
     command = [python, script, program, task, str(path), str(warm), str(threads)]
@@ -69,6 +78,7 @@ def measure(python, program, task, path, warm, threads, timeout):
             timeout=timeout,
             check=False,
             env=os.environ | limits,
+            preexec_fn=limit_memory,
         )
     except subprocess.TimeoutExpired:
         return {"note": f"more than {timeout:.0f} s"}
@@ -83,6 +93,8 @@ def run_all(args, writer):
     gave_up, rows = set(), []
     for kind in STRUCTURES:
         for name in kind:
+            if name not in args.structures:
+                continue
             for task in args.tasks:
                 known = None
                 for program in args.programs:
@@ -103,6 +115,28 @@ def run_all(args, writer):
                     rows.append(row)
                     writer(row)
                     print({key: row[key] for key in row if key != "result"}, flush=True)
+    return rows
+
+
+def kept_rows(path, args):
+    """Rows of an earlier run that are not measured again."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["structure"] not in args.structures
+            or row["task"] not in args.tasks
+            or row["program"] not in args.programs
+        ]
+    for row in rows:
+        for name in [name for name, value in row.items() if value == ""]:
+            del row[name]
+        if "cpu_s" in row:
+            row["cpu_s"] = float(row["cpu_s"])
+        if "equal" in row:
+            row["equal"] = row["equal"] == "True"
     return rows
 
 
@@ -172,10 +206,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--programs", nargs="+", default=tuple(ABLE), choices=tuple(ABLE))
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
+    names = tuple(name for kind in STRUCTURES for name in kind)
+    parser.add_argument("--structures", nargs="+", default=names, choices=names)
     args = parser.parse_args()
     if args.peers is None:
         args.programs = ("glassml",)
     args.output.mkdir(parents=True, exist_ok=True)
+    kept = kept_rows(args.output / "timings.csv", args)
     with (args.output / "timings.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
@@ -184,7 +221,8 @@ def main():
             table.writerow(row)
             file.flush()
 
-        rows = run_all(args, write)
+        table.writerows(kept)
+        rows = kept + run_all(args, write)
     where = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {args.threads} threads"
     text = f"{where}: CPU time of all threads, peak memory; ≠: other rings than glassml\n\n"
     (args.output / "timings.md").write_text(text + as_markdown(rows), encoding="utf-8")

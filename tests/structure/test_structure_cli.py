@@ -11,6 +11,7 @@ from ase.io import read, write
 from glassml.campaign.config import parse_campaign
 from glassml.cli import main
 from glassml.structure import summary
+from glassml.structure.frames import density_g_cm3
 from glassml.structure.glass import COLUMNS
 
 
@@ -78,6 +79,26 @@ def test_network(capsys, quartz_file):
     assert document["angles"]["Si-O-Si"]["mean"] == pytest.approx(143.6, abs=0.5)
     assert document["bond"]["Si-O"]["mean"] == pytest.approx(1.609, abs=0.005)
     assert 1.7 < document["cutoff"] < 2.8
+
+
+def test_errors_over_frames(capsys, h5md):
+    trajectory, final, frames = h5md
+    arguments = (str(trajectory), "--topology", str(final), "--frames", "3", "--json")
+    network = output(capsys, "network", *arguments)
+    density = [density_g_cm3(atoms) for atoms in frames[1:]]
+    assert network["density_g_cm3"] == pytest.approx(np.mean(density), rel=1e-4)
+    error = np.std(density, ddof=1) / np.sqrt(3)
+    assert network["observables_error"]["density_g_cm3"] == pytest.approx(error, rel=1e-3)
+    rings = output(capsys, "rings", *arguments, "--max-size", "8", "--cutoff", "2.2")
+    assert rings["frames"] == 3
+    assert rings["rings_per_si_error"]["6"] == 0.0
+
+
+def test_crystals(capsys):
+    assert main(["structure", "crystals"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11 * 4
+    assert all(line.endswith("equal") for line in lines)
 
 
 def test_standard_output_is_json_alone(capsys, quartz_file):

@@ -20,9 +20,8 @@ from MDAnalysis.analysis.results import ResultsGroup
 from glassml.campaign.errors import StructureError
 from glassml.structure.frames import check_atoms
 from glassml.structure.fsdp import fit_peak
-from glassml.structure.glass import network_scalars
 from glassml.structure.gr import PAIRS, pair_distribution
-from glassml.structure.network import find_bonds
+from glassml.structure.network import find_bonds, network_scalars
 from glassml.structure.ring_shape import RingShapes, ring_shapes, shape_by_size
 from glassml.structure.rings import find_rings
 from glassml.structure.sq import average, structure_factor
@@ -80,7 +79,7 @@ class FrameAnalysis(AnalysisBase):
 
 
 class NetworkAnalysis(FrameAnalysis):
-    """Coordination, Qn, angles, bond lengths, Kono's z (see `glassml.structure.glass`).
+    """Coordination, Qn, angles, bond lengths, Kono's z (see `glassml.structure.network`).
 
     Results: `mean` and `error`, dictionaries by observable.
     """

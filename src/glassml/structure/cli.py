@@ -134,6 +134,7 @@ def run_rings(args: argparse.Namespace) -> None:
     from glassml.structure.ring_export import write_rings
     from glassml.structure.ring_shape import RingShapes, ring_shapes, shape_by_size
     from glassml.structure.rings import find_rings
+    from glassml.structure.statistics import mean_and_error
 
     frames = _frames(args)
     cutoff = args.cutoff or find_cutoff(frames)
@@ -166,6 +167,11 @@ def run_rings(args: argparse.Namespace) -> None:
         },
         "shape": {str(size): row for size, row in shape_by_size(together).items()},
     }
+    if len(frames) > 1:
+        document["rings_per_si_error"] = {
+            str(size): mean_and_error([frame.get(size, 0.0) for frame in per_si])[1]
+            for size in sizes
+        }
     if args.export:
         write_rings(args.export, frames[-1], found[-1])
     _show(document, args.json)
@@ -224,7 +230,7 @@ def run_network(args: argparse.Namespace) -> None:
 
     from glassml.structure import network
     from glassml.structure.frames import OXYGEN, SILICON, density_g_cm3
-    from glassml.structure.glass import network_scalars
+    from glassml.structure.statistics import mean_and_error
 
     frames = _frames(args)
     cutoff = args.cutoff or network.find_cutoff(frames)
@@ -238,7 +244,7 @@ def run_network(args: argparse.Namespace) -> None:
     for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
         values = np.concatenate([network.bond_angles(a, b, centre) for a, b in pairs])
         angles[name] = _mean_sd(values)
-    scalars = [network_scalars(a, b) for a, b in pairs]
+    scalars = [network.network_scalars(a, b) for a, b in pairs]
     names = sorted({name for frame in scalars for name in frame})
     document = {
         "density_g_cm3": float(np.mean([density_g_cm3(atoms) for atoms in frames])),
@@ -250,6 +256,10 @@ def run_network(args: argparse.Namespace) -> None:
             name: float(np.mean([frame.get(name, 0.0) for frame in scalars])) for name in names
         },
     }
+    if len(frames) > 1:
+        document["observables_error"] = {
+            name: mean_and_error([frame.get(name, 0.0) for frame in scalars])[1] for name in names
+        }
     _show(document, args.json)
 
 

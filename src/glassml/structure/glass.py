@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from glassml.campaign.files import write_csv, write_json
 from glassml.structure import network
-from glassml.structure.frames import OXYGEN, SILICON, density_g_cm3
+from glassml.structure.frames import OXYGEN, SILICON
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_peak
 from glassml.structure.gr import PAIRS, PairDistribution, pair_distribution
 from glassml.structure.ring_centres import (
@@ -207,7 +207,7 @@ def _network(
     edges = np.arange(0.0, 180.0 + ANGLE_BIN, ANGLE_BIN)
     z_edges = np.arange(-2.0, 4.0 + Z_BIN / 2, Z_BIN)
     for atoms, found in zip(frames, bonds, strict=True):
-        for name, value in network_scalars(atoms, found).items():
+        for name, value in network.network_scalars(atoms, found).items():
             scalars.setdefault(name, []).append(value)
         for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
             curves[name].append(_density(network.bond_angles(atoms, found, centre), edges))
@@ -242,30 +242,6 @@ def _network(
         "angles.csv": _rows("angles.csv", columns),
         "kono_z.csv": _rows("kono_z.csv", z_columns),
     }
-
-
-def network_scalars(atoms: Atoms, bonds: network.Bonds) -> dict[str, float]:
-    """Numbers that describe the network of a frame, by name with unit."""
-    coordination = bonds.coordination
-    scalars = {"density_g_cm3": density_g_cm3(atoms)}
-    for symbol, number in (("Si", SILICON), ("O", OXYGEN)):
-        of_species = coordination[atoms.numbers == number]
-        scalars[f"coordination_{symbol}_mean"] = float(of_species.mean())
-        for count, share in network.fractions(of_species).items():
-            scalars[f"coordination_{symbol}_{count}"] = share
-    for count, share in network.fractions(network.q_species(atoms, bonds)).items():
-        scalars[f"Q{count}"] = share
-    for count, per_si in network.shared_oxygens(atoms, bonds).items():
-        scalars[f"pairs_sharing_{count}_O_per_si"] = per_si
-    lengths = bonds.length
-    spread = {"bond_Si-O": ("A", lengths), "kono_z": ("A", network.kono_z(atoms))}
-    for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
-        spread[f"angle_{name}"] = ("deg", network.bond_angles(atoms, bonds, centre))
-    for name, (unit, values) in spread.items():
-        if len(values):
-            scalars[f"{name}_mean_{unit}"] = float(np.mean(values))
-            scalars[f"{name}_sd_{unit}"] = float(np.std(values))
-    return scalars
 
 
 def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
 from glassml.campaign.errors import StructureError
-from glassml.structure.frames import OXYGEN, SILICON, wrapped
+from glassml.structure.frames import OXYGEN, SILICON, density_g_cm3, wrapped
 from glassml.structure.gr import pair_distribution
 
 PEAK_WINDOW_A = (1.2, 2.2)
@@ -231,3 +231,27 @@ def images_near(
         inside = np.all((moved > -margin) & (moved < 1 + margin), axis=1)
         kept.append(moved[inside])
     return np.concatenate(kept) @ cell
+
+
+def network_scalars(atoms: Atoms, bonds: Bonds) -> dict[str, float]:
+    """Numbers that describe the network of a frame, by name with unit."""
+    coordination = bonds.coordination
+    scalars = {"density_g_cm3": density_g_cm3(atoms)}
+    for symbol, number in (("Si", SILICON), ("O", OXYGEN)):
+        of_species = coordination[atoms.numbers == number]
+        scalars[f"coordination_{symbol}_mean"] = float(of_species.mean())
+        for count, share in fractions(of_species).items():
+            scalars[f"coordination_{symbol}_{count}"] = share
+    for count, share in fractions(q_species(atoms, bonds)).items():
+        scalars[f"Q{count}"] = share
+    for count, per_si in shared_oxygens(atoms, bonds).items():
+        scalars[f"pairs_sharing_{count}_O_per_si"] = per_si
+    lengths = bonds.length
+    spread = {"bond_Si-O": ("A", lengths), "kono_z": ("A", kono_z(atoms))}
+    for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
+        spread[f"angle_{name}"] = ("deg", bond_angles(atoms, bonds, centre))
+    for name, (unit, values) in spread.items():
+        if len(values):
+            scalars[f"{name}_mean_{unit}"] = float(np.mean(values))
+            scalars[f"{name}_sd_{unit}"] = float(np.std(values))
+    return scalars

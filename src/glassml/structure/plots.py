@@ -14,13 +14,24 @@ Rows = Sequence[dict[str, str]]
 PARTIALS = ("Si-Si", "Si-O", "O-O")
 STYLES = ("-", "--", "-.", ":")
 MARKERS = "osD^vP*X"
+# For `matplotlib.rc_context`: as figures in journals of the field are drawn.
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.linewidth": 0.8,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
 
 
 def numbers(rows: Rows, column: str) -> np.ndarray:
-    """Take a column as numbers; what is empty becomes NaN."""
-    return np.array(
-        [float(row[column]) if row[column] not in ("", None) else np.nan for row in rows]
-    )
+    """Take a column as numbers; what is empty or not there becomes NaN."""
+    return np.array([float(row.get(column) or "nan") for row in rows])
 
 
 def choose(rows: Rows, **wanted: Any) -> list[dict[str, str]]:
@@ -33,6 +44,13 @@ def smooth(q: np.ndarray, values: np.ndarray, counts: np.ndarray, width: float) 
     from glassml.structure.sq import broaden  # noqa: PLC0415 - numba, not for every figure
 
     return broaden(q, values, counts, width * np.sqrt(8 * np.log(2)))
+
+
+def smooth_error(q: np.ndarray, error: np.ndarray, counts: np.ndarray, width: float) -> np.ndarray:
+    """Give the standard error after `smooth`, bins being independent: √Σ(w σ)² / Σ w."""
+    weight = np.where(counts > 0, counts, max(counts.max(), 1.0))
+    kernel = np.exp(-0.5 * ((q[:, None] - q[None, :]) / width) ** 2) * weight
+    return np.sqrt(kernel**2 @ error**2) / kernel.sum(axis=1)
 
 
 def plot_structure_factor(
@@ -50,16 +68,18 @@ def plot_structure_factor(
         Gaussian smoothing in Å⁻¹ (standard deviation); 0 for none.
     """
     q, values = numbers(rows, "q_per_A"), numbers(rows, column)
-    error = numbers(rows, f"{column}_error")
+    error = np.nan_to_num(numbers(rows, f"{column}_error"))
     if width > 0:
-        values = smooth(q, values, numbers(rows, "counts"), width)
+        counts = numbers(rows, "counts")
+        values, error = smooth(q, values, counts, width), smooth_error(q, error, counts, width)
     (line,) = axis.plot(q, values, lw=1.2, label=label)
-    if np.isfinite(error).any():
-        band = np.nan_to_num(error)
-        axis.fill_between(q, values - band, values + band, color=line.get_color(), alpha=0.25, lw=0)
+    if error.any():
+        low, high = values - error, values + error
+        axis.fill_between(q, low, high, color=line.get_color(), alpha=0.25, lw=0)
     axis.set_xlabel("Q (Å⁻¹)")
     names = {"neutron": "$S_N(Q)$", "xray": "$S_X(Q)$"}
-    axis.set_ylabel(names.get(column, f"$S_{{\\rm {column}}}(Q)$"))
+    name = names.get(column, f"$S_{{\\rm {column}}}(Q)$")
+    axis.set_ylabel(name if axis.get_ylabel() in ("", name) else "$S(Q)$")
 
 
 def plot_partials(axis: Axes, rows: Rows, offset: float = 2.0, width: float = 0.0) -> None:
@@ -125,6 +145,7 @@ def plot_pair_distribution(
 def plot_angles(axis: Axes, rows: Rows, angle: str = "Si-O-Si", label: str | None = None) -> None:
     """Draw a bond-angle distribution from `angles.csv`."""
     axis.plot(numbers(rows, "angle_deg"), numbers(rows, f"{angle}_per_deg"), lw=1.2, label=label)
+    axis.set_xlim(60, 180)
     axis.set_xlabel(f"{angle} (°)")
     axis.set_ylabel("probability (1/°)")
 
@@ -200,6 +221,7 @@ def plot_ring_aspects(axis: Axes, rows: Rows, criterion: str, sizes: Sequence[in
         chosen = choose(rows, criterion=criterion, size=size)
         values = numbers(chosen, "density")
         axis.plot(numbers(chosen, "aspect_ratio"), values, lw=1.2, label=f"{size} Si")
+    axis.set_xlim(0.4, 1.0)
     axis.set_xlabel("aspect ratio $l_2/l_3$")
     axis.set_ylabel("probability density")
     axis.legend(frameon=False)

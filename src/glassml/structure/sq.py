@@ -24,8 +24,10 @@ from glassml.structure.frames import SILICON
 from glassml.structure.gr import PAIRS, pair_distribution
 from glassml.structure.scattering import total_standard_error, total_structure_factor
 
-# Modes of one transform: 200³ take 130 MB and about half a second.
+# Modes of one transform: 200³ in single precision take 130 MB and about half a second.
 MODES = 200**3
+# Up to this many atoms in double precision, at half as many modes.
+DOUBLE_UP_TO = 200_000
 # Up to this many atoms the complete lattice up to Q = 25 Å⁻¹ takes some seconds.
 COMPLETE_UP_TO = 6000
 # Beyond, the lattice sum ends here and the transform of g(r) takes over.
@@ -105,9 +107,9 @@ def structure_factor(
     complete = len(atoms) <= 100_000 if complete is None else complete
     cell = np.asarray(atoms.cell.array, float)
     is_si = atoms.numbers == SILICON
-    sums = lattice_sums(
-        atoms.positions, cell, is_si, min(q_lattice, q_max), q_bin, complete=complete
-    )
+    modes = MODES // 2 if len(atoms) <= DOUBLE_UP_TO else MODES
+    reach = min(q_lattice, q_max)
+    sums = lattice_sums(atoms.positions, cell, is_si, reach, q_bin, complete, modes)
     n, n_si = len(atoms), int(is_si.sum())
     q, counts, partials = _faber_ziman(sums, n_si, n - n_si)
     if q_lattice < q_max:
@@ -266,11 +268,11 @@ def _transform(
 ) -> np.ndarray:
     """Amplitudes at the vectors m h' (times the phases in `strengths`) up to q_max.
 
-    Double precision up to 200,000 atoms: single costs 1e-4 of S(Q), and is twice as fast.
+    Double precision for small systems: single costs 1e-4 of S(Q), and is twice as fast.
     """
     half = np.floor(q_max * lengths / (2 * np.pi * m)).astype(int) + 2
     size = tuple(int(n) for n in 2 * half + 1)
-    double = fractions.shape[1] <= 200_000
+    double = fractions.shape[1] <= DOUBLE_UP_TO
     folded = fractions * m
     folded -= np.round(folded)
     points = (folded * 2 * np.pi).astype(np.float64 if double else np.float32)

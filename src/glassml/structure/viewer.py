@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from glassml.structure.frames import wrapped
 from glassml.structure.rings import Rings
 
+SHOWN_SIZES = 3  # all of them at once hide each other
 ATOM_STYLE = {14: ("Si", "#c8a26a", 4.0), 8: ("O", "#c0392b", 2.5)}
 
 
@@ -21,8 +22,8 @@ def ring_colours(sizes: list[int]) -> dict[int, str]:
 def ring_view(atoms: Atoms, rings: Rings, height: int = 620, library: bool = True) -> str:
     """Draw atoms, cell and rings: a fan of triangles from each ring's centre, coloured by size.
 
-    Every size can be switched on and off in the legend. Drawn by plotly's WebGL; nothing is
-    requested from any network.
+    Every size can be switched on and off in the legend; the smallest three are on. Drawn by
+    plotly's WebGL; nothing is requested from any network.
 
     Parameters
     ----------
@@ -47,8 +48,9 @@ def ring_view(atoms: Atoms, rings: Rings, height: int = 620, library: bool = Tru
         marker = {"size": size, "color": colour}
         figure.add_scatter3d(x=x, y=y, z=z, mode="markers", name=name, marker=marker)
     colours = ring_colours(list(rings.counts()))
-    for size, colour in colours.items():
-        figure.add_trace(_fans(rings.of_size(size), size, colour))
+    for number, (size, colour) in enumerate(colours.items()):
+        shown = True if number < SHOWN_SIZES else "legendonly"
+        figure.add_trace(_fans(rings.of_size(size), size, colour, shown))
     x, y, z = np.round(_cell_edges(folded.cell.array).T, 3)
     line = {"color": "#555555", "width": 2}
     figure.add_scatter3d(x=x, y=y, z=z, mode="lines", name="cell", line=line)
@@ -56,8 +58,14 @@ def ring_view(atoms: Atoms, rings: Rings, height: int = 620, library: bool = Tru
     figure.update_layout(
         height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        scene={"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "data"},
-        legend={"title": {"text": f"{rings.criterion} rings"}},
+        scene={
+            "xaxis": axis,
+            "yaxis": axis,
+            "zaxis": axis,
+            "aspectmode": "data",
+            "camera": {"eye": {"x": 1.0, "y": 1.0, "z": 0.7}},
+        },
+        legend={"title": {"text": f"{rings.criterion} rings (click)"}, "y": 0.92},
         template="none",
     )
     return figure.to_html(
@@ -67,7 +75,7 @@ def ring_view(atoms: Atoms, rings: Rings, height: int = 620, library: bool = Tru
     )
 
 
-def _fans(rings: Rings, size: int, colour: str) -> go.Mesh3d:
+def _fans(rings: Rings, size: int, colour: str, shown: bool | str) -> go.Mesh3d:
     """Triangles from the centre of each ring to its bonds, as one mesh."""
     corners = rings.coordinates.reshape(len(rings), 2 * size, 3)
     vertices = np.concatenate([rings.centres[:, None], corners], axis=1)
@@ -87,6 +95,7 @@ def _fans(rings: Rings, size: int, colour: str) -> go.Mesh3d:
         hoverinfo="skip",
         name=f"{size} Si ({len(rings)})",
         showlegend=True,
+        visible=shown,
     )
 
 
