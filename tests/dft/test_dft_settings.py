@@ -7,9 +7,10 @@ from ase.spacegroup import crystal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glassml.campaign.config import parse_campaign
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import ConfigError
-from glassml.dft.cost import label_megabytes
+from glassml.dft.cost import label_megabytes, shard_megabytes, shard_minutes
 from glassml.dft.labels import canonical, label_key, labelled_atoms
 from glassml.dft.settings import (
     determining_settings,
@@ -129,3 +130,22 @@ def test_labelled_atoms_have_reference_keys_and_no_calculator(stishovite):
 def test_memory_is_what_was_measured_with_some_to_spare():
     for atoms, measured in ((24, 640), (72, 2830)):
         assert measured < label_megabytes(atoms) < 1.5 * measured
+
+
+def test_shards_ask_for_more_where_cells_are_larger_and_for_like_times():
+    families = {
+        f"of_{atoms}": {"generator": "melt", "count": 64, "atoms": [atoms]}
+        for atoms in (24, 48, 72)
+    }
+    campaign = parse_campaign(
+        {
+            "name": "cost",
+            "configurations": {"shard_size": 32, "families": families},
+            "dft": {"shard_processes": 4},
+            "md": {},
+        }
+    )
+    memory = [shard_megabytes(campaign, family) for family in families]
+    assert memory == [4 * label_megabytes(atoms) for atoms in (24, 48, 72)]
+    minutes = [shard_minutes(campaign, family) for family in families]
+    assert max(minutes) < 1.5 * min(minutes)

@@ -1,19 +1,6 @@
 """Labels by GPAW, shard by shard; every label is kept in the store, which campaigns share."""
 
-from glassml.dft.cost import label_megabytes as megabytes_of_label
-
-
-def shard_megabytes(wildcards, attempt):
-    """Ask for the memory of the largest cells of a family, and for more on each attempt."""
-    atoms = CAMPAIGN.configurations.families[wildcards.family].largest_cell()
-    return megabytes_of_label(atoms) * CAMPAIGN.dft.shard_processes * attempt
-
-
-def shard_minutes(wildcards, attempt):
-    """Ask for time by the cost model of a shard, and for more on each attempt."""
-    size = CAMPAIGN.configurations.family_shard_size(wildcards.family)
-    seconds = label_seconds(CAMPAIGN, wildcards.family) * size
-    return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
+from glassml.dft.cost import shard_megabytes, shard_minutes
 
 
 rule dft_seed:
@@ -57,8 +44,10 @@ rule dft_label:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=shard_megabytes,
-        runtime=shard_minutes,
+        mem_mb=lambda wildcards, attempt: attempt
+        * shard_megabytes(CAMPAIGN, wildcards.family),
+        runtime=lambda wildcards, attempt: attempt
+        * shard_minutes(CAMPAIGN, wildcards.family),
         gpu=int(CAMPAIGN.dft.gpu),
     params:
         settings=kept_settings(),
