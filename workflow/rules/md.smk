@@ -21,34 +21,71 @@ MD_STARTS = CAMPAIGN.md.glass_names() if CAMPAIGN.md.start == "classical" else [
 
 def md_starts(wildcards, glasses):
     """Give the classical quenches that a state begins with, if it has no parent."""
-    used = [] if CAMPAIGN.md.parents(wildcards.state) else [g for g in glasses if g in MD_STARTS]
+    used = (
+        []
+        if CAMPAIGN.md.parents(wildcards.state)
+        else [g for g in glasses if g in MD_STARTS]
+    )
     return expand(f"{RESULTS}/md/start/{{glass}}/restart.npz", glass=used)
 
 
-rule md_start:
-    input:
-        config=ancient(CONFIG),
-    output:
-        restart=f"{RESULTS}/md/start/{{glass}}/restart.npz",
-    log:
-        f"{LOGS}/md/start/{{glass}}.log",
-    benchmark:
-        f"{BENCHMARKS}/md/start/{{glass}}.tsv"
-    conda:
-        "../envs/glassml.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000 + CAMPAIGN.md.atoms,
-        runtime=CAMPAIGN.md.start_minutes(),
-    params:
-        start=CAMPAIGN.md.start_settings(),
-        seed=CAMPAIGN.seed,
-        code=code_digest("md"),
-    message:
-        "Classical melt and quench of {wildcards.glass}"
-    shell:
-        "glassml md start --config {input.config} --glass {wildcards.glass}"
-        " --output {output.restart} > {log} 2>&1"
+if CAMPAIGN.md.engine == "torch":
+
+    rule md_start:
+        input:
+            config=ancient(CONFIG),
+        output:
+            restart=expand(
+                f"{RESULTS}/md/start/{{glass}}/restart.npz",
+                glass=CAMPAIGN.md.glass_names(),
+            ),
+        log:
+            f"{LOGS}/md/start.log",
+        benchmark:
+            f"{BENCHMARKS}/md/start.tsv"
+        conda:
+            "../envs/glassml.yaml"
+        threads: 1
+        resources:
+            mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
+            runtime=CAMPAIGN.md.start_minutes(),
+            gpu=1,
+        params:
+            start=CAMPAIGN.md.start_settings(),
+            seed=CAMPAIGN.seed,
+            folder=f"{RESULTS}/md/start",
+            code=code_digest("md"),
+        message:
+            "Classical melt and quench of all glasses"
+        shell:
+            "glassml md starts --config {input.config} --output-dir {params.folder} > {log} 2>&1"
+
+else:
+
+    rule md_start:
+        input:
+            config=ancient(CONFIG),
+        output:
+            restart=f"{RESULTS}/md/start/{{glass}}/restart.npz",
+        log:
+            f"{LOGS}/md/start/{{glass}}.log",
+        benchmark:
+            f"{BENCHMARKS}/md/start/{{glass}}.tsv"
+        conda:
+            "../envs/glassml.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000 + CAMPAIGN.md.atoms,
+            runtime=CAMPAIGN.md.start_minutes(),
+        params:
+            start=CAMPAIGN.md.start_settings(),
+            seed=CAMPAIGN.seed,
+            code=code_digest("md"),
+        message:
+            "Classical melt and quench of {wildcards.glass}"
+        shell:
+            "glassml md start --config {input.config} --glass {wildcards.glass}"
+            " --output {output.restart} > {log} 2>&1"
 
 
 if CAMPAIGN.md.engine == "ase":

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
+    from glassml.md import batch_cli
+
     parser = commands.add_parser("md", help="melt-quench, compression and recovery of glasses")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     run = actions.add_parser(
@@ -31,35 +33,14 @@ def register(commands: argparse._SubParsersAction) -> None:
     run.add_argument("--compiled", type=Path, help="the package compiled on this machine")
     run.add_argument("--threads", type=int, default=1, help="of the potential, on a CPU")
     run.set_defaults(run=_run)
-    batch = actions.add_parser(
-        "batch",
-        help="run a state of all glasses in one batch, or go on where it was interrupted",
-        description="Exit code 143 or 130: interrupted, and the same command goes on.",
-    )
-    batch.set_defaults(run=_run_batch)
-    for command in (run, batch):
-        _add_common_options(command)
-        command.add_argument("--state", required=True, help="name of the state")
-        command.add_argument(
-            "--parent",
-            type=Path,
-            nargs="*",
-            default=[],
-            help="restart.npz and record.json in the parent state, of each glass that is run",
-        )
-    everything = actions.add_parser(
-        "all",
-        help="run all states of all glasses in batches, in one process",
-        description="For a GPU without a workflow: states that are there are left alone. Exit code "
-        "143 or 130: interrupted, and the same command goes on.",
-    )
-    _add_common_options(everything)
-    everything.set_defaults(run=_run_all)
+    add_common_options(run)
+    add_state_options(run)
     start = actions.add_parser("start", help="melt and quench a glass with a classical potential")
     start.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     start.add_argument("--glass", required=True, help="name of the glass, as glass00")
     start.add_argument("--output", type=Path, required=True, help="restart.npz")
     start.set_defaults(run=_start)
+    batch_cli.register(actions)
     protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
     protocol.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     protocol.add_argument(
@@ -71,9 +52,27 @@ def register(commands: argparse._SubParsersAction) -> None:
     protocol.set_defaults(run=_print_protocol)
 
 
-def _add_common_options(command: argparse.ArgumentParser) -> None:
+def add_state_options(command: argparse.ArgumentParser) -> None:
+    """Add which state is run, and where it begins."""
+    command.add_argument("--state", required=True, help="name of the state")
+    command.add_argument(
+        "--parent",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="restart.npz and record.json in the parent state, of each glass that is run",
+    )
+
+
+def add_common_options(command: argparse.ArgumentParser) -> None:
+    """Add what all runs need."""
     command.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
-    command.add_argument("--potential", type=Path, required=True, help="NequIP package")
+    command.add_argument(
+        "--potential",
+        type=Path,
+        required=True,
+        help="NequIP package; with engine torch also shik or chik, as a negative control",
+    )
     command.add_argument("--gates", type=Path, help="gates.json of the potential, for warnings")
     command.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
     command.add_argument(
@@ -100,12 +99,12 @@ def _run(args: argparse.Namespace) -> int:
     from glassml.md.potential import check_potential, gate_warnings, load_potential
     from glassml.md.run import run_job, skip_job
 
-    campaign = _load(args, args.glass)
+    campaign = load(args, args.glass)
     calculator, described = load_potential(
         args.potential, args.compiled, args.device, threads=args.threads
     )
     seed = derive_seed(campaign.seed, "md", args.state, args.glass)
-    job, atoms, why_not = _prepare(campaign, args, args.glass, described, seed, args.output_dir)
+    job, atoms, why_not = prepare(campaign, args, args.glass, described, seed, args.output_dir)
     warnings = [*check_potential(calculator, atoms), *gate_warnings(args.gates)]
     if why_not:
         skip_job(job, atoms, why_not, args.output_dir, warnings)
@@ -131,38 +130,6 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_batch(args: argparse.Namespace) -> int:
-    campaign = _load(args)
-    engine, described = _load_engine(campaign.md, args)
-    return _run_state(campaign, args, engine, described)
-
-
-def _run_all(args: argparse.Namespace) -> int:
-    """Run the states in an order in which parents come first."""
-    from glassml.campaign.config import load_campaign
-
-    campaign = load_campaign(args.config)
-    md, results = campaign.md, args.output_dir
-    engine, described = _load_engine(md, args)
-    for state in sorted(md.states, key=lambda name: len(md.lineage(name))):
-        folders = [results / state / glass for glass in md.glass_names()]
-        if all((folder / "record.json").exists() for folder in folders):
-            continue
-        parent = [
-            results / parent / glass / file
-            for parent in md.parents(state)
-            for glass in md.glass_names()
-            for file in ("restart.npz", "record.json")
-        ]
-        logger.info("%s", state)
-        own = argparse.Namespace(
-            **vars(args) | {"state": state, "parent": parent, "output_dir": results / state}
-        )
-        if code := _run_state(campaign, own, engine, described):
-            return code
-    return 0
-
-
 def _start(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.errors import GlassmlError
@@ -175,65 +142,7 @@ def _start(args: argparse.Namespace) -> None:
     write_restart(args.output, _classical(campaign.md, campaign.seed, args.glass))
 
 
-def _run_state(
-    campaign: "Campaign", args: argparse.Namespace, engine: Any, described: "dict[str, Any]"
-) -> int:
-    """Run a state of all glasses in one batch."""
-    from glassml.campaign.seeds import derive_seed
-    from glassml.md.batch import run_batch
-    from glassml.md.engine import Interrupted
-    from glassml.md.potential import check_potential, gate_warnings
-    from glassml.md.run import skip_job
-
-    seed = derive_seed(campaign.seed, "md", args.state)
-    warnings = gate_warnings(args.gates)
-    jobs: dict[str, Job] = {}
-    glasses: dict[str, Atoms] = {}
-    for name in campaign.md.glass_names():
-        folder = args.output_dir / name
-        job, atoms, why_not = _prepare(campaign, args, name, described, seed, folder)
-        warnings += check_potential(engine.model, atoms) if not glasses else []
-        if why_not:
-            skip_job(job, atoms, why_not, folder, warnings)
-        else:
-            jobs[name], glasses[name] = job, atoms
-    if not jobs:
-        return 0
-    try:
-        run_batch(
-            jobs,
-            glasses,
-            engine,
-            args.output_dir,
-            checkpoint_every_s=campaign.md.checkpoint_every_s,
-            spread_every=campaign.md.spread_every(),
-            warnings=warnings,
-        )
-    except Interrupted as interruption:
-        logger.warning("%s", interruption)
-        return 128 + interruption.number
-    return 0
-
-
-def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
-    """Load what moves a batch, and describe its potential."""
-    if md.engine == "torchsim":
-        from glassml.md.torchsim import TorchSimEngine, load_model
-
-        model, described = load_model(args.potential, args.device)
-        return TorchSimEngine(model), described
-    from glassml.md.padded import load_network
-    from glassml.md.torchmd import TorchEngine
-
-    network, described = load_network(args.potential, args.device, skin_A=md.skin_A)
-    committee = [
-        load_network(package, args.device, skin_A=md.skin_A, graph=False)[0]
-        for package in args.committee
-    ]
-    return TorchEngine(network, committee), described
-
-
-def _load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
+def load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
     """Load the campaign, and refuse names and parents that do not fit it."""
     from glassml.campaign.config import load_campaign
     from glassml.campaign.errors import GlassmlError
@@ -244,10 +153,7 @@ def _load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
         raise GlassmlError(f"--state {args.state}: there is no such state: {', '.join(md.states)}")
     if glass is not None and glass not in md.glass_names():
         raise GlassmlError(f"--glass {glass}: there are {', '.join(md.glass_names())}")
-    if md.guards.max_force_spread_eV_A is not None and not args.committee:
-        raise GlassmlError(
-            "guards: max_force_spread_eV_A needs --committee: packages of further members"
-        )
+    check_committee(md, args)
     parent = md.states[args.state].parent
     glasses = md.glass_names() if glass is None else [glass]
     files = ["restart.npz", "record.json"] if parent else []
@@ -260,7 +166,17 @@ def _load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
     return campaign
 
 
-def _prepare(
+def check_committee(md: "MolecularDynamics", args: argparse.Namespace) -> None:
+    """Refuse a guard without a committee to ask."""
+    from glassml.campaign.errors import GlassmlError
+
+    if md.guards.max_force_spread_eV_A is not None and not args.committee:
+        raise GlassmlError(
+            "guards: max_force_spread_eV_A needs --committee: packages of further members"
+        )
+
+
+def prepare(
     campaign: "Campaign",
     args: argparse.Namespace,
     glass: str,
@@ -293,8 +209,8 @@ def _prepare(
         glass=glass,
         parent=parent,
         stages=build_stages(md, args.state),
-        coupling=_coupling(md),
-        limits=_limits(md),
+        coupling=coupling(md),
+        limits=limits(md),
         seed=campaign.seed,
         dynamics_seed=seed,
         origin=origin,
@@ -380,13 +296,15 @@ def build_stages(md: "MolecularDynamics", state: str) -> "list[Stage]":
     return stages
 
 
-def _coupling(md: "MolecularDynamics") -> Any:
+def coupling(md: "MolecularDynamics") -> Any:
+    """Give the time constants of the configuration."""
     from glassml.md.protocol import Coupling
 
     return Coupling(md.thermostat_fs, md.barostat_fs, md.bulk_modulus_GPa)
 
 
-def _limits(md: "MolecularDynamics") -> Any:
+def limits(md: "MolecularDynamics") -> Any:
+    """Give the guards' limits of the configuration."""
     from glassml.md.guards import Limits
 
     guards = md.guards

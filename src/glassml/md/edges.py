@@ -57,8 +57,9 @@ class Edges:
         """
         if self._is_stale(positions, cells):
             self._build(positions, cells)
-        shifts = torch.bmm(self._shift[:, None], cells[self.system[self._first]])[:, 0]
-        vectors = positions[self._second] - positions[self._first] + shifts
+        # there are few different shifts: theirs are computed, and looked up for the pairs
+        shifts = (self._shifts[:, :, None] * cells[self._shift_systems]).sum(dim=1)
+        vectors = positions[self._second] - positions[self._first] + shifts[self._shift]
         near = torch.nonzero((vectors**2).sum(dim=1) < self.cutoff_A**2)[:, 0]
         return self._first[near], self._second[near], vectors[near]
 
@@ -87,7 +88,20 @@ class Edges:
             )
             parts.append((first + begin, second + begin, shift))
             begin += count
-        self._first, self._second, self._shift = (torch.cat(each) for each in zip(*parts))  # noqa: B905
+        self._first, self._second, shifts = (torch.cat(each) for each in zip(*parts, strict=True))
+        # one number for each different shift and system
+        lowest = shifts.min() if len(shifts) else shifts.sum()
+        digits = (shifts - lowest).long()
+        base = digits.max() + 1 if len(shifts) else 1
+        keys = self.system[self._first]
+        for axis in range(3):
+            keys = keys * base + digits[:, axis]
+        keys, self._shift = torch.unique(keys, return_inverse=True)
+        columns: list[torch.Tensor] = []
+        for _ in range(3):
+            columns.insert(0, (keys % base) + lowest)
+            keys = torch.div(keys, base, rounding_mode="floor")
+        self._shifts, self._shift_systems = torch.stack(columns, dim=1), keys
         self._built_at = (positions.clone(), torch.linalg.inv(cells))
         self.builds += 1
 
@@ -153,6 +167,6 @@ def pairs(
         )
         chosen = shift[first, second, image]
         found.append((first + begin, second, chosen))
-    first, second, shift = (torch.cat(each) for each in zip(*found))  # noqa: B905
+    first, second, shift = (torch.cat(each) for each in zip(*found, strict=True))
     # back to the atoms where they are: r_j - r_i + shift does not change
     return first, second, shift + base[first] - base[second]

@@ -21,6 +21,7 @@ from ase import Atoms
 from glassml.campaign.errors import StructureError
 from glassml.md.edges import Edges, volumes
 from glassml.md.run import file_sha256
+from glassml.md.torchmd import Result
 from glassml.potential.calculators import choose_device, load_calculator, with_openequivariance
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 ROOM = 1.05
 #: Forces of accelerated kernels may differ by this much from the plain network's, in eV/Å.
 KERNEL_TOLERANCE = 1e-3
-
-Result = dict[str, torch.Tensor]
 
 
 class PaddedNetwork:
@@ -67,6 +66,7 @@ class PaddedNetwork:
         self.graph = graph and self.device.type == "cuda"
         self.capacity = 0
         self.captures = 0
+        self._used = 0
 
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch: their elements and numbers of atoms.

@@ -9,6 +9,8 @@ from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
 from glassml.configurations.classical import Segment, run_trajectory
+from glassml.md.guards import Limits
+from glassml.md.protocol import Stage
 from glassml.md.thermodynamics import G_CM3_PER_U_A3
 
 #: Distances in Å that a random start keeps: like in the melt, near the first peaks' inner edges.
@@ -19,6 +21,9 @@ MIN_DISTANCES_A: Mapping[tuple[str, str], float] = {
 }
 DEFAULT_MIN_DISTANCE_A = 2.0
 MAX_SWEEPS = 5000
+#: The energy of a random start leaves through the thermostat, so its first samples may be wild.
+QUENCH_LIMITS = Limits(30.0, 20.0, (1.2, 6.0), 0.0)
+MIX_PS, MIX_TIMESTEP_FS = 0.5, 0.5
 #: LAMMPS refuses seeds of its generator above 900 million.
 MAX_LAMMPS_SEED = 800_000_000
 
@@ -144,6 +149,50 @@ def classical_start(
         seed=1 + seed % MAX_LAMMPS_SEED,
     )
     return Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
+
+
+def quench_stages(
+    temperatures_K: tuple[float, float],
+    melt_ps: float,
+    quench_K_per_ps: float,
+    pressure_GPa: float,
+    timestep_fs: float,
+) -> list[Stage]:
+    """Give the stages of a classical melt and quench: mix, melt, quench.
+
+    Parameters
+    ----------
+    temperatures_K
+        Of the melt and of the end, in K.
+    melt_ps, quench_K_per_ps, pressure_GPa, timestep_fs
+        The schedule.
+    """
+    melt_K, end_K = temperatures_K
+    hot, pressure = (melt_K, melt_K), (pressure_GPa, pressure_GPa)
+
+    def stage(name: str, ps: float, step: float, temperature: tuple[float, float]) -> Stage:
+        steps = max(1, round(1000.0 * ps / step))
+        every = max(1, round(100.0 / step))
+        npt = name != "mix"
+        return Stage(
+            name,
+            "npt" if npt else "nvt",
+            steps,
+            step,
+            temperature,
+            pressure if npt else None,
+            every,
+            steps,
+        )
+
+    stages = [
+        stage("mix", MIX_PS, MIX_TIMESTEP_FS, hot),
+        stage("melt", melt_ps, timestep_fs, hot),
+    ]
+    if end_K < melt_K:
+        length = (melt_K - end_K) / quench_K_per_ps
+        stages.append(stage("quench", length, timestep_fs, (melt_K, end_K)))
+    return stages
 
 
 def maxwell_boltzmann(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> None:

@@ -17,6 +17,9 @@ from glassml.md.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.exploration import disagreement
 
+#: Tensors by name, in eV and Å.
+Result = dict[str, torch.Tensor]
+
 
 class Model(Protocol):
     """What computes energy, forces and stress of a batch; see `glassml.md.padded`."""
@@ -30,7 +33,7 @@ class Model(Protocol):
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch."""
 
-    def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> dict[str, torch.Tensor]:
+    def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
 
 

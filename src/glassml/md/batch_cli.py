@@ -1,0 +1,198 @@
+# ruff: noqa: PLC0415  (heavy imports wait until a command runs)
+"""Commands of `glassml md` that move all glasses at once."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glassml.md.cli import (
+    add_common_options,
+    add_state_options,
+    check_committee,
+    coupling,
+    load,
+    prepare,
+)
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from glassml.campaign.config import Campaign
+    from glassml.campaign.config.md import MolecularDynamics
+    from glassml.md.run import Job
+
+logger = logging.getLogger(__name__)
+
+
+def register(actions: argparse._SubParsersAction) -> None:
+    """Add the commands to the parser of `glassml md`."""
+    batch = actions.add_parser(
+        "batch",
+        help="run a state of all glasses in one batch, or go on where it was interrupted",
+        description="Exit code 143 or 130: interrupted, and the same command goes on.",
+    )
+    batch.set_defaults(run=_run_batch)
+    add_common_options(batch)
+    add_state_options(batch)
+    everything = actions.add_parser(
+        "all",
+        help="run all states of all glasses in batches, in one process",
+        description="For a GPU without a workflow: states that are there are left alone. Exit code "
+        "143 or 130: interrupted, and the same command goes on.",
+    )
+    add_common_options(everything)
+    everything.set_defaults(run=_run_all)
+    starts = actions.add_parser(
+        "starts",
+        help="melt and quench all glasses with a classical potential in one batch, with torch",
+        description="For a GPU. Exit code 143 or 130: interrupted, and the same command goes on.",
+    )
+    starts.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
+    starts.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
+    starts.add_argument("--output-dir", type=Path, required=True, help="{glass}/restart.npz")
+    starts.set_defaults(run=_starts)
+
+
+def _run_batch(args: argparse.Namespace) -> int:
+    campaign = load(args)
+    engine, described = _load_engine(campaign.md, args)
+    return _run_state(campaign, args, engine, described)
+
+
+def _run_all(args: argparse.Namespace) -> int:
+    """Run the states in an order in which parents come first."""
+    from glassml.campaign.config import load_campaign
+
+    campaign = load_campaign(args.config)
+    md, results = campaign.md, args.output_dir
+    check_committee(md, args)
+    engine, described = _load_engine(md, args)
+    for state in sorted(md.states, key=lambda name: len(md.lineage(name))):
+        folders = [results / state / glass for glass in md.glass_names()]
+        if all((folder / "record.json").exists() for folder in folders):
+            continue
+        parent = [
+            results / parent / glass / file
+            for parent in md.parents(state)
+            for glass in md.glass_names()
+            for file in ("restart.npz", "record.json")
+        ]
+        logger.info("%s", state)
+        own = argparse.Namespace(
+            **vars(args) | {"state": state, "parent": parent, "output_dir": results / state}
+        )
+        if code := _run_state(campaign, own, engine, described):
+            return code
+    return 0
+
+
+def _starts(args: argparse.Namespace) -> int:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.seeds import derive_seed, generator
+    from glassml.md.batch import run_batch
+    from glassml.md.classical import load_pair_model
+    from glassml.md.engine import Interrupted
+    from glassml.md.run import Job
+    from glassml.md.start import QUENCH_LIMITS, maxwell_boltzmann, quench_stages, random_start
+    from glassml.md.torchmd import TorchEngine
+
+    campaign = load_campaign(args.config)
+    md = campaign.md
+    way = md.classical
+    model, described = load_pair_model(way.potential, args.device)
+    jobs: dict[str, Job] = {}
+    glasses: dict[str, Atoms] = {}
+    for name in md.glass_names():
+        rng = generator(campaign.seed, "md", "start", name)
+        atoms = random_start(md.composition, md.atoms, md.start_density_g_cm3, rng)
+        maxwell_boltzmann(atoms, way.melt_K, rng)
+        glasses[name] = atoms
+        jobs[name] = Job(
+            state="start",
+            glass=name,
+            parent=None,
+            stages=quench_stages(
+                (way.melt_K, way.end_K),
+                way.melt_ps,
+                way.quench_K_per_ps,
+                way.pressure_GPa,
+                way.timestep_fs,
+            ),
+            coupling=coupling(md),
+            limits=QUENCH_LIMITS,
+            seed=campaign.seed,
+            dynamics_seed=derive_seed(campaign.seed, "md", "classical"),
+            origin=md.start_settings(),
+            potential=described,
+            engine="torch",
+        )
+    every = md.checkpoint_every_s
+    try:
+        run_batch(jobs, glasses, TorchEngine(model), args.output_dir, checkpoint_every_s=every)
+    except Interrupted as interruption:
+        logger.warning("%s", interruption)
+        return 128 + interruption.number
+    return 0
+
+
+def _run_state(
+    campaign: "Campaign", args: argparse.Namespace, engine: Any, described: "dict[str, Any]"
+) -> int:
+    """Run a state of all glasses in one batch."""
+    from glassml.campaign.seeds import derive_seed
+    from glassml.md.batch import run_batch
+    from glassml.md.engine import Interrupted
+    from glassml.md.potential import check_potential, gate_warnings
+    from glassml.md.run import skip_job
+
+    seed = derive_seed(campaign.seed, "md", args.state)
+    warnings = gate_warnings(args.gates)
+    jobs: dict[str, Job] = {}
+    glasses: dict[str, Atoms] = {}
+    for name in campaign.md.glass_names():
+        folder = args.output_dir / name
+        job, atoms, why_not = prepare(campaign, args, name, described, seed, folder)
+        warnings += check_potential(engine.model, atoms) if not glasses else []
+        if why_not:
+            skip_job(job, atoms, why_not, folder, warnings)
+        else:
+            jobs[name], glasses[name] = job, atoms
+    if not jobs:
+        return 0
+    try:
+        run_batch(
+            jobs,
+            glasses,
+            engine,
+            args.output_dir,
+            checkpoint_every_s=campaign.md.checkpoint_every_s,
+            spread_every=campaign.md.spread_every(),
+            warnings=warnings,
+        )
+    except Interrupted as interruption:
+        logger.warning("%s", interruption)
+        return 128 + interruption.number
+    return 0
+
+
+def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
+    """Load what moves a batch, and describe its potential."""
+    if md.engine == "torchsim":
+        from glassml.md.torchsim import TorchSimEngine, load_model
+
+        model, described = load_model(args.potential, args.device)
+        return TorchSimEngine(model), described
+    from glassml.md.classical import load_pair_model
+    from glassml.md.padded import load_network
+    from glassml.md.torchmd import TorchEngine
+
+    if str(args.potential) in ("shik", "chik"):
+        pair, described = load_pair_model(str(args.potential), args.device)
+        return TorchEngine(pair), described
+    network, described = load_network(args.potential, args.device, skin_A=md.skin_A)
+    committee = [
+        load_network(package, args.device, skin_A=md.skin_A, graph=False)[0]
+        for package in args.committee
+    ]
+    return TorchEngine(network, committee), described

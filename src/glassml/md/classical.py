@@ -1,0 +1,158 @@
+"""Published pair potentials of silica for batches of glasses, with torch, on a CPU or a GPU.
+
+The same potentials as LAMMPS runs for `glassml.configurations.classical`: damped and shifted
+Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)) and a short-range part.
+They make the hybrid quench and serve as negative controls, with the protocols of learned ones.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from scipy.special import erfc
+
+from glassml.campaign.errors import StructureError
+from glassml.configurations.classical import POTENTIALS, short_range
+from glassml.md.edges import Edges, volumes
+from glassml.md.torchmd import Result
+from glassml.potential.calculators import choose_device
+
+#: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
+COULOMB_EV_A = 14.399645
+COULOMB_CUTOFF_A = 10.0
+SHORT_CUTOFF_A = 8.0
+DAMPING_PER_A = 0.2
+INNERMOST_A = 0.4
+TABLE_POINTS = 2**16
+SKIN_A = 1.0
+
+
+class PairModel:
+    """Energy, forces and stress of a batch by a pair potential.
+
+    Parameters
+    ----------
+    name
+        "shik" or "chik".
+    device
+        Where it computes.
+    """
+
+    capacity = 0
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.name, self.device = name, device
+        self.species, self.cutoff_A = ["O", "Si"], COULOMB_CUTOFF_A
+        charges = POTENTIALS[name].charges
+        table, self._self_energy = pair_table(name)
+        self._table = torch.as_tensor(table, device=device)
+        self._charges = charges
+
+    def reserve(self, capacity: int) -> None:
+        """Do nothing: nothing is padded."""
+
+    def place(self, glasses: Sequence[Atoms]) -> None:
+        """Take up the glasses of a batch.
+
+        Raises
+        ------
+        StructureError
+            If there is anything but Si and O.
+        """
+        unknown = sorted({s for atoms in glasses for s in atoms.symbols} - {*self.species})
+        if unknown:
+            raise StructureError(f"{self.name} is for Si and O; it does not know {unknown}")
+        types = [self.species.index(symbol) for atoms in glasses for symbol in atoms.symbols]
+        self._types = torch.tensor(types, device=self.device)
+        counts = [len(atoms) for atoms in glasses]
+        self._edges = Edges(counts, COULOMB_CUTOFF_A, SKIN_A, self.device)
+        own = [sum(self._self_energy[s] for s in atoms.symbols) for atoms in glasses]
+        self._own = torch.tensor(own, dtype=torch.float64, device=self.device)
+
+    def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
+        """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
+        first, second, vectors = self._edges.find(positions, cells)
+        step = (COULOMB_CUTOFF_A**2 - INNERMOST_A**2) / (TABLE_POINTS - 1)
+        place = ((vectors**2).sum(dim=1) - INNERMOST_A**2) / step
+        lower = place.clamp(0, TABLE_POINTS - 2).floor()
+        kind = self._types[first] + self._types[second]
+        row = kind * TABLE_POINTS + lower.long()
+        # energies and forces inside the innermost distance go on along the first line
+        values = torch.lerp(self._table[row], self._table[row + 1], (place - lower)[:, None])
+        pulls = -values[:, 1:] * vectors
+        system = self._edges.system
+        # each pair is there in both directions: half the energy, and the force on the first atom
+        forces = torch.zeros_like(positions).index_add_(0, first, pulls)
+        energy = self._own.clone()
+        each = torch.zeros_like(positions[:, 0]).index_add_(0, first, 0.5 * values[:, 0])
+        energy.index_add_(0, system, each)
+        outer = torch.zeros((len(positions), 3, 3), dtype=torch.float64, device=self.device)
+        outer.index_add_(0, first, 0.5 * pulls[:, :, None] * vectors[:, None])
+        stress = torch.zeros_like(cells).index_add_(0, system, -outer)
+        return {
+            "energy": energy,
+            "forces": forces,
+            "stress": -stress / volumes(cells)[:, None, None],
+        }
+
+
+def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
+    """Tabulate a potential, equally spaced in r² from `INNERMOST_A` to the Coulomb cutoff.
+
+    Parameters
+    ----------
+    name
+        "shik" or "chik".
+
+    Returns
+    -------
+    table, self_energies
+        Shape (3 * points, 2): energy in eV and force over distance in eV/Å² for O-O, Si-O and
+        Si-Si, one after the other; and the energy of an atom's own damped charge, by element.
+    """
+    potential = POTENTIALS[name]
+    distance = np.sqrt(np.linspace(INNERMOST_A**2, COULOMB_CUTOFF_A**2, TABLE_POINTS))
+    a, edge = DAMPING_PER_A, COULOMB_CUTOFF_A
+    slope = -(
+        erfc(a * edge) / edge**2 + 2.0 * a / np.sqrt(np.pi) * np.exp(-((a * edge) ** 2)) / edge
+    )
+    shift = erfc(a * edge) / edge - slope * edge
+    energy = erfc(a * distance) / distance - shift - slope * distance
+    force = (
+        erfc(a * distance) / distance**2
+        + 2.0 * a / np.sqrt(np.pi) * np.exp(-((a * distance) ** 2)) / distance
+        + slope
+    )
+    parts = []
+    for pair in (("O", "O"), ("Si", "O"), ("Si", "Si")):
+        charge = COULOMB_EV_A * potential.charges[pair[0]] * potential.charges[pair[1]]
+        short_energy, short_force = short_range(potential.terms[pair], distance)
+        near = distance < SHORT_CUTOFF_A
+        total = charge * energy + np.where(near, short_energy, 0.0)
+        pull = charge * force + np.where(near, short_force, 0.0)
+        parts.append(np.column_stack([total, pull / distance]))
+    own = -(0.5 * shift + a / np.sqrt(np.pi)) * COULOMB_EV_A
+    return np.concatenate(parts), {s: own * q**2 for s, q in potential.charges.items()}
+
+
+def load_pair_model(name: str, device: str | None = None) -> tuple[PairModel, dict[str, Any]]:
+    """Load a pair potential for batches, and describe it for records.
+
+    Parameters
+    ----------
+    name
+        "shik" or "chik".
+    device
+        "cpu" or "cuda"; None takes a GPU if there is one.
+    """
+    device = choose_device(device)
+    described = {
+        "path": name,
+        "sha256": name,
+        "source": POTENTIALS[name].source,
+        "backend": "pair",
+        "device": device,
+    }
+    return PairModel(name, torch.device(device)), described
