@@ -182,7 +182,9 @@ def plot(rows, path):
                 ]
                 if points:
                     wide = 2.0 if program == "glassml" else 1.0
-                    axis.loglog(*zip(*points, strict=True), style, color=colour, lw=wide, ms=4)
+                    axis.loglog(
+                        *zip(*sorted(points), strict=True), style, color=colour, lw=wide, ms=4
+                    )
         axis.set_title(TITLES[task], fontsize=10)
         axis.set_xlabel("atoms")
         axis.set_ylabel("CPU time (s)")

@@ -118,9 +118,10 @@ def sovapy(task, _threads):
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder) / "structure.cif", atoms)
             read = File.open(str(Path(folder) / "structure.cif")).get_atoms(0)
-        read.set_bond_lengths(
-            {("Si", "O"): CUTOFF, ("O", "Si"): CUTOFF, ("Si", "Si"): -1, ("O", "O"): -1}
-        )
+        if task in RINGS:
+            read.set_bond_lengths(
+                {("Si", "O"): CUTOFF, ("O", "Si"): CUTOFF, ("Si", "Si"): -1, ("O", "O"): -1}
+            )
         return read
 
     if task in ("gr", "sq"):
