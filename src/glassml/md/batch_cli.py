@@ -61,14 +61,14 @@ def _run_batch(args: argparse.Namespace) -> int:
 
 
 def _run_all(args: argparse.Namespace) -> int:
-    """Run the states in an order in which parents come first."""
+    """Run the states as the configuration lists them, but parents first."""
     from glassml.campaign.config import load_campaign
 
     campaign = load_campaign(args.config)
     md, results = campaign.md, args.output_dir
     check_committee(md, args)
     engine, described = _load_engine(md, args)
-    for state in sorted(md.states, key=lambda name: len(md.lineage(name))):
+    for state in dict.fromkeys(each for name in md.states for each in md.lineage(name)):
         folders = [results / state / glass for glass in md.glass_names()]
         if all((folder / "record.json").exists() for folder in folders):
             continue
