@@ -41,6 +41,15 @@ def register(commands: argparse._SubParsersAction) -> None:
     start.add_argument("--output", type=Path, required=True, help="restart.npz")
     start.set_defaults(run=_start)
     batch_cli.register(actions)
+    moduli = actions.add_parser("moduli", help="bulk, shear and Young's modulus by small strains")
+    moduli.add_argument("structure", type=Path, help="final.extxyz of a glass")
+    moduli.add_argument("--potential", type=Path, required=True, help="NequIP package")
+    moduli.add_argument("--compiled", type=Path, help="the package compiled on this machine")
+    moduli.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
+    moduli.add_argument("--strain", type=float, default=0.003)
+    moduli.add_argument("--force-eV-A", type=float, default=0.01, help="atoms at rest have less")
+    moduli.add_argument("--output", type=Path, required=True, help="JSON")
+    moduli.set_defaults(run=_moduli)
     protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
     protocol.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     protocol.add_argument(
@@ -128,6 +137,28 @@ def _run(args: argparse.Namespace) -> int:
         logger.warning("%s", interruption)
         return 128 + interruption.number
     return 0
+
+
+def _moduli(args: argparse.Namespace) -> None:
+    import ase.io
+
+    from glassml.campaign.files import write_json
+    from glassml.md.elasticity import isotropic_moduli, stiffness_matrix
+    from glassml.md.potential import check_potential, load_potential
+
+    atoms = ase.io.read(args.structure)
+    calculator, described = load_potential(args.potential, args.compiled, args.device)
+    warnings = check_potential(calculator, atoms)
+    stiffness = stiffness_matrix(atoms, calculator, args.strain, args.force_eV_A)
+    record = isotropic_moduli(stiffness) | {
+        "stiffness_GPa": stiffness.tolist(),
+        "strain": args.strain,
+        "force_eV_A": args.force_eV_A,
+        "structure": str(args.structure),
+        "potential": described,
+        "warnings": warnings,
+    }
+    write_json(args.output, record)
 
 
 def _start(args: argparse.Namespace) -> None:

@@ -1,0 +1,104 @@
+"""Elastic moduli of a glass at rest, from its stress under small strains."""
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.optimize import FIRE
+
+from glassml.campaign.errors import StructureError
+
+#: Voigt order of ASE: xx, yy, zz, yz, xz, xy.
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+def relax(atoms: Atoms, force_eV_A: float, steps: int = 2000) -> None:
+    """Bring the atoms to rest in their box.
+
+    Raises
+    ------
+    StructureError
+        If the forces do not become that small.
+    """
+    if not FIRE(atoms, logfile=None).run(fmax=force_eV_A, steps=steps):
+        raise StructureError(
+            f"the atoms did not come to rest ({force_eV_A:g} eV/Å) in {steps} steps: "
+            "is the potential's precision enough for this limit?"
+        )
+
+
+def stiffness_matrix(
+    atoms: Atoms, calculator: Any, strain: float = 0.003, force_eV_A: float = 0.01
+) -> np.ndarray:
+    """Give the stiffness from central differences of the stress, atoms at rest at each strain.
+
+    Parameters
+    ----------
+    atoms
+        A glass; its own stress may be different from zero.
+    calculator
+        ASE calculator with stress.
+    strain
+        Size of the strains: small enough for the answer to be linear, large enough for the forces
+        that are left.
+    force_eV_A
+        Largest force in eV/Å at which the atoms count as being at rest.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (6, 6), in GPa and ASE's Voigt order; d stress / d engineering strain, symmetrised.
+    """
+    rest = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    rest.calc = calculator
+    relax(rest, force_eV_A)
+    matrix = np.zeros((6, 6))
+    for column, (i, j) in enumerate(VOIGT):
+        for sign in (1.0, -1.0):
+            deformation = np.eye(3)
+            deformation[i, j] += 0.5 * sign * strain
+            deformation[j, i] += 0.5 * sign * strain
+            strained = Atoms(rest.numbers, rest.positions, cell=rest.cell, pbc=True)
+            strained.set_cell(rest.cell.array @ deformation, scale_atoms=True)
+            strained.calc = calculator
+            relax(strained, force_eV_A)
+            matrix[:, column] += sign * strained.get_stress() / (2.0 * strain)
+    return 0.5 * (matrix + matrix.T) / units.GPa
+
+
+def isotropic_moduli(stiffness: np.ndarray) -> dict[str, float]:
+    """Average a stiffness over all directions.
+
+    Parameters
+    ----------
+    stiffness
+        Shape (6, 6) in GPa.
+
+    Returns
+    -------
+    dict
+        `bulk_GPa`, `shear_GPa`, `young_GPa` and `poisson` of Hill's average (Hill, Proc. Phys.
+        Soc. A 65, 349 (1952)), and `shear_range_GPa`, the difference between Voigt's and Reuss's
+        shear modulus: what a finite glass differs by from an isotropic one.
+    """
+    compliance = np.linalg.inv(stiffness)
+    normal, mixed, shears = _invariants(stiffness)
+    bulk_voigt = (normal + 2.0 * mixed) / 9.0
+    shear_voigt = (normal - mixed + 3.0 * shears) / 15.0
+    normal, mixed, shears = _invariants(compliance)
+    bulk_reuss = 1.0 / (normal + 2.0 * mixed)
+    shear_reuss = 15.0 / (4.0 * normal - 4.0 * mixed + 3.0 * shears)
+    bulk, shear = 0.5 * (bulk_voigt + bulk_reuss), 0.5 * (shear_voigt + shear_reuss)
+    return {
+        "bulk_GPa": float(bulk),
+        "shear_GPa": float(shear),
+        "young_GPa": float(9.0 * bulk * shear / (3.0 * bulk + shear)),
+        "poisson": float((3.0 * bulk - 2.0 * shear) / (2.0 * (3.0 * bulk + shear))),
+        "shear_range_GPa": float(shear_voigt - shear_reuss),
+    }
+
+
+def _invariants(matrix: np.ndarray) -> tuple[float, float, float]:
+    """Give M11 + M22 + M33, M12 + M13 + M23 and M44 + M55 + M66."""
+    mixed = matrix[0, 1] + matrix[0, 2] + matrix[1, 2]
+    return np.trace(matrix[:3, :3]), mixed, np.trace(matrix[3:, 3:])
