@@ -1,10 +1,14 @@
 """Protocols: what is refused before anything runs, and with which words."""
 
+from argparse import Namespace
+
 import pytest
 from pydantic import ValidationError
 
 from glassml.campaign.config.md import MolecularDynamics
-from glassml.md.cli import build_stages
+from glassml.campaign.errors import GlassmlError
+from glassml.md.cli import build_stages, check_committee
+from glassml.md.start import quench_stages
 
 HOLD = {
     "name": "hold",
@@ -35,6 +39,16 @@ BAD = {
         section([HOLD | {"pressure_GPa": [0, 77000]}]),
         "less than or equal to 300",
     ),
+    "pressure with the sign of a stress, in bar": (
+        section([HOLD | {"pressure_GPa": [0, -77000]}]),
+        "greater than or equal to -20",
+    ),
+    "a committee of torch-sim": (
+        section(engine="torchsim", guards={"max_force_spread_eV_A": 1}),
+        "torchsim",
+    ),
+    "negative spread": (section(guards={"max_force_spread_eV_A": -1}), "greater than 0"),
+    "unknown engine": (section(engine="gromacs"), "Input should be 'ase', 'torch' or 'torchsim'"),
     "negative temperature": (section([HOLD | {"temperature_K": -300}]), "greater than 0"),
     "unit missing": (section([HOLD | {"pressure": 1}]), "Extra inputs are not permitted"),
     "npt without pressure": (section([HOLD | {"pressure_GPa": None}]), "needs pressure_GPa"),
@@ -118,3 +132,20 @@ def test_ramps_are_linear_and_end_where_they_should():
     assert quench.temperature_at(quench.steps // 2) == pytest.approx(2150.0)
     assert quench.temperature_at(quench.steps) == pytest.approx(300.0)
     assert quench.pressure_at(7) == pytest.approx(0.0)
+
+
+def test_a_guard_by_a_committee_that_is_not_given_is_refused():
+    section = MolecularDynamics.model_validate({"guards": {"max_force_spread_eV_A": 1}})
+    with pytest.raises(GlassmlError, match="needs --committee"):
+        check_committee(section, Namespace(committee=[]))
+    check_committee(section, Namespace(committee=["m1.nequip.zip"]))
+    assert section.committee_members(3) == [1, 2]
+    assert MolecularDynamics().committee_members(3) == []
+
+
+def test_a_classical_quench_has_the_rate_that_was_asked_for():
+    mix, melt, quench = quench_stages((3500.0, 300.0), 10.0, 10.0, 0.0, 1.6)
+    assert (mix.ensemble, melt.ensemble, quench.ensemble) == ("nvt", "npt", "npt")
+    assert melt.length_fs() == pytest.approx(10_000.0)
+    assert 3200.0 / (quench.length_fs() / 1000.0) == pytest.approx(10.0)
+    assert quench.temperature_K == (3500.0, 300.0)
