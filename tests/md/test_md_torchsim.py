@@ -23,7 +23,12 @@ from glassml.md.outputs import read_restart, read_trajectory  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402
 from glassml.md.run import Job, run_job  # noqa: E402
 from glassml.md.start import maxwell_boltzmann  # noqa: E402
-from glassml.md.torchsim import BatchedLangevin, Remembering, batch_state  # noqa: E402
+from glassml.md.torchsim import (  # noqa: E402
+    BatchedLangevin,
+    Remembering,
+    TorchSimEngine,
+    batch_state,
+)
 
 STAGES = (
     Stage("squeeze", "npt", 40, 4.0, (50.0, 60.0), (0.0, 0.3), 5, 10),
@@ -84,8 +89,8 @@ GLASSES = {f"glass{index:02d}": index for index in range(3)}
 
 def run(folder, *, glasses=None, **kwargs):
     glasses = glasses or {name: argon(index) for name, index in GLASSES.items()}
-    model = lennard_jones()
-    return run_batch(jobs(glasses, **kwargs), glasses, model, folder, show_progress=False)
+    engine = TorchSimEngine(lennard_jones())
+    return run_batch(jobs(glasses, **kwargs), glasses, engine, folder, show_progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +157,7 @@ def test_interrupted_batch_goes_on_to_the_same_bytes(tmp_path, finished, stop_at
         compute_forces=True, compute_stress=True,
     )  # fmt: skip
     with pytest.raises(Interrupted):
-        run_batch(jobs(glasses), glasses, model, tmp_path, show_progress=False)
+        run_batch(jobs(glasses), glasses, TorchSimEngine(model), tmp_path, show_progress=False)
     run(tmp_path)
     for name in GLASSES:
         for file in ("series.csv", "final.extxyz", "restart.npz"):
@@ -240,7 +245,14 @@ def test_simulation_knows_who_is_alive(tmp_path):
     glasses = {name: argon(index) for name, index in GLASSES.items()}
     stores = {name: Checkpoint(tmp_path / name, "x") for name in glasses}
     simulation = BatchSimulation(
-        glasses, lennard_jones(), STAGES, COUPLING, LIMITS, 1, Checkpoint(tmp_path, "x"), stores
+        glasses,
+        TorchSimEngine(lennard_jones()),
+        STAGES,
+        COUPLING,
+        LIMITS,
+        1,
+        Checkpoint(tmp_path, "x"),
+        stores,
     )
     simulation.progress.ended["glass01"] = {}
     assert simulation.alive() == ["glass00", "glass02"]

@@ -49,7 +49,9 @@ class Integrator(Protocol):
 class BatchEngine(Protocol):
     """Moves a batch of glasses."""
 
-    integrator: Integrator
+    @property
+    def integrator(self) -> Integrator:
+        """Of the stage that has begun."""
 
     def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
         """Take up the glasses."""

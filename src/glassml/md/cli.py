@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -146,7 +146,7 @@ def _moduli(args: argparse.Namespace) -> None:
     from glassml.md.elasticity import isotropic_moduli, stiffness_matrix
     from glassml.md.potential import check_potential, load_potential
 
-    atoms = ase.io.read(args.structure)
+    atoms = cast("Atoms", ase.io.read(args.structure))
     calculator, described = load_potential(args.potential, args.compiled, args.device)
     warnings = check_potential(calculator, atoms)
     stiffness = stiffness_matrix(atoms, calculator, args.strain, args.force_eV_A)
