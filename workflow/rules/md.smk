@@ -16,17 +16,7 @@ MD_GLASS = f"{RESULTS}/md/{{state}}/{{glass}}"
 MD_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
 
 
-MD_STARTS = CAMPAIGN.md.glass_names() if CAMPAIGN.md.start == "classical" else []
-
-
-def md_starts(wildcards, glasses):
-    """Give the classical quenches that a state begins with, if it has no parent."""
-    used = (
-        []
-        if CAMPAIGN.md.parents(wildcards.state)
-        else [g for g in glasses if g in MD_STARTS]
-    )
-    return expand(f"{RESULTS}/md/start/{{glass}}/restart.npz", glass=used)
+MD_START = f"{RESULTS}/md/start/{{glass}}/restart.npz"
 
 
 if CAMPAIGN.md.engine == "torch":
@@ -53,7 +43,7 @@ if CAMPAIGN.md.engine == "torch":
         params:
             start=CAMPAIGN.md.start_settings(),
             seed=CAMPAIGN.seed,
-            folder=f"{RESULTS}/md/start",
+            folder=subpath(output[0], ancestor=2),
             code=code_digest("md"),
         message:
             "Classical melt and quench of all glasses"
@@ -98,7 +88,10 @@ if CAMPAIGN.md.engine == "ase":
             verification=f"{MD_POTENTIAL}/m0/verification.json",
             committee=MD_COMMITTEE,
             gates=f"{MD_POTENTIAL}/gates.json",
-            start=lambda wildcards: md_starts(wildcards, [wildcards.glass]),
+            start=lambda wildcards: expand(
+                MD_START,
+                glass=CAMPAIGN.md.classical_starts(wildcards.state, [wildcards.glass]),
+            ),
             parent=lambda wildcards: expand(
                 f"{RESULTS}/md/{{parent}}/{wildcards.glass}/{{file}}",
                 parent=CAMPAIGN.md.parents(wildcards.state),
@@ -143,7 +136,12 @@ else:
             verification=f"{MD_POTENTIAL}/m0/verification.json",
             committee=MD_COMMITTEE,
             gates=f"{MD_POTENTIAL}/gates.json",
-            start=lambda wildcards: md_starts(wildcards, CAMPAIGN.md.glass_names()),
+            start=lambda wildcards: expand(
+                MD_START,
+                glass=CAMPAIGN.md.classical_starts(
+                    wildcards.state, CAMPAIGN.md.glass_names()
+                ),
+            ),
             parent=lambda wildcards: expand(
                 f"{RESULTS}/md/{{parent}}/{{glass}}/{{file}}",
                 parent=CAMPAIGN.md.parents(wildcards.state),

@@ -358,6 +358,11 @@ class MolecularDynamics(Section):
         """Give the members that a run asks beside the first, of a committee of `size`."""
         return list(range(1, size)) if self.guards.max_force_spread_eV_A is not None else []
 
+    def classical_starts(self, state: str, glasses: list[str]) -> list[str]:
+        """Give the glasses of which `state` begins with a classical quench: all or none."""
+        begins = self.start == "classical" and self.states[state].parent is None
+        return glasses if begins else []
+
     def start_settings(self) -> dict[str, Any]:
         """Give what a classical quench depends on."""
         fields = {"start", "start_density_g_cm3", "atoms", "composition", "classical"}
