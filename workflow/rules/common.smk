@@ -45,22 +45,8 @@ def code_digest(*packages):
 
 def kept_settings():
     """Give the settings that a shard's labels depend on, without how they are scheduled."""
-    return CAMPAIGN.dft.model_dump(
-        mode="json", exclude={"shard_processes", "seed_labels", "convergence"}
-    )
-
-
-def label_megabytes(wildcards, attempt):
-    """Ask for memory by the number of processes, and for more on each attempt."""
-    return (500 + 1500 * CAMPAIGN.dft.shard_processes) * attempt
-
-
-def label_minutes(wildcards, attempt):
-    """Ask for time by the cost model of a shard, and for more on each attempt."""
-    seconds = (
-        label_seconds(CAMPAIGN, wildcards.family) * CAMPAIGN.configurations.shard_size
-    )
-    return attempt * (15 + int(3 * seconds / CAMPAIGN.dft.shard_processes / 60))
+    others = {"shard_processes", "gpu", "seed_labels", "convergence", "polymorphs"}
+    return CAMPAIGN.dft.model_dump(mode="json", exclude=others)
 
 
 onstart:
