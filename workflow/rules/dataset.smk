@@ -9,6 +9,10 @@ rule build_dataset:
             for family, shard in CAMPAIGN.configurations.all_shards()
         ],
         included=[file.path for file in CAMPAIGN.dataset.include],
+        explored=lambda wildcards: [
+            f"{RESULTS}/potential/g{earlier}/exploration/labels.extxyz"
+            for earlier in range(int(wildcards.generation))
+        ],
     output:
         train=f"{RESULTS}/dataset/g{{generation}}/train.extxyz",
         validation=f"{RESULTS}/dataset/g{{generation}}/validation.extxyz",
@@ -39,4 +43,4 @@ rule build_dataset:
         "Building the dataset of generation {wildcards.generation}"
     shell:
         "glassml dataset build --config {input.config} --generation {wildcards.generation} "
-        "--labels {params.labels} --output-dir {params.folder} > {log} 2>&1"
+        "--labels {params.labels} --explored {input.explored} --output-dir {params.folder} > {log} 2>&1"

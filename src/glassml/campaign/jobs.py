@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glassml.campaign.config import Campaign
-from glassml.campaign.config.potential import GATES
 
 STAGES = (
     "configurations",
@@ -98,7 +97,10 @@ def _potentials(campaign: Campaign) -> Iterator[Job]:
                     tuple(f"{folder}/m{member}/{file}" for file in files),
                     timed_as=f"potential/{step}/g{generation}_m{member}",
                 )
-        for gate in GATES:
+        if generation + 1 < campaign.potential.generations:
+            yield from _exploration(campaign, generation)
+            continue  # only the last generation goes through the gates
+        for gate in campaign.potential.gate_names():
             yield Job(
                 "potential",
                 f"{folder}/gate_{gate}",
@@ -114,8 +116,26 @@ def _potentials(campaign: Campaign) -> Iterator[Job]:
             )
 
 
+def _exploration(campaign: Campaign, generation: int) -> Iterator[Job]:
+    """List what finds the labels that the next generation adds."""
+    folder = f"potential/g{generation}/exploration"
+    files = {
+        f"explore_{run}": (f"runs/{run}.extxyz", f"explore/g{generation}_{run}")
+        for run in campaign.potential.exploration.runs
+    } | {
+        "select": ("selected.extxyz", f"select/g{generation}"),
+        "label": ("labels.extxyz", f"label/g{generation}"),
+    }
+    for step, (file, timed) in files.items():
+        yield Job(
+            "potential", f"{folder}/{step}", (f"{folder}/{file}",), timed_as=f"potential/{timed}"
+        )
+
+
 def _glasses(campaign: Campaign) -> Iterator[Job]:
     states = [(state, glass) for state in campaign.md.states for glass in campaign.md.glass_names()]
+    if campaign.md.start == "classical":
+        yield from _starts(campaign)
     for state in campaign.md.states:
         yield from _dynamics(campaign, state)
     for state, glass in states:
@@ -123,6 +143,16 @@ def _glasses(campaign: Campaign) -> Iterator[Job]:
         yield Job("structure", name, (f"{name}/network.json", f"{name}/sq.csv"))
     summary = "structure/summary"
     yield Job("structure", summary, (f"{summary}/states.csv", f"{summary}/fsdp.csv"))
+
+
+def _starts(campaign: Campaign) -> Iterator[Job]:
+    """Give a job per glass, or one for all where they are quenched in a batch."""
+    outputs = {glass: f"md/start/{glass}/restart.npz" for glass in campaign.md.glass_names()}
+    if campaign.md.engine == "torch":
+        yield Job("md", "md/start", tuple(outputs.values()))
+    else:
+        for glass, made in outputs.items():
+            yield Job("md", f"md/start/{glass}", (made,))
 
 
 def _dynamics(campaign: Campaign, state: str) -> Iterator[Job]:

@@ -89,6 +89,7 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
         Item("dft", "labels at hand", 0, 1, 20 / 3600, 0.0, 0.0),
         *(_labels(campaign, family) for family in campaign.configurations.families),
         *_learning(campaign, jobs, gpu),
+        *([_start(campaign, jobs)] if campaign.md.start == "classical" else []),
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),
         _analysis(campaign, jobs),
         Item("report", "page", 1, 1, 1 / 60, 0.0, 10.0),
@@ -191,6 +192,13 @@ def _learning(campaign: Campaign, jobs: list[Job], gpu: bool) -> list[Item]:
             trainings * MODEL_BYTES / 1e6,
         ),
     ]
+
+
+def _start(campaign: Campaign, jobs: list[Job]) -> Item:
+    md = campaign.md
+    number = sum(job.name.startswith("md/start") for job in jobs)
+    hours = md.start_steps() * md.atoms * md.glasses * CLASSICAL_SECONDS_PER_ATOM_STEP / 3600
+    return Item("md", "start", md.glasses, number, hours, 0.0, 0.0)
 
 
 def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:

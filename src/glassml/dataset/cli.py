@@ -15,6 +15,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     build.add_argument(
         "--labels", type=Path, required=True, help="folder with {family}/{shard}.extxyz and .csv"
     )
+    build.add_argument(
+        "--explored", type=Path, nargs="*", default=[], help="labels of earlier generations"
+    )
     build.add_argument("--output-dir", type=Path, required=True)
     build.set_defaults(run=_build)
     describe = actions.add_parser("describe", help="count and range the labels of a file")
@@ -32,6 +35,7 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def _build(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.config.dataset import LabelKeys
     from glassml.dataset.build import assign_sets, unique_names, write_dataset
     from glassml.dataset.flags import flag_entries
     from glassml.dataset.labels import file_digest, included_entries, shard_entries
@@ -45,6 +49,8 @@ def _build(args: argparse.Namespace) -> None:
     ]
     for file in section.include:
         entries += included_entries(file.path, file.labels.model_dump(), file.config_type)
+    for path in args.explored:
+        entries += included_entries(path, LabelKeys().model_dump(), "explored")
     unique_names(entries)
     flag_entries(
         entries,

@@ -52,7 +52,7 @@ class Dataset(Section):
     validation_fraction: float = Field(default=0.1, gt=0.0, lt=0.5, description="Share of parents.")
     test_fraction: float = Field(default=0.1, gt=0.0, lt=0.5, description="Share of parents.")
     train_only: list[str] = Field(
-        default=["crystal", "dimer"],
+        default=["crystal", "dimer", "explored"],
         description="Values of config_type that are never held out.",
     )
     filters: Filters = Field(default=Filters(), description="What is flagged and kept out.")

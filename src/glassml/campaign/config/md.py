@@ -368,11 +368,15 @@ class MolecularDynamics(Section):
         fields = {"start", "start_density_g_cm3", "atoms", "composition", "classical"}
         return self.model_dump(mode="json", include=fields)
 
-    def start_minutes(self) -> int:
-        """Give a generous limit: half an hour, and 20 µs an atom and step."""
+    def start_steps(self) -> int:
+        """Give the number of time steps of the classical melt and quench."""
         way = self.classical
         ps = way.melt_ps + (way.melt_K - way.end_K) / way.quench_K_per_ps
-        return 30 + round(ps * 1000.0 / way.timestep_fs * self.atoms * 20e-6 / 60)
+        return round(ps * 1000.0 / way.timestep_fs)
+
+    def start_minutes(self) -> int:
+        """Give a generous limit: half an hour, and 20 µs an atom and step."""
+        return 30 + round(self.start_steps() * self.atoms * 20e-6 / 60)
 
     def runtime_minutes(self, state: str) -> int:
         """Give a generous limit: half an hour, and 0.1 s a step for 1000 atoms or fewer."""
