@@ -26,11 +26,12 @@ from glassml.md.start import maxwell_boltzmann
 
 atoms = bulk("Ar", cubic=True, a=5.3) * (2, 2, 2)
 maxwell_boltzmann(atoms, 80.0, np.random.default_rng(0))
+length = int(sys.argv[3])
 stages = [
-    Stage("heat", "npt", 150, 4.0, (40.0, 90.0), (0.0, 0.5), 7, 20),
-    Stage("hold", "nvt", 100, 2.0, (90.0, 90.0), None, 7, 20),
-    Stage("free", "nve", 100, 4.0, None, None, 7, 20),
-    Stage("cool", "npt", 150, 4.0, (90.0, 40.0), (0.5, 0.0), 7, 20),
+    Stage("heat", "npt", 150 * length, 4.0, (40.0, 90.0), (0.0, 0.5), 7, 20),
+    Stage("hold", "nvt", 100 * length, 2.0, (90.0, 90.0), None, 7, 20),
+    Stage("free", "nve", 100 * length, 4.0, None, None, 7, 20),
+    Stage("cool", "npt", 150 * length, 4.0, (90.0, 40.0), (0.5, 0.0), 7, 20),
 ]
 job = Job("cold", "glass00", None, stages, Coupling(100.0, 300.0, 3.0),
           Limits(4.0, 1.0, (0.5, 20.0), 1.0), 1, 2, {}, {"sha256": "x"})
@@ -43,14 +44,16 @@ except Interrupted as interruption:
 """
 
 
-def start(folder, every="1000"):
+def start(folder, every=1000, length=1):
+    """Run 500 steps times `length`."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), every], env=environment)
+    arguments = [str(folder), str(every), str(length)]
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment)
 
 
-def start_and_wait_for_segments(folder, more):
+def start_and_wait_for_segments(folder, more, length=1):
     """Start a run that saves all the time, and wait until it has saved some times; None: ended."""
-    process = start(folder, "0.01")
+    process = start(folder, 0.01, length)
     wanted = segments(folder) + more
     while segments(folder) < wanted:
         if process.poll() is not None:
@@ -105,17 +108,20 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(tmp_path, refe
 
 
 @pytest.mark.slow
-def test_killed_at_random_twenty_times_ends_with_the_same_bytes(tmp_path, reference):
+def test_killed_at_random_twenty_times_ends_with_the_same_bytes(tmp_path):
+    reference, killed = tmp_path / "reference", tmp_path / "killed"
+    length = 12  # so that no machine is done before the last kill
+    assert start(reference, length=length).wait(120) == 0
     chance = random.Random(20)
     for _ in range(20):
-        process = start_and_wait_for_segments(tmp_path, chance.randint(1, 4))
+        process = start_and_wait_for_segments(killed, chance.randint(1, 4), length)
         assert process is not None, "it ended before it was killed often enough"
         time.sleep(0.02 * chance.random())
         process.kill()
         process.wait()
-    assert start(tmp_path).wait(60) == 0
-    assert json.loads((tmp_path / "record.json").read_text())["pieces"] > 15
-    assert_same(tmp_path, reference)
+    assert start(killed, length=length).wait(120) == 0
+    assert json.loads((killed / "record.json").read_text())["pieces"] > 15
+    assert_same(killed, reference)
 
 
 def test_a_checkpoint_of_another_protocol_is_not_taken_up(tmp_path, reference):
