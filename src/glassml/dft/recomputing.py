@@ -23,7 +23,9 @@ COLUMNS = (
     "stress_max_GPa",
     "agrees",
 )
-PRECISION = {"energy_meV_per_atom": 0.1, "force_max_eV_A": 0.001, "stress_max_GPa": 0.01}
+# What the SCF criteria leave open between a CPU and a GPU; the same code on the same kind of
+# machine agrees to 1e-8.
+PRECISION = {"energy_meV_per_atom": 0.1, "force_max_eV_A": 0.01, "stress_max_GPa": 0.01}
 
 
 def recompute(
