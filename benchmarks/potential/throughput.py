@@ -26,6 +26,7 @@ from nequip.utils.fx import nequip_make_fx
 from nequip.utils.global_state import set_global_state
 
 from glassml.campaign.files import write_csv
+from glassml.md.padded import cuda_graph
 from glassml.potential.calculators import machine
 from glassml.potential.labels import stress_matrix
 from glassml.potential.shifts import mean_neighbours
@@ -216,24 +217,6 @@ class Evaluation:
 
         self.call = call
 
-    def capture(self):
-        """Record the evaluation as a CUDA graph: one launch in place of hundreds."""
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                self.call()
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            outputs = self.call()
-
-        def call():
-            graph.replay()
-            return outputs
-
-        self.call = call
-
     def forces_at(self, positions):
         self.data["pos"].copy_(positions)
         return self.call()["forces"].detach().clone()
@@ -259,7 +242,7 @@ def inference_row(evaluation, kernels, graph, expected, moved, clock):
         evaluation.compile(["total_energy", "forces", "stress"])
         evaluation.call()
     if graph:
-        evaluation.capture()
+        evaluation.call = cuda_graph(evaluation.call)
     evaluation.call()
     start = time.perf_counter() - start
     milliseconds = clock.median_ms(evaluation.call)

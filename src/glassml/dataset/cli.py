@@ -36,9 +36,10 @@ def register(commands: argparse._SubParsersAction) -> None:
 def _build(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.config.dataset import LabelKeys
+    from glassml.campaign.files import file_sha256
     from glassml.dataset.build import assign_sets, unique_names, write_dataset
     from glassml.dataset.flags import flag_entries
-    from glassml.dataset.labels import file_digest, included_entries, shard_entries
+    from glassml.dataset.labels import included_entries, shard_entries
 
     campaign = load_campaign(args.config)
     section, families = campaign.dataset, campaign.configurations
@@ -77,7 +78,7 @@ def _build(args: argparse.Namespace) -> None:
             "seed": campaign.seed,
             "dft": campaign.dft.model_dump(mode="json"),
             "dataset": section.model_dump(mode="json"),
-            "included": {file.path: file_digest(file.path) for file in section.include},
+            "included": {file.path: file_sha256(file.path) for file in section.include},
             "moved_to_fill_a_set": moved,
         },
     )

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,11 +99,6 @@ def included_entries(
         atoms.info.setdefault("config_id", f"{_stem(path)}/{number:06d}")
         kind = str(atoms.info.get("config_type", config_type))
         yield _entry(atoms, path, keys, family, kind)
-
-
-def file_digest(path: str | Path) -> str:
-    """Give the SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def isolated_energies(entries: Iterable[Entry]) -> dict[str, float]:

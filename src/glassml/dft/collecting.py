@@ -1,7 +1,6 @@
 """Collect what the store holds of a campaign into one file that can be shipped."""
 
 import gzip
-import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from ase import Atoms
 from ase.io import iread, write
 
-from glassml.campaign.files import atomic_path
+from glassml.campaign.files import atomic_path, file_sha256
 from glassml.campaign.store import LabelStore
 from glassml.dft.labels import PROTOCOL, label_key, labelled_atoms
 from glassml.dft.settings import determining_settings, setup_digest
@@ -97,8 +96,8 @@ def manifest(
     return {
         "campaign": campaign["name"],
         "seed": campaign["seed"],
-        "files": {output.name: _digest(output)},
-        "inputs": {path.name: _digest(path) for path in inputs},
+        "files": {output.name: file_sha256(output)},
+        "inputs": {path.name: file_sha256(path) for path in inputs},
         "counts": {
             "labelled": len(converged),
             "failed": len(failed),
@@ -118,7 +117,3 @@ def manifest(
             "file": {name: version(name) for name in ("glassml", "gpaw", "gpaw-data", "ase")},
         },
     }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

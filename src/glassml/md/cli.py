@@ -216,9 +216,10 @@ def prepare(
     folder: Path,
 ) -> "tuple[Job, Atoms, str]":
     """Give what is run, where it begins, and why it cannot be run: empty where it can."""
+    from glassml.campaign.files import file_sha256
     from glassml.campaign.seeds import generator
     from glassml.md.outputs import read_restart
-    from glassml.md.run import Job, file_sha256
+    from glassml.md.run import Job
     from glassml.md.start import maxwell_boltzmann
 
     md = campaign.md
@@ -258,10 +259,10 @@ def _begin(
 
     A classical quench may take hours, so its end is kept beside the checkpoint.
     """
+    from glassml.campaign.files import file_sha256
     from glassml.campaign.seeds import generator
     from glassml.md.outputs import read_restart, write_restart
     from glassml.md.protocol import digest
-    from glassml.md.run import file_sha256
     from glassml.md.start import random_start
 
     origin = md.model_dump(mode="json", include={"start", "start_density_g_cm3", "atoms"})

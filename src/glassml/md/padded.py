@@ -13,14 +13,14 @@ import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from ase import Atoms
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.files import file_sha256
 from glassml.md.edges import Edges, volumes
-from glassml.md.run import file_sha256
 from glassml.md.torchmd import Result
 from glassml.potential.calculators import choose_device, load_calculator, with_openequivariance
 
@@ -30,6 +30,35 @@ logger = logging.getLogger(__name__)
 ROOM = 1.05
 #: Forces of accelerated kernels may differ by this much from the plain network's, in eV/Å.
 KERNEL_TOLERANCE = 1e-3
+
+T = TypeVar("T")
+
+
+def cuda_graph(evaluate: Callable[[], T]) -> Callable[[], T]:
+    """Record an evaluation as a CUDA graph: one launch in place of hundreds.
+
+    What is returned overwrites the tensors that it gave before.
+
+    Raises
+    ------
+    RuntimeError
+        If something in the evaluation cannot be captured.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            evaluate()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = evaluate()
+
+    def replay() -> T:
+        graph.replay()
+        return found
+
+    return replay
 
 
 class PaddedNetwork:
@@ -168,26 +197,13 @@ class PaddedNetwork:
     def _captured(self) -> Callable[[], Result]:
         """Capture the evaluation, or give the evaluation itself where that fails."""
         try:
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                for _ in range(3):
-                    self._evaluate()
-            torch.cuda.current_stream().wait_stream(stream)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                found = self._evaluate()
+            replay = cuda_graph(self._evaluate)
         except RuntimeError as error:
             logger.warning("no CUDA graph, each kernel is launched by itself: %s", error)
             self.graph = False
             return self._evaluate
         self.captures += 1
         logger.info("captured a CUDA graph for %d pairs", self.capacity)
-
-        def replay() -> Result:
-            graph.replay()
-            return found
-
         return replay
 
 

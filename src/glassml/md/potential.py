@@ -9,8 +9,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.files import file_sha256
 from glassml.md.edges import heights
-from glassml.md.run import file_sha256
 from glassml.potential import load_calculator
 
 logger = logging.getLogger(__name__)

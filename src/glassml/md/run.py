@@ -1,6 +1,5 @@
 """A state of a glass from its beginning to its files."""
 
-import hashlib
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -95,12 +94,6 @@ def versions(engine: str) -> dict[str, str]:
     if engine == "torchsim":
         packages.append("torch-sim-atomistic")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-def file_sha256(path: Path) -> str:
-    """Digest a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def run_job(

@@ -23,9 +23,9 @@ from torch_sim.integrators.nve import nve_step
 from torch_sim.integrators.nvt import nvt_langevin_step
 from torch_sim.models.interface import ModelInterface
 
+from glassml.campaign.files import file_sha256
 from glassml.md.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
-from glassml.md.run import file_sha256
 from glassml.potential.calculators import choose_device
 
 logger = logging.getLogger(__name__)

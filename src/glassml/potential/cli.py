@@ -234,11 +234,10 @@ def _gates(args: argparse.Namespace) -> None:
 
 
 def _card(args: argparse.Namespace) -> None:
-    import hashlib
     import json
 
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import write_json, write_text
+    from glassml.campaign.files import file_sha256, write_json, write_text
     from glassml.potential.card import as_markdown, model_card
     from glassml.potential.committee import Committee
 
@@ -257,10 +256,7 @@ def _card(args: argparse.Namespace) -> None:
             "dft": campaign.dft.model_dump(mode="json"),
         },
         verifications=[read(folder / "verification.json") for folder in args.members],
-        packages={
-            folder.name: hashlib.sha256((folder / "model.nequip.zip").read_bytes()).hexdigest()
-            for folder in args.members
-        },
+        packages={folder.name: file_sha256(folder / "model.nequip.zip") for folder in args.members},
     )
     write_json(args.output.with_suffix(".json"), card)
     write_text(args.output, as_markdown(card))

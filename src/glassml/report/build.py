@@ -14,7 +14,7 @@ from glassml.report.results import AbsentError, Results
 from glassml.report.sections.dataset import dataset_section
 from glassml.report.sections.dynamics import dynamics_section
 from glassml.report.sections.labels import campaign_section
-from glassml.report.sections.potential import last_generation, potential_section
+from glassml.report.sections.potential import potential_section
 from glassml.report.sections.provenance import provenance_section, warnings_section
 from glassml.report.sections.structure import structure_section
 
@@ -70,7 +70,7 @@ def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 def _potential_status(results: Results) -> str | None:
     try:
-        return results.json(f"{last_generation(results)}/gates.json")["status"]
+        return results.json(f"{results.last('potential')}/gates.json")["status"]
     except AbsentError:
         return None
 

@@ -272,11 +272,10 @@ class Evidence:
         AbsentError
             If they are not there.
         """
-        potential = self.results.config["potential"]
-        folder = f"potential/g{potential['generations'] - 1}"
+        folder = self.results.last("potential")
         frames = [
             self.results.table(f"{folder}/m{member}/errors.csv").assign(member=member)
-            for member in range(potential["committee"])
+            for member in range(self.results.config["potential"]["committee"])
         ]
         return pd.concat(frames, ignore_index=True)
 
@@ -288,8 +287,7 @@ class Evidence:
         AbsentError
             If the gates were not run.
         """
-        folder = f"potential/g{self.results.config['potential']['generations'] - 1}"
-        numbers = self.results.json(f"{folder}/gates.json")["results"]
+        numbers = self.results.json(f"{self.results.last('potential')}/gates.json")["results"]
         return [row for row in numbers if row["gate"] == gate and row["value"] is not None]
 
     def polymorph(self, name: str) -> pd.Series:
@@ -314,8 +312,7 @@ class Evidence:
         AbsentError
             If the data set has none.
         """
-        folder = f"dataset/g{self.results.config['potential']['generations'] - 1}"
-        rows = self.results.table(f"{folder}/flags.csv")
+        rows = self.results.table(f"{self.results.last('dataset')}/flags.csv")
         chosen = rows[rows.parent.astype(str).str.contains(polymorph, regex=False)]
         energies = chosen.energy_eV_per_atom.dropna()
         if energies.empty:

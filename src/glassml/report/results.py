@@ -46,6 +46,10 @@ class Results:
             raise AbsentError(f"not computed: there is no {name}")
         return path
 
+    def last(self, stage: str) -> str:
+        """Name a stage's folder of the last generation: of what dynamics used."""
+        return f"{stage}/g{self.config['potential']['generations'] - 1}"
+
     def table(self, name: str) -> pd.DataFrame:
         """Read a CSV file.
 

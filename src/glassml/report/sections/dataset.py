@@ -14,7 +14,7 @@ RANGES = {
 def dataset_section(results: Results) -> Section:
     """Tell sizes, ranges and the isolated atoms of the data set."""
     section = Section("dataset", "Data set")
-    folder = f"dataset/g{results.config['potential']['generations'] - 1}"
+    folder = results.last("dataset")
     add(section, results, "Statistics", lambda: _statistics(results, folder))
     add(section, results, "Isolated atoms", lambda: _isolated(results, folder))
     return section

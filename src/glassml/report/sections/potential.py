@@ -20,11 +20,6 @@ ERRORS = (
 MANY_POINTS = 4000
 
 
-def last_generation(results: Results) -> str:
-    """Name the folder of the potential that dynamics used, below the results."""
-    return f"potential/g{results.config['potential']['generations'] - 1}"
-
-
 def members(results: Results) -> list[str]:
     """Name the members of the committee."""
     return [f"m{index}" for index in range(results.config["potential"]["committee"])]
@@ -40,7 +35,7 @@ def potential_section(results: Results) -> Section:
     add(section, results, "Approach of two atoms", lambda: _dimers(results))
     add(section, results, "Training history", lambda: _history(results))
     add(section, results, "Checks of the compiled model", lambda: _verification(results))
-    folder = last_generation(results)
+    folder = results.last("potential")
     add(
         section,
         results,
@@ -51,7 +46,7 @@ def potential_section(results: Results) -> Section:
 
 
 def _gates(results: Results) -> Table:
-    record = results.json(f"{last_generation(results)}/gates.json")
+    record = results.json(f"{results.last('potential')}/gates.json")
     rows = pd.DataFrame(record["results"])
     for gate, status in record["gates"].items():
         numbers = [row for row in record["results"] if row["gate"] == gate]
@@ -87,7 +82,7 @@ def _against(row: dict) -> str:
 def _parity(results: Results) -> Figure:
     frames = []
     for member in members(results):
-        frame = results.table(f"{last_generation(results)}/{member}/parity.csv")
+        frame = results.table(f"{results.last('potential')}/{member}/parity.csv")
         frames.append(frame.assign(member=member))
     rows = pd.concat(frames, ignore_index=True)
     held_out = rows[rows["set"] == "test"]
@@ -150,7 +145,7 @@ def _parity_panel(axis, part: pd.DataFrame, types: list[str]) -> None:  # noqa: 
 def error_table(results: Results) -> pd.DataFrame:
     """Give the errors of all members, one row per set, group and quantity."""
     frames = [
-        results.table(f"{last_generation(results)}/{member}/errors.csv").assign(member=member)
+        results.table(f"{results.last('potential')}/{member}/errors.csv").assign(member=member)
         for member in members(results)
     ]
     return pd.concat(frames, ignore_index=True)
@@ -183,7 +178,7 @@ def _by_type(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curves(results: Results) -> Figure:
-    table = results.table(f"{last_generation(results)}/gates/curves.csv")
+    table = results.table(f"{results.last('potential')}/gates/curves.csv")
     lowest = table.groupby("polymorph").label.transform("min")
     polymorphs = list(dict.fromkeys(table.polymorph))
 
@@ -223,7 +218,7 @@ def _curves(results: Results) -> Figure:
 
 
 def _dimers(results: Results) -> Figure:
-    table = results.table(f"{last_generation(results)}/gates/dimers.csv")
+    table = results.table(f"{results.last('potential')}/gates/dimers.csv")
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -250,7 +245,7 @@ def _history(results: Results) -> Figure:
         raise AbsentError("the potential was given as a package, and not trained here")
     frames = []
     for member in members(results):
-        frame = results.table(f"{last_generation(results)}/{member}/history.csv")
+        frame = results.table(f"{results.last('potential')}/{member}/history.csv")
         frames.append(frame.assign(member=member))
     table = pd.concat(frames, ignore_index=True)
 
@@ -283,7 +278,7 @@ def _history(results: Results) -> Figure:
 def _verification(results: Results) -> list[Block]:
     rows, backends = [], []
     for member in members(results):
-        record = results.json(f"{last_generation(results)}/{member}/verification.json")
+        record = results.json(f"{results.last('potential')}/{member}/verification.json")
         rows += [
             {
                 "member": member,
