@@ -24,11 +24,11 @@ from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.files import write_csv
 from glassml.md.classical import load_pair_model
-from glassml.md.padded import load_network
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.start import maxwell_boltzmann
 from glassml.md.torchmd import Batch, RampedBatch
 from glassml.potential.calculators import choose_device, load_calculator, machine
+from glassml.potential.padded import load_network
 
 COLUMNS = (
     "backend", "mode", "glasses", "atoms_each", "atoms", "pairs", "step_ms", "model_ms",

@@ -18,15 +18,15 @@ from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
 
 from glassml.campaign.errors import StructureError  # noqa: E402
 from glassml.md.batch import run_batch  # noqa: E402
-from glassml.md.edges import Edges  # noqa: E402
 from glassml.md.engine import Interrupted  # noqa: E402
 from glassml.md.guards import Limits  # noqa: E402
 from glassml.md.integrator import RampedLangevin  # noqa: E402
-from glassml.md.padded import PaddedNetwork  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402
 from glassml.md.run import Job, run_job  # noqa: E402
 from glassml.md.start import maxwell_boltzmann, random_start  # noqa: E402
 from glassml.md.torchmd import Batch, RampedBatch, TorchEngine  # noqa: E402
+from glassml.potential.edges import Edges, _pairs_of_all, _pairs_of_bins, heights  # noqa: E402
+from glassml.potential.padded import PaddedNetwork  # noqa: E402
 
 CUTOFF_A = 3.5
 CPU = torch.device("cpu")
@@ -64,6 +64,27 @@ def test_pairs_are_those_of_another_program(edge, tilt, number, seed):
         i, j, vector = neighbour_list("ijD", atoms, CUTOFF_A)
         theirs += as_set(i + offset, j + offset, vector)
     assert np.allclose(np.array(ours), np.array(sorted(theirs)), atol=2e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    width=st.floats(3.05, 7.0),
+    tilt=st.floats(-0.3, 0.3),
+    number=st.integers(30, 300),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_bins_find_the_pairs_that_looking_at_all_finds(width, tilt, number, seed):
+    rng = np.random.default_rng(seed)
+    cell = width * CUTOFF_A * (np.eye(3) + tilt * np.tri(3, k=-1)) @ np.diag([1.0, 1.1, 1.3])
+    wrapped = torch.as_tensor(rng.random((number, 3)))
+    wide = heights(cell)
+    bins = [int(n) for n in wide // CUTOFF_A]
+    if min(bins) < 3:  # the tilt makes the box narrower
+        return
+    cell = torch.as_tensor(cell)
+    binned = _pairs_of_bins(wrapped, cell, CUTOFF_A, bins)
+    for one, other in zip(binned, _pairs_of_all(wrapped, cell, CUTOFF_A, wide), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_pairs_of_an_old_list_are_those_of_a_new_one_in_the_same_order():

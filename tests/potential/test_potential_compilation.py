@@ -7,12 +7,20 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.io import read
 
 from glassml.campaign.config.potential import Verification
+from glassml.campaign.errors import GlassmlError
 from glassml.potential import PotentialError, calculators, compilation, load_calculator
-from glassml.potential.calculators import COMPILED_MODEL, machine
+from glassml.potential.calculators import (
+    COMPILED_MODEL,
+    machine,
+    package_species_and_cutoff,
+    with_openequivariance,
+)
 from glassml.potential.compilation import accelerations, compile_package
+from glassml.potential.padded import PaddedCalculator, PaddedNetwork
 from glassml.potential.verification import choose_frames, verify
 
 BOUNDS = Verification().model_dump()
@@ -77,18 +85,32 @@ def test_a_compiled_model_that_cannot_be_evaluated_leaves_nothing(package, tmp_p
     assert not (folder / COMPILED_MODEL).exists()
 
 
-def test_kernels_are_tried_on_a_gpu_where_they_are_installed(monkeypatch):
+def test_a_cuda_graph_is_tried_on_a_gpu():
     assert accelerations("cpu") == ("aotinductor",)
-    assert accelerations("cuda") == ("aotinductor",)
-    monkeypatch.setitem(sys.modules, "openequivariance", ModuleType("openequivariance"))
-    sys.modules["openequivariance"].__spec__ = object()
-    assert accelerations("cuda") == ("aotinductor", "openequivariance")
+    assert accelerations("cuda") == ("cuda_graph", "aotinductor")
 
 
-def test_kernels_that_are_not_installed_are_an_error(package, tmp_path):
-    folder = note(tmp_path / "compiled", "openequivariance")
-    with pytest.raises(PotentialError, match="cannot be loaded"):
-        load_calculator(package, folder, device="cpu")
+@pytest.mark.slow
+def test_the_padded_calculator_agrees_with_that_of_nequip(trained, dataset, tmp_path):
+    package = trained / "model.nequip.zip"
+    calculator = load_calculator(package, note(tmp_path / "compiled", "cuda_graph"), device="cpu")
+    assert calculator.parameters["backend"] == "cuda_graph"
+    frames = choose_frames(read(dataset / "test.extxyz", ":"), np.random.default_rng(0))
+    reference = load_calculator(package, device="cpu")
+    rng = np.random.default_rng(1)
+    checks = verify(reference, calculator, frames, bounds=BOUNDS, rng=rng)
+    assert not [check for check in checks if not check.passed]
+    pair = Atoms("SiO", [[0.0, 0.0, 0.0], [0.3, 0.4, 1.5]])
+    energies, forces = [], []
+    for each in (reference, calculator):
+        pair.calc = each
+        energies.append(pair.get_potential_energy())
+        forces.append(pair.get_forces())
+    assert energies[0] == pytest.approx(energies[1], abs=1e-5)
+    assert np.allclose(*forces, atol=1e-4)
+    pair.pbc = [True, False, False]
+    with pytest.raises(GlassmlError, match="periodic in all directions or none"):
+        pair.get_potential_energy()
 
 
 class TensorProductConv(torch.nn.Module):
@@ -132,15 +154,14 @@ def kernels(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [0.0, 0.01])
 def test_kernels_with_slightly_wrong_forces_are_refused(
-    kernels, error, trained, dataset, tmp_path, monkeypatch
+    kernels, error, trained, dataset, monkeypatch
 ):
     monkeypatch.setattr(kernels, "error", error)
     package = trained / "model.nequip.zip"
-    folder = note(tmp_path / "compiled", "openequivariance")
-    calculator = load_calculator(package, folder, device="cpu")
-    assert calculator.parameters["backend"] == "openequivariance"
-    products = [m for m in calculator.model.modules() if isinstance(m, TensorProductConv)]
-    assert products
+    species, cutoff = package_species_and_cutoff(package)
+    network = with_openequivariance(load_calculator(package, device="cpu").model).eval()
+    assert [m for m in network.modules() if isinstance(m, TensorProductConv)]
+    calculator = PaddedCalculator(PaddedNetwork(network, species, cutoff))
     frames = choose_frames(read(dataset / "test.extxyz", ":"), np.random.default_rng(0))
     reference = load_calculator(package, device="cpu")
     rng = np.random.default_rng(1)

@@ -184,8 +184,8 @@ def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[An
         model, described = load_model(args.potential, args.device)
         return TorchSimEngine(model), described
     from glassml.md.classical import load_pair_model
-    from glassml.md.padded import load_network
     from glassml.md.torchmd import TorchEngine
+    from glassml.potential.padded import load_network
 
     if str(args.potential) in ("shik", "chik"):
         pair, described = load_pair_model(str(args.potential), args.device)

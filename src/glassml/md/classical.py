@@ -15,9 +15,9 @@ from scipy.special import erfc
 
 from glassml.campaign.errors import StructureError
 from glassml.configurations.classical import POTENTIALS, short_range
-from glassml.md.edges import Edges, volumes
-from glassml.md.torchmd import Result
 from glassml.potential.calculators import choose_device
+from glassml.potential.edges import Edges, volumes
+from glassml.potential.padded import Result
 
 #: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
 COULOMB_EV_A = 14.399645

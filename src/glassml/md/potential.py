@@ -10,8 +10,8 @@ from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import file_sha256
-from glassml.md.edges import heights
 from glassml.potential import load_calculator
+from glassml.potential.edges import heights
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,15 @@ import numpy as np
 import torch
 from ase import Atoms, units
 
-from glassml.md.edges import volumes
 from glassml.md.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
+from glassml.potential.edges import volumes
 from glassml.potential.exploration import disagreement
-
-#: Tensors by name, in eV and Å.
-Result = dict[str, torch.Tensor]
+from glassml.potential.padded import Result
 
 
 class Model(Protocol):
-    """What computes energy, forces and stress of a batch; see `glassml.md.padded`."""
+    """What computes energy, forces and stress of a batch; see `glassml.potential.padded`."""
 
     device: torch.device
     capacity: int

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 COMPILED_MODEL = "model.nequip.pt2"
 COMPILED_RECORD = "compiled.json"
-AOTINDUCTOR, OPENEQUIVARIANCE, EAGER = "aotinductor", "openequivariance", "eager"
+AOTINDUCTOR, CUDA_GRAPH, EAGER = "aotinductor", "cuda_graph", "eager"
 
 
 class PotentialError(GlassmlError):
@@ -49,7 +49,7 @@ def load_calculator(
     -------
     Calculator
         Energies in eV, forces in eV/Å, stress in eV/Å³ (tension positive). Its `parameters`
-        have `backend` ("aotinductor", "openequivariance" or "eager") and `device`.
+        have `backend` ("aotinductor", "cuda_graph" or "eager") and `device`.
 
     Raises
     ------
@@ -82,12 +82,13 @@ def _load(source: Path, backend: str, device: str) -> Calculator:
         return NequIPCalculator.from_compiled_model(
             source, device=device, chemical_species_to_atom_type_map=True
         )
-    calculator = NequIPCalculator._from_saved_model(  # noqa: SLF001
+    if backend == CUDA_GRAPH:
+        from glassml.potential.padded import PaddedCalculator, load_network  # noqa: PLC0415
+
+        return PaddedCalculator(load_network(source, device)[0])
+    return NequIPCalculator._from_saved_model(  # noqa: SLF001
         source, device=device, chemical_species_to_atom_type_map=True
     )
-    if backend == OPENEQUIVARIANCE:
-        calculator.model = with_openequivariance(calculator.model).to(device).eval()
-    return calculator
 
 
 def with_openequivariance(model: Any) -> Any:
@@ -110,7 +111,7 @@ def choose_backend(compiled: Path, device: str) -> str:
     Returns
     -------
     str
-        "aotinductor", "openequivariance", or "eager", also where the folder is of another machine.
+        "aotinductor", "cuda_graph", or "eager", also where the folder is of another machine.
     """
     record = json.loads((compiled / COMPILED_RECORD).read_text(encoding="utf-8"))
     if record["backend"] == EAGER:

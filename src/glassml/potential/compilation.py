@@ -1,6 +1,5 @@
 """Evaluate a package fast on this machine, or say why it is evaluated as it is."""
 
-import importlib.util
 import logging
 import subprocess
 import sys
@@ -12,8 +11,8 @@ from glassml.potential.calculators import (
     AOTINDUCTOR,
     COMPILED_MODEL,
     COMPILED_RECORD,
+    CUDA_GRAPH,
     EAGER,
-    OPENEQUIVARIANCE,
     PotentialError,
     choose_device,
     machine,
@@ -41,8 +40,8 @@ def compile_package(
 ) -> dict[str, Any]:
     """Find the fastest way to evaluate `package` here: what works is noted in `folder`.
 
-    AOTInductor is tried first, then, on a GPU where it is installed, OpenEquivariance; where both
-    fail, the package itself is used.
+    On a GPU a CUDA graph is tried first (with OpenEquivariance where it is installed and right),
+    then AOTInductor; where all fails, the package itself is used.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def compile_package(
     Returns
     -------
     dict
-        The content of `compiled.json`: `backend` ("aotinductor", "openequivariance" or "eager"),
+        The content of `compiled.json`: `backend` ("aotinductor", "cuda_graph" or "eager"),
         `reason`, `machine`.
 
     Raises
@@ -92,9 +91,7 @@ def compile_package(
 
 def accelerations(device: str) -> tuple[str, ...]:
     """Give the ways to evaluate faster than eagerly that may work on a device, best first."""
-    if device.startswith("cuda") and importlib.util.find_spec("openequivariance"):
-        return AOTINDUCTOR, OPENEQUIVARIANCE
-    return (AOTINDUCTOR,)
+    return (CUDA_GRAPH, AOTINDUCTOR) if device.startswith("cuda") else (AOTINDUCTOR,)
 
 
 def _try(

@@ -120,10 +120,10 @@ def heights(cell: np.ndarray) -> np.ndarray:
 def pairs(
     positions: torch.Tensor, cell: torch.Tensor, cutoff_A: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Give all pairs within a cutoff in one periodic box, by looking at each.
+    """Give all pairs within a cutoff in one periodic box.
 
-    In a box that is wider than twice the cutoff only the nearest image of a pair counts, else all
-    images within reach do. The time goes with the square of the number of atoms.
+    In a box at least three cutoffs wide atoms are sorted into bins, and the time is linear in their
+    number. In a smaller one each pair and image is looked at.
 
     Parameters
     ----------
@@ -140,33 +140,83 @@ def pairs(
         Indices, shape (pairs,), and the lattice vectors to be added to the second atom as
         numbers of boxes, shape (pairs, 3), sorted by first, second and shift.
     """
-    fractions = positions @ torch.linalg.inv(cell)
     wide = heights(cell.cpu().numpy())
     if not np.isfinite(wide).all() or not bool(torch.isfinite(positions).all()):
         none = torch.zeros(0, dtype=torch.long, device=positions.device)
         return none, none, positions[none]
+    fractions = positions @ torch.linalg.inv(cell)
     base = torch.floor(fractions)
-    wrapped = fractions - base
+    bins = [int(n) for n in wide // cutoff_A]
+    if min(bins) < 3:
+        first, second, shift = _pairs_of_all(fractions - base, cell, cutoff_A, wide)
+    else:
+        first, second, shift = _pairs_of_bins(fractions - base, cell, cutoff_A, bins)
+    # back to the atoms where they are: r_j - r_i + shift does not change
+    return first, second, shift + base[first] - base[second]
+
+
+def _pairs_of_all(
+    wrapped: torch.Tensor, cell: torch.Tensor, cutoff_A: float, wide: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Look at all pairs; `wrapped` are fractions of the box in [0, 1].
+
+    In a box wider than twice the cutoff only the nearest image of a pair counts, else all in reach.
+    """
     if (wide > 2.0 * cutoff_A).all():
-        images = torch.zeros((1, 3), dtype=positions.dtype, device=positions.device)
+        images = torch.zeros((1, 3), dtype=cell.dtype, device=cell.device)
     else:
         # wrapped atoms differ by less than a box, so one more image on each side is in reach
         reach = [range(-int(n) - 1, int(n) + 2) for n in np.ceil(cutoff_A / wide)]
-        grid = list(itertools.product(*reach))
-        images = torch.tensor(grid, dtype=positions.dtype, device=positions.device)
+        images = torch.tensor(list(itertools.product(*reach)), dtype=cell.dtype, device=cell.device)
     found = []
-    rows = max(1, PAIRS_AT_ONCE // (len(positions) * len(images)))
-    for begin in range(0, len(positions), rows):
+    rows = max(1, PAIRS_AT_ONCE // (len(wrapped) * len(images)))
+    for begin in range(0, len(wrapped), rows):
         difference = wrapped[None] - wrapped[begin : begin + rows, None]
         nearest = -torch.round(difference) if len(images) == 1 else torch.zeros_like(difference)
         shift = nearest[:, :, None] + images
-        vectors = (difference[:, :, None] + shift) @ cell
-        distance2 = (vectors**2).sum(dim=-1)
+        distance2 = (((difference[:, :, None] + shift) @ cell) ** 2).sum(dim=-1)
         first, second, image = torch.nonzero(
             (distance2 < cutoff_A**2) & (distance2 > 0.0), as_tuple=True
         )
-        chosen = shift[first, second, image]
-        found.append((first + begin, second, chosen))
+        found.append((first + begin, second, shift[first, second, image]))
     first, second, shift = (torch.cat(each) for each in zip(*found, strict=True))
-    # back to the atoms where they are: r_j - r_i + shift does not change
-    return first, second, shift + base[first] - base[second]
+    return first, second, shift
+
+
+def _pairs_of_bins(
+    wrapped: torch.Tensor, cell: torch.Tensor, cutoff_A: float, bins: list[int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Look at atoms in adjacent bins, of which there are three or more along each edge.
+
+    Then a pair has one image within the cutoff, and a bin is adjacent through one face only.
+    """
+    count, device = len(wrapped), wrapped.device
+    # more bins than atoms would only be empty
+    most = max(3, round(count ** (1.0 / 3.0)))
+    shape = torch.tensor([min(number, most) for number in bins], device=device)
+    place = torch.minimum((wrapped * shape).long(), shape - 1)
+    strides = torch.stack([shape[1] * shape[2], shape[2], torch.ones_like(shape[0])])
+    number = (place * strides).sum(dim=1)
+    order = torch.argsort(number)
+    filled = torch.bincount(number, minlength=int(shape.prod()))
+    rank = torch.arange(count, device=device) - (filled.cumsum(0) - filled)[number[order]]
+    members = torch.full((len(filled), int(filled.max())), count, device=device)
+    members[number[order], rank] = order
+    around = torch.tensor(list(itertools.product((-1, 0, 1), repeat=3)), device=device)
+    # an empty place is an atom out of reach
+    padded = torch.cat([wrapped, torch.full_like(wrapped[:1], torch.inf)])
+    found = []
+    rows = max(1, PAIRS_AT_ONCE // (len(around) * members.shape[1]))
+    for begin in range(0, count, rows):
+        near = place[begin : begin + rows, None] + around
+        image = torch.div(near, shape, rounding_mode="floor")
+        others = members[((near - image * shape) * strides).sum(dim=-1)]
+        difference = padded[others] + (image - wrapped[begin : begin + rows, None])[:, :, None]
+        distance2 = ((difference @ cell) ** 2).sum(dim=-1)
+        first, bin_, rank = torch.nonzero(
+            (distance2 < cutoff_A**2) & (distance2 > 0.0), as_tuple=True
+        )
+        found.append((first + begin, others[first, bin_, rank], image[first, bin_]))
+    first, second, shift = (torch.cat(each) for each in zip(*found, strict=True))
+    sorted_ = torch.argsort(first * count + second)
+    return first[sorted_], second[sorted_], shift[sorted_].to(cell.dtype)
