@@ -218,9 +218,9 @@ rule potential_gate:
         gate="|".join(CAMPAIGN.potential.gate_names()),
     conda:
         "../envs/glassml.yaml"
-    threads: 1
+    threads: lambda wildcards: 4 if wildcards.gate == "stability" else 1
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, threads: 3000 * threads,
         runtime=60,
     params:
         members=expand(MEMBER, member=MEMBERS, allow_missing=True),
@@ -232,7 +232,8 @@ rule potential_gate:
     shell:
         "glassml potential gate {wildcards.gate} --config {input.config}"
         " --members {params.members} --labels {input.labels}"
-        " --extra {input.extra} --output {output.results} --table {output.table} > {log} 2>&1"
+        " --extra {input.extra} --processes {threads}"
+        " --output {output.results} --table {output.table} > {log} 2>&1"
 
 
 rule potential_gates:

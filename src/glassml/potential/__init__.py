@@ -10,9 +10,10 @@ Files of a member, `potential/g{generation}/m{member}/`
         validation_energy_mae_meV_per_atom, validation_force_mae_eV_per_A,
         validation_stress_mae_GPa. Only a header where a package was given.
     `errors.csv`
-        set (train, validation, test), group (all, config_type, species), name, quantity (energy,
-        force, stress), unit (meV/atom, eV/Å, GPa), values, mae, rmse, max. Energies are total
-        energies per atom, forces and stresses are taken by component (all nine of the stress).
+        set (train, validation, test), group (all, disordered, config_type, species), name,
+        quantity (energy, force, stress), unit (meV/atom, eV/Å, GPa), values, mae, rmse, max.
+        Energies are total energies per atom, forces and stresses are taken by component (all nine
+        of the stress). Disordered is liquid and glass, also under pressure.
     `parity.csv`
         set, config_id, config_type, atoms, quantity, species (of forces), component, label,
         prediction; energies in eV/atom, forces in eV/Å, stress in GPa (tension positive).

@@ -62,6 +62,31 @@ def load_calculator(
         source = Path(compiled) / COMPILED_MODEL
     else:
         source = Path(package)
+    return load_backend(source, backend, device)
+
+
+def load_backend(source: Path, backend: str, device: str) -> Calculator:
+    """Load a potential that is evaluated in a given way.
+
+    Parameters
+    ----------
+    source
+        A compiled model for "aotinductor", else a package.
+    backend
+        "aotinductor", "cuda_graph" or "eager".
+    device
+        "cpu" or "cuda".
+
+    Returns
+    -------
+    Calculator
+        As `load_calculator` gives it.
+
+    Raises
+    ------
+    PotentialError
+        If the file is missing, or is not a potential.
+    """
     if not source.is_file():
         raise PotentialError(f"{source}: there is no such potential")
     try:

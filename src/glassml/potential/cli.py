@@ -63,6 +63,7 @@ def _register_judging(actions: Any) -> None:
     gate.add_argument("--extra", type=Path, nargs="*", default=[], help="labels of this gate")
     gate.add_argument("--output", type=Path, required=True, help="results, JSON")
     gate.add_argument("--table", type=Path, required=True, help="curves behind them, CSV")
+    gate.add_argument("--processes", type=int, default=1, help="stability runs at the same time")
     gate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
 
     displace = _add(actions, "displace", _displace, "displace a crystal's atoms, for phonons")
@@ -198,7 +199,7 @@ def _gate(args: argparse.Namespace) -> None:
     campaign = load_campaign(args.config)
     committee = Committee(args.members, args.labels, args.device, args.extra)
     thresholds = campaign.potential.gates.model_dump()
-    results, table = run_gate(args.name, committee, thresholds, campaign.seed)
+    results, table = run_gate(args.name, committee, thresholds, campaign.seed, args.processes)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     write_csv(args.table, rows, list(table.columns))
     write_json(args.output, as_record(results))

@@ -1,7 +1,10 @@
 """The gates of a committee: what each needs, from its members' files and from the labels."""
 
+import functools
 import math
+import multiprocessing
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +107,11 @@ class Committee:
 
 
 def run_gate(
-    name: str, committee: Committee, thresholds: Mapping[str, Any], seed: int
+    name: str,
+    committee: Committee,
+    thresholds: Mapping[str, Any],
+    seed: int,
+    processes: int = 1,
 ) -> tuple[list[gates.Result], pd.DataFrame]:
     """Judge a committee at one gate.
 
@@ -118,6 +125,8 @@ def run_gate(
         Keys of the section `potential.gates`.
     seed
         The campaign's.
+    processes
+        Stability runs at the same time.
 
     Returns
     -------
@@ -151,7 +160,7 @@ def run_gate(
         results = gates.approach_gate(approaches, thresholds["dimer_hole_eV"], factor)
         return results, pd.DataFrame(rows)
     if name == "equations":
-        frames = committee.extra_frames()
+        frames = [atoms for atoms in committee.extra_frames() if "polymorph" in atoms.info]
         points = pd.concat(
             [
                 equations.energy_points(committee.calculator(folder), frames, folder.name)
@@ -163,7 +172,7 @@ def run_gate(
     if name == "phonons":
         table = _phonons(committee, thresholds["phonons"])
         return gates.phonon_gate(table, thresholds["phonons"]["rms_THz"], factor), table
-    runs = _stability_runs(committee, thresholds["stability_ps"], seed)
+    runs = _stability_runs(committee, thresholds["stability_ps"], seed, processes)
     return gates.stability_gate(runs), pd.DataFrame([vars(run) for run in runs])
 
 
@@ -196,19 +205,39 @@ def _phonons(committee: Committee, settings: Mapping[str, Any]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _stability_runs(committee: Committee, picoseconds: float, seed: int) -> list[probes.Run]:
+def _stability_runs(
+    committee: Committee, picoseconds: float, seed: int, processes: int
+) -> list[probes.Run]:
     """Run short dynamics of a crystal with the first member, which later stages use."""
     start = (probes.crystals(committee.frames()) or committee.frames())[0]
-    atoms = probes.enlarge(start, STABILITY_ATOMS)
-    calculator = committee.calculator(committee.folders[0])
-    return [
-        probes.stability_run(
-            calculator,
-            atoms,
-            temperature_K=temperature,
-            pressure_GPa=pressure,
-            picoseconds=picoseconds,
-            rng=generator(seed, "potential", "stability", str(temperature), str(pressure)),
-        )
-        for temperature, pressure in STABILITY_RUNS
-    ]
+    one = functools.partial(
+        _stability_run,
+        committee,
+        probes.enlarge(start, STABILITY_ATOMS),
+        picoseconds,
+        seed,
+    )
+    if processes == 1:
+        return [one(*condition) for condition in STABILITY_RUNS]
+    # forked processes could not use a GPU
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        return list(pool.map(one, *zip(*STABILITY_RUNS, strict=True)))
+
+
+def _stability_run(
+    committee: Committee,
+    atoms: Atoms,
+    picoseconds: float,
+    seed: int,
+    temperature_K: float,
+    pressure_GPa: float | None,
+) -> probes.Run:
+    return probes.stability_run(
+        committee.calculator(committee.folders[0]),
+        atoms,
+        temperature_K=temperature_K,
+        pressure_GPa=pressure_GPa,
+        picoseconds=picoseconds,
+        rng=generator(seed, "potential", "stability", str(temperature_K), str(pressure_GPa)),
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from tqdm import tqdm
@@ -22,6 +23,8 @@ PARITY_COLUMNS = (
     "prediction",
 )
 ERROR_COLUMNS = ("set", "group", "name", "quantity", "unit", "values", "mae", "rmse", "max")
+#: Values of `config_type` that are liquid or glass: what a potential for glass is judged by.
+DISORDERED = ("liquid", "glass", "compressed", "hot_compressed", "decompressed")
 UNITS = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 # Off-diagonal components appear twice in the stress tensor, so they count twice in its errors.
@@ -96,9 +99,9 @@ def error_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Columns `ERROR_COLUMNS`. Groups are "all", "config_type" and, for forces, "species";
-        errors are mean absolute, root mean square and largest, over configurations (energy),
-        force components, and all nine stress components.
+        Columns `ERROR_COLUMNS`. Groups are "all", "disordered" (types `DISORDERED`),
+        "config_type" and, for forces, "species"; errors are mean absolute, root mean square and
+        largest, over configurations (energy), force components, and all nine stress components.
     """
     errors: dict[tuple[str, str, str, str], list[tuple[float, int]]] = {}
     for row in rows:
@@ -108,6 +111,8 @@ def error_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             difference *= 1e3
         weight = MULTIPLICITY[row["component"]] if quantity == "stress" else 1
         groups = [("all", "all"), ("config_type", row["config_type"])]
+        if row["config_type"] in DISORDERED:
+            groups.append(("disordered", "all"))
         if quantity == "force":
             groups.append(("species", row["species"]))
         for group, member in groups:
@@ -118,6 +123,24 @@ def error_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         | _summary(quantity, *np.array(values).T)
         for (subset, group, member, quantity), values in errors.items()
     ]
+
+
+def held_out_rows(errors: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows that a potential is judged by: test labels of liquid and glass.
+
+    Parameters
+    ----------
+    errors
+        Rows of `errors.csv`.
+
+    Returns
+    -------
+    DataFrame
+        Where there are no such labels, the rows of all test labels.
+    """
+    test = errors[errors["set"] == "test"]
+    chosen = test[test["group"] == "disordered"]
+    return chosen if len(chosen) else test[test["group"] == "all"]
 
 
 def _summary(quantity: str, differences: np.ndarray, weights: np.ndarray) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
-from glassml.potential.errors import UNITS
+from glassml.potential.errors import UNITS, held_out_rows
 from glassml.potential.probes import Approach, Run
 
 GREEN, AMBER, RED, UNKNOWN = "green", "amber", "red", "unknown"
@@ -62,7 +62,7 @@ def worst(results: Sequence[Result]) -> str:
 def error_gate(
     errors: pd.DataFrame, thresholds: Mapping[str, float], amber_factor: float
 ) -> list[Result]:
-    """Judge the mean absolute errors on the test labels.
+    """Judge the mean absolute errors on test labels of liquid and glass.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ def error_gate(
     amber_factor
         Width of the amber range.
     """
-    rows = errors[(errors["set"] == "test") & (errors["group"] == "all")]
+    rows = held_out_rows(errors)
     return [
         judge(
             "errors",
-            f"{quantity}: mean absolute error on test labels, worst member",
+            f"{quantity}: mean absolute error on held-out liquid and glass, worst member",
             _largest(rows[rows["quantity"] == quantity]["mae"]),
             threshold=threshold,
             unit=UNITS[quantity],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glassml.potential.errors import MULTIPLICITY
+from glassml.potential.errors import MULTIPLICITY, held_out_rows
 
 FARTHEST_LABELS = 1e8
 TARGETS = ("energy", "force", "stress")
@@ -47,10 +47,9 @@ FIT_COLUMNS = ("quantity", "unit", "at_1000_labels", "exponent", "target", "labe
 
 
 def held_out_errors(folder: Path) -> dict[str, float]:
-    """Read the mean absolute errors of a member on the test labels; NaN without test labels."""
+    """Read the mean absolute errors on test labels of liquid and glass; NaN without test labels."""
     errors = pd.read_csv(folder / "errors.csv", keep_default_na=False)
-    rows = errors[(errors["set"] == "test") & (errors["group"] == "all")]
-    values = rows.set_index("quantity")["mae"]
+    values = held_out_rows(errors).set_index("quantity")["mae"]
     return {
         column: float(values.get(quantity, np.nan))
         for column, quantity in zip(ERROR_COLUMNS, TARGETS, strict=True)

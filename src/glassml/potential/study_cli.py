@@ -156,12 +156,15 @@ def _generations(args: argparse.Namespace) -> None:
 def _speed(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import write_json
-    from glassml.potential.calculators import load_calculator
+    from glassml.potential.calculators import CUDA_GRAPH, EAGER, choose_device, load_backend
     from glassml.potential.labels import read_labels
     from glassml.potential.speed import measure_speed
 
     atoms = load_campaign(args.config).potential.search.atoms
-    calculator = load_calculator(args.package, device=args.device)
+    device = choose_device(args.device)
+    # as dynamics on such a device would
+    backend = CUDA_GRAPH if device.startswith("cuda") else EAGER
+    calculator = load_backend(args.package, backend, device)
     write_json(args.output, measure_speed(calculator, read_labels(args.labels), atoms))
 
 
