@@ -1,4 +1,4 @@
-"""The section of the potential: phonons and studies of training."""
+"""The section of the potential: parity, published potentials, phonons and studies of training."""
 
 import html
 import re
@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from report_campaign import make_config, write_potential, write_studies
+from report_campaign import make_config, write_csv, write_potential, write_studies
 
 from glassml.campaign.config import parse_campaign
 from glassml.campaign.errors import ConfigError
 from glassml.report.build import build
+from glassml.report.sections.errors import MANY_POINTS
 
 STUDIES = {
     "potential": {
@@ -100,3 +101,73 @@ def test_the_networks_of_the_search_are_ordered_by_their_cost(studied):
     search = studied[2]["size_search"]
     assert list(search.variant) == ["small", "model", "wide", "large"]
     assert list(search.pareto) == [True, True, False, True]
+
+
+def test_own_errors_beside_published_ones_are_rms_of_glass_and_liquid(studied):
+    published = studied[2]["published"]
+    own = published.iloc[0]
+    assert own.potential == "this campaign"
+    # The crystal's error is fifty times as large, and rmse is 1.3 of mae; member 1 is twice as bad.
+    assert own.energy_low_meV_per_atom == pytest.approx(2.0 * 1.3)
+    assert own.energy_high_meV_per_atom == pytest.approx(4.0 * 1.3)
+    assert own.force_low_eV_per_A == own.force_high_eV_per_A == pytest.approx(0.05 * 1.3)
+    assert list(published.potential[1:]) == [
+        "GAP, Erhard 2022",
+        "NEP, Liang 2023",
+        "ACE, Erhard 2024",
+    ]
+    assert "2.6–5.2" in studied[1]
+    assert "recalled from the literature" in studied[1]
+
+
+def parity_rows(families):
+    """Rows of held-out labels that are wrong by 1 meV/atom, 0.1 eV/Å, 1 GPa (shear 2 GPa)."""
+    rows = []
+    common = {"set": "test", "atoms": 24, "species": "", "component": "", "label": 0.0}
+    for family, number in families.items():
+        for index in range(number):
+            one = common | {"config_id": f"{family}/{index:06d}", "config_type": "glass"}
+            rows.append(one | {"quantity": "energy", "prediction": 0.001})
+            rows += [one | {"quantity": "force", "prediction": s * 0.1} for s in (-1, 1)]
+            one |= {"quantity": "stress"}
+            rows += [one | {"component": c, "prediction": 1.0} for c in ("xx", "yy", "zz")]
+            rows += [one | {"component": c, "prediction": 2.0} for c in ("yz", "xz", "xy")]
+    return rows
+
+
+def test_parity_is_drawn_by_family_and_as_a_density_where_points_are_many(tmp_path):
+    families = {f"family_{index}": 5 for index in range(6)} | {"large": MANY_POINTS}
+    write_csv(tmp_path / "potential/g0/m0/parity.csv", parity_rows(families))
+    text, tables = write_page(tmp_path, tmp_path / "report")
+    counted = tables["parity_force"].family.value_counts()
+    assert counted.to_dict() == {name: 2 * number for name, number in families.items()}
+    assert len(tables["parity_energy"]) == 30 + MANY_POINTS
+    assert list(tables["parity_stress"].component.unique()) == ["xx", "yy", "zz", "yz", "xz", "xy"]
+    assert text.count(f"by family: {30 + MANY_POINTS} configurations") == 3
+    # Energies are 30 more than a figure shows as points; forces and stress are many more.
+    assert text.count("Colour counts points") == 3
+    few = {"family_1": 5}
+    write_csv(tmp_path / "potential/g0/m0/parity.csv", parity_rows(few))
+    text, _ = write_page(tmp_path, tmp_path / "report")
+    assert "Colour counts points" not in text
+
+
+def test_shear_counts_twice_in_the_error_of_stress():
+    from glassml.potential.errors import error_rows
+    from glassml.report.sections.errors import _rms
+
+    rows = parity_rows({"glass": 3})
+    expected = {row["quantity"]: row["rmse"] for row in error_rows(rows) if row["group"] == "all"}
+    table = pd.DataFrame(rows)
+    found = {name: _rms(part) for name, part in table.groupby("quantity")}
+    assert found["stress"] == pytest.approx(expected["stress"]) == pytest.approx(np.sqrt(3))
+    assert 1e3 * found["energy"] == pytest.approx(expected["energy"])
+
+
+def test_labels_without_a_family_go_by_their_type(tmp_path):
+    rows = parity_rows({"liquid": 2})
+    for index, row in enumerate(rows):
+        row["config_id"] = f"configuration {index}"
+    write_csv(tmp_path / "potential/g0/m0/parity.csv", rows)
+    _, tables = write_page(tmp_path, tmp_path / "report")
+    assert set(tables["parity_energy"].family) == {"glass"}
