@@ -75,7 +75,7 @@ def _parity(results: Results, quantity: str, text: str, unit: str, scale: float)
         + (" Colour counts points, on a logarithmic scale." if dense else "")
         + (f" Member {members[0]} of the committee." if len(members) > 1 else "")
     )
-    size = (1.2 + 1.65 * columns, 0.6 + 1.95 * rows_of_panels)
+    size = (9.0, 0.6 + 1.95 * rows_of_panels)
     title = f"Parity by family: {quantity}"
     return draw(f"parity_{quantity}", title, caption, table, paint, size=size)
 

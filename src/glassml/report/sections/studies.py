@@ -85,7 +85,7 @@ def _search(results: Results) -> list[Block]:
             axis.scatter(part[cost], part[error], color=colour, label=name, zorder=2)
         for name, x, y in zip(table.variant, table[cost], table[error], strict=True):
             axis.annotate(name, (x, y), (5, 4), textcoords="offset points", fontsize=9)
-        axis.set(xscale="log", yscale="log", xlabel="time per atom and step, ms")
+        axis.set(xscale="log", xlabel="time per atom and step, ms")
         axis.set_ylabel("force MAE on test labels, eV/Å")
         axis.margins(x=0.12, y=0.12)
         axis.legend()
