@@ -24,14 +24,28 @@ CONFIG = {
     "potential": {"committee": 2},
     "md": {"glasses": 2, "atoms": 96},
 }
+EVERYTHING = CONFIG | {
+    "potential": {
+        "committee": 2,
+        "generations": 2,
+        "gates": {"phonons": {"crystals": ["alpha_quartz"]}},
+        "search": {"variants": {"small": {"features": 8}, "large": {"features": 32}}},
+    },
+    "report": {"include": ["search", "learning_curve"]},
+}
+
+
+@pytest.fixture(scope="module", params=[CONFIG, EVERYTHING], ids=["plain", "everything"])
+def configuration(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def dry_run(tmp_path_factory):
+def dry_run(configuration, tmp_path_factory):
     """Give what a dry run of the whole campaign prints."""
     folder = tmp_path_factory.mktemp("dag")
     config = folder / "config.yaml"
-    config.write_text(json.dumps(CONFIG))
+    config.write_text(json.dumps(configuration))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(config), "--dry-run"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -39,14 +53,14 @@ def dry_run(tmp_path_factory):
     return run.stdout + run.stderr
 
 
-def test_there_are_as_many_jobs_as_rules_run(dry_run):
+def test_there_are_as_many_jobs_as_rules_run(dry_run, configuration):
     total = int(re.search(r"^total +(\d+)$", dry_run, re.MULTILINE).group(1))
     # The target itself is counted too.
-    assert len(list_jobs(parse_campaign(CONFIG))) == total - 1
+    assert len(list_jobs(parse_campaign(configuration))) == total - 1
 
 
-def test_each_job_makes_what_its_rule_makes(dry_run):
-    jobs = list_jobs(parse_campaign(CONFIG))
+def test_each_job_makes_what_its_rule_makes(dry_run, configuration):
+    jobs = list_jobs(parse_campaign(configuration))
     owners = {f"results/tiny/{output}": job.name for job in jobs for output in job.outputs}
     seen = []
     for reason in re.findall(r"Missing output files: ([^;\n]+)", dry_run):

@@ -52,6 +52,23 @@ def test_cost_grows_with_size_and_cutoff():
     assert plan.label_seconds(finer, "liquid") > small
 
 
+def test_studies_that_the_page_includes_are_planned():
+    curve = {"learning_curve": {"labels": [10, 20]}, "training": {"max_minutes": 60}}
+    search = {"variants": {"small": {}, "large": {}}, "training": {"max_minutes": 30}}
+    plain = make_campaign(potential=curve | {"search": search})
+    whole = make_campaign(
+        potential=curve | {"search": search}, report={"include": ["search", "learning_curve"]}
+    )
+    items = [
+        next(item for item in plan.make_plan(each) if item.stage == "potential")
+        for each in (plain, whole)
+    ]
+    # 10, 20 and all labels for an hour each, two networks for half an hour; checks come on top.
+    assert items[1].core_hours - items[0].core_hours > 3 + 2 * 0.5
+    assert items[1].pieces - items[0].pieces == 3 + 2
+    assert items[1].jobs - items[0].jobs == 3 * 2 + 1 + 2 * 3 + 1
+
+
 def test_gpu_hours_replace_core_hours():
     campaign = make_campaign()
     on_cpu = plan.total(plan.make_plan(campaign, gpu=False))

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from matscipy.calculators.pair_potential import LennardJonesCut, PairPotential
 from matscipy.neighbours import neighbour_list
 
-from glassml.campaign.errors import StructureError
+from glassml.campaign.config.md import MolecularDynamics
+from glassml.campaign.errors import GlassmlError, StructureError
+from glassml.cli import main
 from glassml.md.cli import _why_skipped
 from glassml.md.guards import Limits
 from glassml.md.outputs import read_metadata, read_restart, read_trajectory
@@ -23,6 +25,7 @@ from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job, run_job, skip_job
 from glassml.md.start import MIN_DISTANCES_A, classical_start, maxwell_boltzmann, random_start
 from glassml.md.thermodynamics import density_g_cm3
+from glassml.potential.gates import as_record, judge
 
 LIMITS = Limits(4.0, 0.5, (0.5, 5.0), 2.0)
 STAGES = (
@@ -271,12 +274,80 @@ def test_box_smaller_than_twice_the_cutoff_is_warned_of():
     assert check_potential(calculator, argon()) == []
 
 
+def write_gates(path, **values):
+    """Write the `gates.json` of errors and a run, judged as the potential's stage judges them."""
+    results = [
+        judge("errors", name, value, threshold=0.1, unit="eV/Å", amber_factor=2.0)
+        for name, value in values.items()
+    ]
+    results.append(
+        judge("stability", "hot: share lost", 0.0, threshold=0.0, unit="", amber_factor=1.0)
+    )
+    path.write_text(json.dumps(as_record(results)))
+    return path
+
+
 def test_missed_gates_are_named(tmp_path):
-    path = tmp_path / "gates.json"
-    path.write_text(json.dumps({"status": "red", "gates": {"errors": "red", "curves": "green"}}))
-    assert gate_warnings(path) == ["the potential misses gates: errors (red)"]
-    path.write_text(json.dumps({"status": "green", "gates": {"errors": "green"}}))
-    assert gate_warnings(path) == []
+    gates = write_gates(tmp_path / "gates.json", force=0.15)
+    assert gate_warnings(gates) == ["the potential misses gates: errors (amber)"]
+    assert gate_warnings(write_gates(gates, force=0.05)) == []
+    assert gate_warnings(None) == []
+
+
+def test_a_red_potential_is_refused_with_its_numbers_unless_it_is_allowed(tmp_path):
+    gates = write_gates(tmp_path / "gates.json", force=0.3141, all_is_well=0.01, lost=float("nan"))
+    with pytest.raises(GlassmlError) as refused:
+        gate_warnings(gates)
+    lines = str(refused.value).splitlines()
+    assert lines[0].endswith("2 numbers of the potential are red:")
+    assert lines[1].strip() == "errors: force: 0.314 eV/Å, allowed 0.1 eV/Å"
+    assert lines[2].strip() == "errors: lost: not a number, allowed 0.1 eV/Å"
+    # The last line is what `glassml status` shows.
+    assert len(lines) == 4
+    assert "red (errors)" in lines[3]
+    assert "md.allow_red_potential: true" in lines[3]
+    assert gate_warnings(gates, allow_red=True) == ["the potential misses gates: errors (red)"]
+
+
+ONE_STATE = """
+name: test
+configurations: {families: {}}
+md:
+  atoms: 24
+  engine: torch
+  allow_red_potential: %s
+  guards: {temperature_ratio: 1000, energy_jump_eV: 1000}  # the start is random
+  states:
+    hot:
+      stages: [{name: hold, ensemble: nvt, temperature_K: 300, duration_ps: 0.002}]
+"""
+
+
+@pytest.mark.parametrize("action", ["run --state hot --glass glass00", "batch --state hot", "all"])
+def test_commands_refuse_a_red_potential_before_they_load_it(action, tmp_path, capsys):
+    (tmp_path / "campaign.yaml").write_text(ONE_STATE % "false")
+    gates = write_gates(tmp_path / "gates.json", force=0.3)
+    command = ["md", *action.split(), "--config", str(tmp_path / "campaign.yaml")]
+    command += ["--gates", str(gates), "--potential", str(tmp_path / "none.nequip.zip")]
+    assert main([*command, "--output-dir", str(tmp_path / "md")]) == 2
+    assert "errors: force: 0.3 eV/Å, allowed 0.1 eV/Å" in capsys.readouterr().err
+    assert not (tmp_path / "md").exists()
+
+
+def test_a_red_potential_that_is_allowed_is_recorded(tmp_path):
+    (tmp_path / "campaign.yaml").write_text(ONE_STATE % "true")
+    gates = write_gates(tmp_path / "gates.json", force=0.3)
+    command = ["md", "all", "--config", str(tmp_path / "campaign.yaml"), "--gates", str(gates)]
+    command += ["--potential", "shik", "--device", "cpu", "--output-dir", str(tmp_path / "md")]
+    assert main(command) == 0
+    record = json.loads((tmp_path / "md/hot/glass00/record.json").read_text())
+    assert record["status"] == "finished"
+    assert record["warnings"][0] == "the potential misses gates: errors (red)"
+
+
+def test_allowing_a_red_potential_reruns_no_dynamics():
+    strict, lenient = MolecularDynamics(), MolecularDynamics(allow_red_potential=True)
+    assert strict.settings_of("ambient") == lenient.settings_of("ambient")
 
 
 def test_restart_that_is_none_is_refused(tmp_path):

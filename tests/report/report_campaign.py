@@ -5,10 +5,13 @@ import itertools
 import json
 
 import numpy as np
+import pandas as pd
 from ase.io import write
 from ase.spacegroup import crystal
 
 from glassml.campaign.config import parse_campaign
+from glassml.potential.phonons import compare
+from glassml.potential.studies import ERROR_COLUMNS, FIT_COLUMNS, GENERATION_COLUMNS, fit_curve
 
 STATES = {
     "ambient": {
@@ -188,8 +191,14 @@ def write_dataset(root):
     write_json(folder / "isolated_atoms.json", {"Si": -0.8, "O": -1.9})
 
 
-def write_potential(root, energy_mae=2.0):
-    folder = root / "potential" / "g0"
+def write_potential(root, energy_mae=2.0, generation=0, members=1):
+    folder = root / "potential" / f"g{generation}"
+    for member in range(members):
+        write_member(folder / f"m{member}", energy_mae * (1 + member))
+    write_gates(folder)
+
+
+def write_member(folder, energy_mae):
     rng = np.random.default_rng(1)
     parity, errors = [], []
     units = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}
@@ -225,8 +234,8 @@ def write_potential(root, energy_mae=2.0):
                 "max": mae * 4,
             }
         )
-    write_csv(folder / "m0" / "parity.csv", parity)
-    write_csv(folder / "m0" / "errors.csv", errors)
+    write_csv(folder / "parity.csv", parity)
+    write_csv(folder / "errors.csv", errors)
     history = [
         {
             "epoch": epoch,
@@ -240,10 +249,13 @@ def write_potential(root, energy_mae=2.0):
         }
         for epoch in range(20)
     ]
-    write_csv(folder / "m0" / "history.csv", history)
+    write_csv(folder / "history.csv", history)
     check = {"name": "compiled: energy", "value": 0.01, "bound": 0.1, "unit": "meV/atom"}
     record = {"passed": True, "backend": "eager", "reason": "short run", "machine": {}}
-    write_json(folder / "m0" / "verification.json", record | {"checks": [check | {"passed": True}]})
+    write_json(folder / "verification.json", record | {"checks": [check | {"passed": True}]})
+
+
+def write_gates(folder):
     result = {
         "gate": "errors",
         "name": "stress MAE, test labels, worst member",
@@ -279,6 +291,48 @@ def write_potential(root, energy_mae=2.0):
         for index in range(8)
     ]
     write_csv(folder / "gates" / "dimers.csv", dimers)
+
+
+def write_studies(root, generations=2):
+    """Write what a campaign with generations, phonons and studies of training has beside them."""
+    folder = root / "potential"
+    explored = {"trajectories": 16, "stopped": 1, "exploration_s": 900.0, "selected": 32}
+    explored |= {"accurate": 0.7, "candidate": 0.25, "failed": 0.05, "labelled": 31, "dft_s": 7200}
+    rows = [
+        dict.fromkeys(GENERATION_COLUMNS, "")
+        | {"generation": number, "train_labels": 100 + 31 * number, "test_labels": 12}
+        | dict(zip(ERROR_COLUMNS, (4.0 - number, 0.2 / (1 + number), 0.5), strict=True))
+        | {"training_s": 1800.0}
+        | (explored if number + 1 < generations else {})
+        for number in range(generations)
+    ]
+    write_csv(folder / "generations.csv", rows)
+    sizes = {"small": (0.1, 0.2), "model": (0.2, 0.1), "wide": (0.5, 0.12), "large": (0.9, 0.05)}
+    rows = [
+        {"variant": name, "cutoff_A": 4.5, "layers": 2, "l_max": 1, "features": 16, "epochs": 80}
+        | {"training_s": 3600.0 * cost}
+        | dict(zip(ERROR_COLUMNS, (20 * error, error, 3 * error), strict=True))
+        | {"ms_per_atom_step": cost, "device": "cpu", "pareto": name != "wide"}
+        for name, (cost, error) in sizes.items()
+    ]
+    write_csv(folder / "search" / "search.csv", rows)
+    curve = [
+        {"labels": labels, "epochs": 10, "training_s": 60.0}
+        | dict.fromkeys(ERROR_COLUMNS[:2], 4.0 * (labels / 1000) ** -0.5)
+        | {ERROR_COLUMNS[2]: 0.5 * (labels / 1000) ** 0.1}
+        for labels in (100, 300, 1000)
+    ]
+    write_csv(folder / "learning_curve" / "learning_curve.csv", curve)
+    fits = fit_curve(curve, {"energy": 1.0, "force": 0.1, "stress": 0.2})
+    fits = [dict.fromkeys(FIT_COLUMNS, "") | fit for fit in fits]
+    write_csv(folder / "learning_curve" / "learning_curve_fit.csv", fits)
+    expected = np.array([[-0.01, 0.0, 0.0, 4.0, 12.0, 30.0]])
+    phonons = [
+        compare(crystal, f"m{member}", expected + 0.3 * (1 + member), expected)
+        for crystal, member in itertools.product(("alpha_quartz", "stishovite"), range(2))
+    ]
+    path = folder / f"g{generations - 1}" / "gates" / "phonons.csv"
+    pd.concat(phonons).to_csv(path, index=False)
 
 
 def write_final(path):

@@ -88,7 +88,8 @@ def test_every_figure_has_its_numbers_beside_it(report, text):
     folder, _ = report
     pictures = {path.stem for path in (folder / "figures").glob("*.png")}
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
-    assert {"parity", "sq_neutron", "fsdp", "gr", "ring_sizes", "ring_aspect"} <= pictures
+    parities = {"parity_energy", "parity_force", "parity_stress"}
+    assert parities | {"sq_neutron", "fsdp", "gr", "ring_sizes", "ring_aspect"} <= pictures
     assert pictures <= tables
     downloads = parse(text).downloads
     assert {f"{name}.csv" for name in tables} == set(downloads)

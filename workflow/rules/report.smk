@@ -1,6 +1,13 @@
 """One self-contained page with every figure and table of a campaign."""
 
 LAST_GENERATION = CAMPAIGN.potential.generations - 1
+STUDIES = {
+    "search": rules.potential_search.output.table,
+    "learning_curve": [
+        rules.potential_learning_curve.output.table,
+        rules.potential_learning_curve.output.fit,
+    ],
+}
 
 
 rule report:
@@ -39,9 +46,20 @@ rule report:
             member=MEMBERS,
         ),
         gates=expand(
-            [*rules.potential_gates.output, rules.model_card.output.text],
+            [
+                *rules.potential_gates.output,
+                rules.potential_gate.output.table,
+                rules.model_card.output.text,
+            ],
             generation=LAST_GENERATION,
+            gate=CAMPAIGN.potential.gate_names(),
         ),
+        generations=(
+            list(rules.potential_generations.output)
+            if CAMPAIGN.potential.generations > 1
+            else []
+        ),
+        studies=[STUDIES[study] for study in CAMPAIGN.report.include],
         dynamics=[
             f"{RESULTS}/md/{state}/{glass}/{name}"
             for state in CAMPAIGN.md.states

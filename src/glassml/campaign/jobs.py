@@ -62,6 +62,7 @@ def list_jobs(campaign: Campaign) -> list[Job]:
     return [
         *_shards(campaign),
         *_potentials(campaign),
+        *_studies(campaign),
         *_glasses(campaign),
         Job("report", "report/report", ("report/report.html", "report/acceptance.csv")),
         Job("campaign", "campaign/check", ("test.success",)),
@@ -130,6 +131,34 @@ def _exploration(campaign: Campaign, generation: int) -> Iterator[Job]:
         yield Job(
             "potential", f"{folder}/{step}", (f"{folder}/{file}",), timed_as=f"potential/{timed}"
         )
+
+
+def _studies(campaign: Campaign) -> Iterator[Job]:
+    """List phonons, the comparison of generations, and the studies that the page includes."""
+    potential = campaign.potential
+    for crystal in potential.gates.phonons.crystals:
+        folder = f"potential/phonons/{crystal}"
+        for step, file in {"displace": "displaced.extxyz", "label": "labels.extxyz"}.items():
+            timed = f"potential/phonons/{step}_{crystal}"
+            yield Job("potential", f"{folder}/{step}", (f"{folder}/{file}",), timed_as=timed)
+    if potential.generations > 1:
+        yield Job("potential", "potential/generations", ("potential/generations.csv",))
+    steps = {"train": "model.nequip.zip", "evaluate": "errors.csv"}
+    studies = {
+        "search": (potential.search.variants, steps | {"speed": "speed.json"}),
+        "learning_curve": (potential.learning_curve.names(), steps),
+    }
+    for study in sorted(set(campaign.report.include)):
+        names, made = studies[study]
+        folder = f"potential/{study}"
+        for name, (step, file) in itertools.product(names, made.items()):
+            yield Job(
+                "potential",
+                f"{folder}/{name}/{step}",
+                (f"{folder}/{name}/{file}",),
+                timed_as=f"{folder}/{step}_{name}",
+            )
+        yield Job("potential", f"{folder}/{study}", (f"{folder}/{study}.csv",))
 
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:

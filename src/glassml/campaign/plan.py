@@ -167,9 +167,17 @@ def _labels(campaign: Campaign, family: str) -> Item:
 def _learning(campaign: Campaign, jobs: list[Job], gpu: bool) -> list[Item]:
     potential = campaign.potential
     total = sum(family.count for family in campaign.configurations.families.values())
-    trainings = potential.generations * potential.committee
+    members = potential.generations * potential.committee
     # max_minutes ends a training, so that it is the upper bound.
-    hours = 0.0 if potential.mode == "given" else trainings * potential.training.max_minutes / 60
+    hours = 0.0 if potential.mode == "given" else members * potential.training.max_minutes / 60
+    search = potential.search.training or potential.training
+    studies = {
+        "search": (len(potential.search.variants), search.max_minutes),
+        "learning_curve": (len(potential.learning_curve.names()), potential.training.max_minutes),
+    }
+    included = [studies[study] for study in set(campaign.report.include)]
+    hours += sum(number * minutes for number, minutes in included) / 60
+    trainings = members + sum(number for number, _ in included)
     counts = {stage: sum(job.stage == stage for job in jobs) for stage in ("dataset", "potential")}
     checks = trainings * 3.0 / 60
     return [

@@ -55,18 +55,23 @@ def register(actions: argparse._SubParsersAction) -> None:
 
 
 def _run_batch(args: argparse.Namespace) -> int:
+    from glassml.md.potential import gate_warnings
+
     campaign = load(args)
+    warnings = gate_warnings(args.gates, campaign.md.allow_red_potential)
     engine, described = _load_engine(campaign.md, args)
-    return _run_state(campaign, args, engine, described)
+    return _run_state(campaign, args, engine, described, warnings)
 
 
 def _run_all(args: argparse.Namespace) -> int:
     """Run the states as the configuration lists them, but parents first."""
     from glassml.campaign.config import load_campaign
+    from glassml.md.potential import gate_warnings
 
     campaign = load_campaign(args.config)
     md, results = campaign.md, args.output_dir
     check_committee(md, args)
+    warnings = gate_warnings(args.gates, md.allow_red_potential)
     engine, described = _load_engine(md, args)
     for state in dict.fromkeys(each for name in md.states for each in md.lineage(name)):
         folders = [results / state / glass for glass in md.glass_names()]
@@ -82,7 +87,7 @@ def _run_all(args: argparse.Namespace) -> int:
         own = argparse.Namespace(
             **vars(args) | {"state": state, "parent": parent, "output_dir": results / state}
         )
-        if code := _run_state(campaign, own, engine, described):
+        if code := _run_state(campaign, own, engine, described, warnings):
             return code
     return 0
 
@@ -137,23 +142,26 @@ def _starts(args: argparse.Namespace) -> int:
 
 
 def _run_state(
-    campaign: "Campaign", args: argparse.Namespace, engine: Any, described: "dict[str, Any]"
+    campaign: "Campaign",
+    args: argparse.Namespace,
+    engine: Any,
+    described: "dict[str, Any]",
+    warnings: list[str],
 ) -> int:
-    """Run a state of all glasses in one batch."""
+    """Run a state of all glasses in one batch; `warnings` of the potential go to the records."""
     from glassml.campaign.seeds import derive_seed
     from glassml.md.batch import run_batch
     from glassml.md.engine import Interrupted
-    from glassml.md.potential import check_potential, gate_warnings
+    from glassml.md.potential import check_potential
     from glassml.md.run import skip_job
 
     seed = derive_seed(campaign.seed, "md", args.state)
-    warnings = gate_warnings(args.gates)
     jobs: dict[str, Job] = {}
     glasses: dict[str, Atoms] = {}
     for name in campaign.md.glass_names():
         folder = args.output_dir / name
         job, atoms, why_not = prepare(campaign, args, name, described, seed, folder)
-        warnings += check_potential(engine.model, atoms) if not glasses else []
+        warnings = warnings + (check_potential(engine.model, atoms) if not glasses else [])
         if why_not:
             skip_job(job, atoms, why_not, folder, warnings)
         else:

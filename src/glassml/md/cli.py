@@ -82,7 +82,7 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         required=True,
         help="NequIP package; with engine torch also shik or chik, as a negative control",
     )
-    command.add_argument("--gates", type=Path, help="gates.json of the potential, for warnings")
+    command.add_argument("--gates", type=Path, help="gates.json of the potential; red is refused")
     command.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
     command.add_argument(
         "--start",
@@ -109,12 +109,13 @@ def _run(args: argparse.Namespace) -> int:
     from glassml.md.run import run_job, skip_job
 
     campaign = load(args, args.glass)
+    warnings = gate_warnings(args.gates, campaign.md.allow_red_potential)
     calculator, described = load_potential(
         args.potential, args.compiled, args.device, threads=args.threads
     )
     seed = derive_seed(campaign.seed, "md", args.state, args.glass)
     job, atoms, why_not = prepare(campaign, args, args.glass, described, seed, args.output_dir)
-    warnings = [*check_potential(calculator, atoms), *gate_warnings(args.gates)]
+    warnings += check_potential(calculator, atoms)
     if why_not:
         skip_job(job, atoms, why_not, args.output_dir, warnings)
         return 0

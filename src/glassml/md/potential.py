@@ -8,7 +8,7 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from glassml.campaign.errors import StructureError
+from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.files import file_sha256
 from glassml.potential import load_calculator
 from glassml.potential.edges import heights
@@ -87,18 +87,44 @@ def check_potential(calculator: Calculator, atoms: Atoms) -> list[str]:
     return warnings
 
 
-def gate_warnings(gates: Path | None) -> list[str]:
+def gate_warnings(gates: Path | None, allow_red: bool = False) -> list[str]:
     """Give a warning if the potential fails gates, nothing if it passes or none were given.
 
     Parameters
     ----------
     gates
         The potential's `gates.json`.
+    allow_red
+        Warn of a red potential too, where it would be refused.
+
+    Raises
+    ------
+    GlassmlError
+        If a gate is red, naming each with its numbers and thresholds, unless `allow_red`.
     """
     if gates is None:
         return []
     record = json.loads(gates.read_text(encoding="utf-8"))
     if record["status"] == "green":
         return []
+    if record["status"] == "red" and not allow_red:
+        raise GlassmlError(_refusal(gates, record))
     missed = [f"{name} ({status})" for name, status in record["gates"].items() if status != "green"]
     return [f"the potential misses gates: {', '.join(missed)}"]
+
+
+def _refusal(gates: Path, record: dict[str, Any]) -> str:
+    """Tell which gates are red and by how much; the last line says it all in short."""
+    red = [row for row in record["results"] if row["status"] == "red"]
+    names = ", ".join(name for name, status in record["gates"].items() if status == "red")
+    lines = [f"{gates}: {len(red)} numbers of the potential are red:"]
+    for row in red:
+        value = "not a number" if row["value"] is None else f"{row['value']:.3g} {row['unit']}"
+        allowed = f"{row['threshold']:.3g} {row['unit']}".strip()
+        note = f" ({row['note']})" if row["note"] else ""
+        lines.append(f"  {row['gate']}: {row['name']}: {value.strip()}, allowed {allowed}{note}")
+    lines.append(
+        f"no dynamics with a potential whose gates are red ({names}): train on more labels, raise "
+        "their thresholds in potential.gates with a reason, or set md.allow_red_potential: true"
+    )
+    return "\n".join(lines)

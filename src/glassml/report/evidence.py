@@ -272,12 +272,7 @@ class Evidence:
         AbsentError
             If they are not there.
         """
-        folder = self.results.last("potential")
-        frames = [
-            self.results.table(f"{folder}/m{member}/errors.csv").assign(member=member)
-            for member in range(self.results.config["potential"]["committee"])
-        ]
-        return pd.concat(frames, ignore_index=True)
+        return self.results.of_members("errors.csv")
 
     def gate_results(self, gate: str) -> list[dict[str, Any]]:
         """Give the numbers of one of the potential's gates, those that have a value.
@@ -318,6 +313,21 @@ class Evidence:
         if energies.empty:
             raise AbsentError(f"the data set has no label of {polymorph}")
         return float(energies.min())
+
+
+def disordered_errors(errors: pd.DataFrame) -> pd.DataFrame:
+    """Choose errors on held-out glasses and liquids, of whatever pressure, by their type.
+
+    Raises
+    ------
+    AbsentError
+        If the test set has none.
+    """
+    rows = errors[(errors["set"] == "test") & (errors.group == "config_type")]
+    chosen = rows[rows.name.str.contains("liquid|glass|melt|quench|compress", regex=True)]
+    if chosen.empty:
+        raise AbsentError("the test set has no glass and no liquid")
+    return chosen
 
 
 def _value(mean: float, error: float) -> Value:

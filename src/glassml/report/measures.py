@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from glassml.report.evidence import Evidence, Value
+from glassml.report.evidence import Evidence, Value, disordered_errors
 from glassml.report.results import AbsentError
 
 SIGMAS = 3.0
@@ -54,11 +54,7 @@ def listed(values: Sequence[float]) -> str:
 def model_error(evidence: Evidence, quantity: str) -> Value:
     """Largest MAE of the committee on held-out liquids and glasses (row 1)."""
     rows = evidence.model_errors()
-    rows = rows[(rows["set"] == "test") & (rows.group == "config_type")]
-    rows = rows[rows.quantity == quantity]
-    disordered = rows[rows.name.str.contains("liquid|glass|melt|quench|compress", regex=True)]
-    if disordered.empty:
-        raise AbsentError("the test set has no glass and no liquid")
+    disordered = disordered_errors(rows[rows.quantity == quantity])
     mae = (disordered.mae * disordered["values"]).groupby(disordered.member).sum()
     mae /= disordered["values"].groupby(disordered.member).sum()
     count = int(disordered["values"].groupby(disordered.member).sum().max())

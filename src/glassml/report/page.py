@@ -139,6 +139,8 @@ UNITS = {
     "ps": "ps",
     "s": "s",
     "MB": "MB",
+    "THz": "THz",
+    "h": "h",
     "deg": "°",
 }
 COMPOUND_UNITS = {

@@ -50,6 +50,24 @@ class Results:
         """Name a stage's folder of the last generation: of what dynamics used."""
         return f"{stage}/g{self.config['potential']['generations'] - 1}"
 
+    def members(self) -> list[str]:
+        """Name the members of the committee: m0, m1 …."""
+        return [f"m{index}" for index in range(self.config["potential"]["committee"])]
+
+    def of_members(self, name: str) -> pd.DataFrame:
+        """Read a CSV file of each member of the last generation, with a column `member`.
+
+        Raises
+        ------
+        AbsentError
+            If a member does not have it, or it has no rows.
+        """
+        frames = [
+            self.table(f"{self.last('potential')}/{member}/{name}").assign(member=member)
+            for member in self.members()
+        ]
+        return pd.concat(frames, ignore_index=True)
+
     def table(self, name: str) -> pd.DataFrame:
         """Read a CSV file.
 

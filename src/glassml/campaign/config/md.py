@@ -270,6 +270,11 @@ class MolecularDynamics(Section):
         default=60.0, gt=0.0, le=3600.0, description="Wall time that a kill may cost at most."
     )
     guards: Guards = Guards()
+    allow_red_potential: bool = Field(
+        default=False,
+        description="Run dynamics although gates of the potential are red; records and page warn. "
+        "Otherwise the run is refused.",
+    )
     states: dict[str, State] = Field(
         default_factory=default_states,
         min_length=1,
@@ -347,7 +352,8 @@ class MolecularDynamics(Section):
 
     def settings_of(self, state: str) -> dict[str, Any]:
         """Give what a run of `state` depends on in this section: not the other states."""
-        settings = self.model_dump(mode="json", exclude={"states", "glasses", "checkpoint_every_s"})
+        others = {"states", "glasses", "checkpoint_every_s", "allow_red_potential"}
+        settings = self.model_dump(mode="json", exclude=others)
         return settings | {"state": self.states[state].model_dump(mode="json")}
 
     def spread_every(self) -> int:

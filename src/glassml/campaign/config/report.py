@@ -1,5 +1,7 @@
 """Section `report`: the page of a campaign."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from glassml.campaign.config.base import Section
@@ -7,6 +9,12 @@ from glassml.campaign.config.base import Section
 
 class Report(Section):
     """What the report shows; nothing here changes a number of the campaign."""
+
+    include: list[Literal["search", "learning_curve"]] = Field(
+        default=[],
+        description="Studies of training that the page shows: they are run for it. See "
+        "`potential.search` and `potential.learning_curve`.",
+    )
 
     picture_dpi: int = Field(
         default=160, ge=72, le=600, description="Resolution of the pictures, dots per inch."

@@ -1,39 +1,31 @@
 """The potential: what it gets wrong, how it was trained, whether its gates are open."""
 
-import numpy as np
 import pandas as pd
 
 from glassml.report.figures import Canvas, Figure, colours, draw
-from glassml.report.page import Block, Code, Section, Table, show
+from glassml.report.page import Block, Code, Section, Table
 from glassml.report.results import AbsentError, Results, add
+from glassml.report.sections.errors import add_errors
+from glassml.report.sections.studies import add_studies
 
-QUANTITIES = (
-    ("energy", "energy", "eV/atom"),
-    ("force", "force component", "eV/Å"),
-    ("stress", "stress component", "GPa"),
-)
 ERRORS = (
     ("validation_energy_mae_meV_per_atom", "energy MAE, meV/atom"),
     ("validation_force_mae_eV_per_A", "force MAE, eV/Å"),
     ("validation_stress_mae_GPa", "stress MAE, GPa"),
 )
-MANY_POINTS = 4000
-
-
-def members(results: Results) -> list[str]:
-    """Name the members of the committee."""
-    return [f"m{index}" for index in range(results.config["potential"]["committee"])]
 
 
 def potential_section(results: Results) -> Section:
     """Tell how good the potential is."""
     section = Section("potential", "Potential")
     add(section, results, "Gates of the potential", lambda: _gates(results))
-    add(section, results, "Parity", lambda: _parity(results))
-    add(section, results, "Errors by type", lambda: _errors(results))
+    add_errors(section, results)
     add(section, results, "Energy against volume", lambda: _curves(results))
+    if results.config["potential"]["gates"]["phonons"]["crystals"]:
+        add(section, results, "Phonons", lambda: _phonons(results))
     add(section, results, "Approach of two atoms", lambda: _dimers(results))
     add(section, results, "Training history", lambda: _history(results))
+    add_studies(section, results)
     add(section, results, "Checks of the compiled model", lambda: _verification(results))
     folder = results.last("potential")
     add(
@@ -79,104 +71,6 @@ def _against(row: dict) -> str:
     return f"{value} {row['unit']}, allowed {row['threshold']:.3g}"
 
 
-def _parity(results: Results) -> Figure:
-    frames = []
-    for member in members(results):
-        frame = results.table(f"{results.last('potential')}/{member}/parity.csv")
-        frames.append(frame.assign(member=member))
-    rows = pd.concat(frames, ignore_index=True)
-    held_out = rows[rows["set"] == "test"]
-    if held_out.empty:
-        raise AbsentError("the test set is empty")
-    # On the page each member would cover the others: the first stands for the committee.
-    shown = held_out[held_out.member == members(results)[0]]
-    columns = ["quantity", "config_id", "config_type", "species", "component"]
-    table = shown[[*columns, "label", "prediction"]].reset_index(drop=True)
-    types = list(dict.fromkeys(table.config_type))
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.subplots(1, 3)
-        for axis, (quantity, text, unit) in zip(axes, QUANTITIES, strict=True):
-            part = table[table.quantity == quantity]
-            _parity_panel(axis, part, types)
-            axis.set(xlabel=f"DFT {text}, {unit}", ylabel=f"potential, {unit}")
-        handles, labels = axes[1].get_legend_handles_labels()
-        legend = canvas.legend(
-            handles, labels, loc="outside lower center", ncols=min(len(labels), 6)
-        )
-        for handle in legend.legend_handles:
-            handle.set(sizes=[22], alpha=1.0)  # type: ignore[union-attr]
-
-    caption = (
-        f"Predictions against labels of the held-out test set ({table.config_id.nunique()} "
-        "configurations, of parents that are in no other set): energy per atom, Cartesian force "
-        "components, stress components (tension positive). The line is equality."
-        + (f" Member {members(results)[0]} of the committee." if len(frames) > 1 else "")
-    )
-    return draw("parity", "Parity on held-out labels", caption, table, paint, size=(9.0, 3.5))
-
-
-def _parity_panel(axis, part: pd.DataFrame, types: list[str]) -> None:  # noqa: ANN001
-    if part.empty:
-        axis.text(0.5, 0.5, "no labels", ha="center", va="center", transform=axis.transAxes)
-        return
-    for colour, name in zip(colours(len(types)), types, strict=True):
-        group = part[part.config_type == name]
-        size, alpha = (4, 0.5) if len(part) > 300 else (14, 0.8)
-        axis.scatter(
-            group.label,
-            group.prediction,
-            s=size,
-            alpha=alpha,
-            lw=0,
-            color=colour,
-            label=name,
-            rasterized=len(part) > MANY_POINTS,
-        )
-    low = float(np.nanmin(part[["label", "prediction"]].to_numpy()))
-    high = float(np.nanmax(part[["label", "prediction"]].to_numpy()))
-    pad = 0.04 * (high - low or 1.0)
-    axis.plot([low - pad, high + pad], [low - pad, high + pad], color="0.3", lw=0.7, zorder=0)
-    axis.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
-    axis.set_aspect("equal")
-    axis.locator_params(nbins=5)
-
-
-def error_table(results: Results) -> pd.DataFrame:
-    """Give the errors of all members, one row per set, group and quantity."""
-    frames = [
-        results.table(f"{results.last('potential')}/{member}/errors.csv").assign(member=member)
-        for member in members(results)
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _errors(results: Results) -> Table:
-    rows = error_table(results)
-    shown = rows[rows["set"] != "train"] if (rows["set"] == "test").any() else rows
-    columns = ["member", "set", "group", "name", "quantity", "unit", "values", "mae", "rmse", "max"]
-    table = shown[columns].reset_index(drop=True)
-    caption = (
-        "Mean absolute errors, with root-mean-square errors in brackets, of energies per atom, "
-        "force components and stress components. The file has their numbers and the largest too."
-    )
-    return Table("errors", "Errors by type", caption, table, shown=_by_type(table))
-
-
-def _by_type(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a row per member, set and type, and a column per quantity."""
-    rows = []
-    for (member, subset, _, name), part in table.groupby(
-        ["member", "set", "group", "name"], sort=False
-    ):
-        row = {"member": member, "set": subset, "type": name}
-        for one in part.to_dict("records"):
-            title = f"{one['quantity']}, {one['unit']}"
-            row[title] = f"{show(float(one['mae']), 3)} ({show(float(one['rmse']), 3)})"
-        rows.append(row)
-    return pd.DataFrame(rows).fillna("–")
-
-
 def _curves(results: Results) -> Figure:
     table = results.table(f"{results.last('potential')}/gates/curves.csv")
     lowest = table.groupby("polymorph").label.transform("min")
@@ -217,6 +111,46 @@ def _curves(results: Results) -> Figure:
     return draw("energy_volume", title, caption, table, paint, size=(7.6, 4.0))
 
 
+def _phonons(results: Results) -> Figure:
+    rows = results.table(f"{results.last('potential')}/gates/phonons.csv")
+    modes = rows.groupby(["crystal", "wave_vector", "mode"], sort=False)
+    table = modes.agg(
+        label_THz=("label_THz", "first"),
+        prediction_THz=("prediction_THz", "mean"),
+        spread_THz=("prediction_THz", "std"),
+    ).reset_index()
+    allowed = results.config["potential"]["gates"]["phonons"]["rms_THz"]
+    crystals = list(dict.fromkeys(table.crystal))
+
+    def paint(canvas: Canvas) -> None:
+        left, right = canvas.subplots(1, 2)
+        for colour, crystal in zip(colours(len(crystals)), crystals, strict=True):
+            part = table[table.crystal == crystal]
+            look = {"fmt": "o", "ms": 4, "lw": 0.8, "color": colour, "label": crystal}
+            error = part.spread_THz.fillna(0.0)
+            left.errorbar(part.label_THz, part.prediction_THz, error, **look)
+            right.errorbar(part.label_THz, part.prediction_THz - part.label_THz, error, **look)
+        ends = [table[["label_THz", "prediction_THz"]].to_numpy().min(), table.label_THz.max()]
+        left.plot(ends, ends, color="0.3", lw=0.7, zorder=0)
+        right.axhline(0.0, color="0.3", lw=0.7, zorder=0)
+        right.axhspan(-allowed, allowed, color="0.92", zorder=-1)
+        left.set(xlabel="DFT frequency, THz", ylabel="potential, THz")
+        right.set(xlabel="DFT frequency, THz", ylabel="potential − DFT, THz")
+        handles, labels = left.get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
+
+    members = rows.member.nunique()
+    bars = f"mean over {members} members with their standard deviation" if members > 1 else ""
+    caption = (
+        "Frequencies of crystals by finite displacements, from the potential and from labels of "
+        "the displaced cells, mode by mode in ascending order"
+        + (f": {bars}" if bars else "")
+        + f". Imaginary frequencies are negative. The grey band is ±{allowed:g} THz, which the "
+        "gate allows the root mean square of the differences of a crystal."
+    )
+    return draw("phonons", "Phonons of crystals", caption, table, paint, size=(7.6, 3.9))
+
+
 def _dimers(results: Results) -> Figure:
     table = results.table(f"{results.last('potential')}/gates/dimers.csv")
 
@@ -243,15 +177,12 @@ def _dimers(results: Results) -> Figure:
 def _history(results: Results) -> Figure:
     if results.config["potential"]["mode"] == "given":
         raise AbsentError("the potential was given as a package, and not trained here")
-    frames = []
-    for member in members(results):
-        frame = results.table(f"{results.last('potential')}/{member}/history.csv")
-        frames.append(frame.assign(member=member))
-    table = pd.concat(frames, ignore_index=True)
+    table = results.of_members("history.csv")
+    members = results.members()
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(2, 2, sharex=True)
-        palette = colours(len(frames))
+        palette = colours(len(members))
         for colour, (member, group) in zip(palette, table.groupby("member"), strict=True):
             axes[0, 0].plot(group.epoch, group.train_loss, color=colour, lw=0.8, ls=":")
             axes[0, 0].plot(group.epoch, group.validation_loss, color=colour, label=member)
@@ -264,7 +195,7 @@ def _history(results: Results) -> Figure:
             axis.set_yscale("log")
         for axis in axes[1]:
             axis.set_xlabel("epoch")
-        if len(frames) > 1:
+        if len(members) > 1:
             axes[0, 0].legend()
 
     minutes = table.groupby("member").seconds.max().max() / 60
@@ -277,7 +208,7 @@ def _history(results: Results) -> Figure:
 
 def _verification(results: Results) -> list[Block]:
     rows, backends = [], []
-    for member in members(results):
+    for member in results.members():
         record = results.json(f"{results.last('potential')}/{member}/verification.json")
         rows += [
             {
