@@ -27,8 +27,8 @@ from glassml.structure.scattering import total_standard_error, total_structure_f
 
 # Modes of one transform: 199³ in single precision take 60 MB, and the grid of 250³ behind them 125.
 MODES = 199**3
-# Threads with a transform each wait less for each other than within one; memory is for two.
-TRANSFORMS_AT_ONCE = 2
+# Threads with a coset each wait less for each other than within one transform; memory is for two.
+COSETS_AT_ONCE = 2
 # finufft transforms on the next even grid 2^a 3^b 5^c that is 5/4 of the modes. Where that is a
 # multiple of 16, its rows share their place in the cache, and the transform takes up to four times
 # as long: so the modes are chosen for one of these grids.
@@ -234,7 +234,7 @@ def lattice_sums(
     reach = 2 * np.pi * (modes / (8 * np.prod(lengths))) ** (1 / 3)
     strengths = np.where(is_a, 1.0 + 0j, 1j)
     jobs = _cosets(reach, q_max) if complete else _sublattices(reach, q_max)
-    workers = min(TRANSFORMS_AT_ONCE, thread_count())
+    workers = min(COSETS_AT_ONCE, thread_count()) if complete else 1
 
     def transform(job: _Coset) -> tuple[np.ndarray, np.ndarray]:
         m, shift, (_, high) = job
