@@ -101,7 +101,7 @@ def run_all(args, writer):
                     if task not in ABLE[program] or (kind, task, program) in gave_up:
                         continue
                     python = sys.executable if program == "glassml" else args.peers
-                    path, warm = args.folder / f"{name}.npz", args.folder / "glass3k.npz"
+                    path, warm = args.folder / f"{name}.npz", args.folder / "glass24k.npz"
                     row = measure(python, program, task, path, warm, args.threads, args.timeout)
                     if "note" in row:
                         gave_up.add((kind, task, program))

@@ -272,7 +272,7 @@ PROGRAMS = {
 
 def measure(program, task, path, warm, threads):
     prepare, run = PROGRAMS[program](task, threads)
-    if program == "glassml" or (program, task) == ("vitrum", "gr"):
+    if program == "glassml" or (program == "vitrum" and task in ("gr", "sq")):
         run(prepare(load(warm)) if prepare else load(warm))
     given = load(path)
     if prepare:

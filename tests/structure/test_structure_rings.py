@@ -13,7 +13,7 @@ from glassml.campaign.errors import StructureError
 from glassml.configurations.crystals import polymorph
 from glassml.structure.graph import CoveringGraph, pack
 from glassml.structure.known_rings import KNOWN_RINGS
-from glassml.structure.nearby import listed, nearby_silicon, search_within, within
+from glassml.structure.nearby import LISTED, nearby_silicon, search_within, within
 from glassml.structure.network import Bonds, find_bonds
 from glassml.structure.rings import CRITERIA, find_rings
 
@@ -141,10 +141,10 @@ def test_random_networks_against_brute_force(criterion, network):
 def test_nodes_within_a_number_of_bonds(network):
     """By lists or by a search from both sides, the answer is that of a breadth-first search."""
     atoms, bonds = network
-    graph = CoveringGraph.from_bonds(atoms.numbers == 14, bonds, 16)
-    nearby, bits = nearby_silicon(graph), np.array([4, 4, 4])
+    graph = CoveringGraph.from_bonds(atoms.numbers == 14, bonds, 24)
+    nearby, bits = nearby_silicon(graph), np.array([5, 5, 5])
     arrays = (graph.pointer, graph.neighbour, graph.image)
-    entries = graph.n << 12
+    entries = graph.n << 15
     queues = [np.zeros((10_000, 2), np.int32) for _ in range(2)]
     marks = (np.zeros(entries, np.int64), np.zeros(entries, np.int32), *queues)
     kept = np.isin(bonds.first, graph.order[np.flatnonzero(np.diff(graph.pointer))])
@@ -154,19 +154,19 @@ def test_nodes_within_a_number_of_bonds(network):
     )
     by_hand, tick = Network(core), 1
     for u in range(graph.n):
-        known = by_hand.distances((int(graph.order[u]), (0, 0, 0)), 8)
+        known = by_hand.distances((int(graph.order[u]), (0, 0, 0)), 12)
         for v in range(graph.n):
             for shift in [(0, 0, 0), (1, 0, 0), (0, -1, 1)]:
                 if (u, (0, 0, 0)) == (v, shift):
                     continue
                 distance = known.get((int(graph.order[v]), shift), 99)
                 same_kind = (u < graph.n_si) == (v < graph.n_si)
-                for limit in range(2 if same_kind else 1, 9, 2):
+                for limit in range(2 if same_kind else 1, 13, 2):
                     ends = (u, 0, v, int(pack(shift)), limit)
                     tick += 2
                     searched = search_within(*ends, arrays, bits, marks, tick)
                     assert searched == (distance <= limit)
-                    if listed(u, v, limit, nearby):
+                    if limit <= LISTED:
                         assert within(*ends, nearby) == (distance <= limit)
 
 

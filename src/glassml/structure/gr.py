@@ -1,6 +1,7 @@
-"""Pair distribution functions: exact pair counts by a cell list, in any cell, to any distance."""
+"""Pair distribution functions: exact counts of pairs by columns of atoms, in any cell, to any r."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -128,89 +129,143 @@ def count_pairs(
     bins, bin_width
         Distances 0 … bins · bin_width, in Å.
     """
-    r_max = bins * bin_width
-    heights = perpendicular_heights(cell)
-    # Small cells waste fewer pairs beyond r_max, but hold too few atoms each; this is the optimum
-    # for condensed matter, bounded so that the grid never outgrows the atoms.
-    width = max(r_max / 4, (4 * abs(np.linalg.det(cell)) / len(positions)) ** (1 / 3))
-    grid = np.maximum(1, np.floor(heights / width)).astype(np.int64)
-    fractions = positions @ np.linalg.inv(cell)
-    fractions -= np.floor(fractions)
-    index = np.minimum((fractions * grid).astype(np.int64), grid - 1)
-    flat = (index[:, 0] * grid[1] + index[:, 1]) * grid[2] + index[:, 2]
-    order = np.argsort(flat, kind="stable")
-    start = np.zeros(grid.prod() + 1, np.int64)
-    np.cumsum(np.bincount(flat, minlength=grid.prod()), out=start[1:])
-    sorted_positions = np.ascontiguousarray((fractions[order] @ cell).T)
-    species = np.where(is_si[order], 0, 1).astype(np.int8)
+    columns = _columns(positions, cell, bins * bin_width)
+    # Where in a histogram the bins of an atom with Si begin; those of a pair: the sum of both.
+    row = np.where(is_si[columns.order], 0, 2 * bins).astype(np.int32)
     histogram = np.zeros((thread_count(), 3, bins), np.int64)
-    _histogram(
-        sorted_positions,
-        species,
-        start,
-        grid,
-        cell,
-        _half_stencil(cell, grid, r_max),
-        bin_width,
-        histogram,
-    )
+    _histogram(*columns[1:], row, bin_width, histogram)
     return histogram.sum(axis=0)
 
 
-def _half_stencil(cell: np.ndarray, grid: np.ndarray, r_max: float) -> np.ndarray:
-    """Offsets of grid cells that may hold partners within r_max: one of each ± pair, and (0,0,0).
+class _Columns(NamedTuple):
+    """Atoms sorted into columns along the third cell vector, and along each column.
 
-    Two grid cells d apart are at least max_i (|d_i| - 1) h_i / grid_i apart along the normals of
-    the faces; in an orthogonal cell these distances add in quadrature.
+    Coordinates are along that vector, and across it: `points` (3, n) of the atoms in `order`, the
+    cell's vectors `frame` (3, 3). Column (i, j) of `grid` (2,) is cut into slices; start[i, j, k]
+    is the first atom of slice k, start[i, j, -1] the end. The atoms of a column are at most
+    `radius` from its axis. `offsets` (m, 2) lead to the columns that may hold partners, one of
+    each ± pair, (0, 0) first.
     """
-    heights = perpendicular_heights(cell) / grid
-    reach = np.ceil(r_max / heights).astype(int)
+
+    order: np.ndarray
+    points: np.ndarray
+    frame: np.ndarray
+    grid: np.ndarray
+    start: np.ndarray
+    radius: float
+    offsets: np.ndarray
+
+
+def _columns(positions: np.ndarray, cell: np.ndarray, r_max: float) -> _Columns:
+    """Sort atoms into columns for pairs up to r_max."""
+    # Of the triangular frame, row 2 is the third vector (c, 0, 0), row 1 the second (x, y, 0).
+    frame = np.transpose(np.linalg.qr(cell[::-1].T).R)[::-1]
+    heights = perpendicular_heights(cell)[:2]
+    length = abs(frame[2, 0])
+    # Thin columns waste fewer pairs beyond r_max, but hold too few atoms each; this is the optimum
+    # for condensed matter, bounded so that the grid never outgrows the atoms.
+    width = max(r_max / 3, (4 * abs(np.linalg.det(cell)) / len(positions)) ** (1 / 3))
+    grid = np.maximum(1, heights // width).astype(np.int64)
+    slices = max(1, int(len(positions) / grid.prod()))
+    fractions = positions @ np.linalg.inv(cell)
+    fractions -= np.floor(fractions)
+    points = fractions @ frame
+    points[:, 0] -= np.floor(points[:, 0] / length) * length
+    index = np.minimum((fractions[:, :2] * grid).astype(np.int64), grid - 1)
+    column = index[:, 0] * grid[1] + index[:, 1]
+    piece = np.minimum((points[:, 0] * (slices / length)).astype(np.int64), slices - 1)
+    flat = column * slices + piece
+    order = np.argsort(flat, kind="stable")
+    edges = np.zeros(grid.prod() * slices + 1, np.int64)
+    np.cumsum(np.bincount(flat, minlength=len(edges) - 1), out=edges[1:])
+    start = edges[np.arange(grid.prod())[:, None] * slices + np.arange(slices + 1)]
+    sides = frame[:2, 1:] / grid[:, None]
+    radius = float(np.linalg.norm([sides[0] + sides[1], sides[0] - sides[1]], axis=1).max()) / 2
+    reach = np.ceil(r_max / (heights / grid)).astype(int)
     axes = [np.arange(-m, m + 1) for m in reach]
-    offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    gaps = np.maximum(np.abs(offsets) - 1, 0) * heights
-    metric = cell @ cell.T
-    orthogonal = np.allclose(metric, np.diag(np.diag(metric)), atol=1e-9 * metric.max())
-    nearest = np.linalg.norm(gaps, axis=1) if orthogonal else gaps.max(axis=1)
-    # Of ±d, lexicographically positive: meshgrid runs in that order, (0,0,0) is in the middle.
-    half = np.arange(len(offsets)) >= len(offsets) // 2
-    return np.ascontiguousarray(offsets[half & (nearest < r_max)])
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    # Of ±d the lexicographically positive: meshgrid runs in that order, (0, 0) is in the middle.
+    offsets = offsets[len(offsets) // 2 :]
+    near = np.linalg.norm(offsets @ sides, axis=1) < r_max + 2 * radius
+    return _Columns(
+        order,
+        np.ascontiguousarray(points[order].T),
+        np.ascontiguousarray(frame),
+        grid,
+        start.reshape(*grid, slices + 1),
+        radius,
+        np.ascontiguousarray(offsets[near]),
+    )
 
 
-@njit(parallel=True, cache=True, fastmath=True)
-def _histogram(positions, species, start, grid, cell, stencil, bin_width, histogram):  # noqa: ANN001, ANN202
-    """Fill one histogram per thread; the images of grid cells are shifted by whole vectors."""
+@njit(cache=True, fastmath=True)
+def _count(xs, ys, zs, row, x, y, z, scale, beyond, place, counts):  # noqa: ANN001, ANN202
+    """Count the distances of atoms at (xs, ys, zs) from (x, y, z) into bins from row[j] on.
+
+    The first loop has no branch and no scattered access, so that it takes many atoms at once.
+    """
+    for j in range(len(xs)):
+        dx, dy, dz = xs[j] - x, ys[j] - y, zs[j] - z
+        distance = np.sqrt(dx * dx + dy * dy + dz * dz)
+        place[j] = min(np.int32(distance * scale), beyond) + row[j]
+    for j in range(len(xs)):
+        counts[place[j]] += 1
+
+
+@njit(parallel=True, cache=True)
+def _histogram(points, frame, grid, start, radius, offsets, row, bin_width, histogram):  # noqa: ANN001, ANN202
+    """Fill one histogram per thread; images of columns are shifted by whole vectors."""
     bins = histogram.shape[2]
-    limit = (bins * bin_width) ** 2
-    scale = 1.0 / bin_width
+    r_max = bins * bin_width
     threads = histogram.shape[0]
-    n0, n1, n2 = grid[0], grid[1], grid[2]
-    columns = n0 * n1
+    n0, n1 = grid[0], grid[1]
+    slices = start.shape[2] - 1
+    length = abs(frame[2, 0])
+    xs, ys, zs = points[0], points[1], points[2]
     for thread in prange(threads):
-        local = np.zeros((3, bins + 1), np.int64)
-        for column in range(thread, columns, threads):
-            c0, c1 = column // n1, column % n1
-            for c2 in range(n2):
-                here = column * n2 + c2
-                if start[here] == start[here + 1]:
-                    continue
-                for k in range(stencil.shape[0]):
-                    t0, t1, t2 = c0 + stencil[k, 0], c1 + stencil[k, 1], c2 + stencil[k, 2]
-                    w0, w1, w2 = t0 // n0, t1 // n1, t2 // n2
-                    there = ((t0 - w0 * n0) * n1 + t1 - w1 * n1) * n2 + t2 - w2 * n2
-                    sx = w0 * cell[0, 0] + w1 * cell[1, 0] + w2 * cell[2, 0]
-                    sy = w0 * cell[0, 1] + w1 * cell[1, 1] + w2 * cell[2, 1]
-                    sz = w0 * cell[0, 2] + w1 * cell[1, 2] + w2 * cell[2, 2]
-                    same = k == 0  # (0,0,0) comes first
-                    for i in range(start[here], start[here + 1]):
-                        x = positions[0, i] - sx
-                        y = positions[1, i] - sy
-                        z = positions[2, i] - sz
-                        kind = species[i]
-                        for j in range(i + 1 if same else start[there], start[there + 1]):
-                            dx = positions[0, j] - x
-                            dy = positions[1, j] - y
-                            dz = positions[2, j] - z
-                            square = dx * dx + dy * dy + dz * dz
-                            if square < limit:
-                                local[kind + species[j], int(np.sqrt(square) * scale)] += 1
-        histogram[thread] = local[:, :bins]
+        # Of each row, the second half takes what is beyond the last bin.
+        local = np.zeros(6 * bins, np.int32)
+        place = np.empty(len(xs), np.int32)
+        beyond = np.int32(2 * bins - 1)
+        for own in range(thread, n0 * n1, threads):
+            c0, c1 = own // n1, own % n1
+            for k in range(offsets.shape[0]):
+                t0, t1 = c0 + offsets[k, 0], c1 + offsets[k, 1]
+                w0, w1 = t0 // n0, t1 // n1
+                pieces = start[t0 - w0 * n0, t1 - w1 * n1]
+                axis_y = (t0 + 0.5) / n0 * frame[0, 1] + (t1 + 0.5) / n1 * frame[1, 1]
+                axis_z = (t0 + 0.5) / n0 * frame[0, 2] + (t1 + 0.5) / n1 * frame[1, 2]
+                shift_x = w0 * frame[0, 0] + w1 * frame[1, 0]
+                shift_y = w0 * frame[0, 1] + w1 * frame[1, 1]
+                shift_z = w0 * frame[0, 2] + w1 * frame[1, 2]
+                for i in range(start[c0, c1, 0], start[c0, c1, slices]):
+                    across = np.sqrt((axis_y - ys[i]) ** 2 + (axis_z - zs[i]) ** 2) - radius
+                    if across >= r_max:
+                        continue
+                    # Partners are in the column within ± half of x; of the own column, those after.
+                    half = np.sqrt(r_max**2 - max(across, 0.0) ** 2) + 1e-6
+                    x = xs[i] - shift_x
+                    low = x if k == 0 else x - half
+                    high = x + half
+                    first = 0 if k == 0 else int(np.floor(low / length))
+                    for w in range(first, int(np.floor(high / length)) + 1):
+                        b = int((low - w * length) / length * slices)
+                        e = int((high - w * length) / length * slices)
+                        begin, end = pieces[max(b, 0)], pieces[min(e + 1, slices)]
+                        if k == 0 and w == 0:
+                            begin = i + 1
+                        _count(
+                            xs[begin:end],
+                            ys[begin:end],
+                            zs[begin:end],
+                            row[begin:end],
+                            x - w * length,
+                            ys[i] - shift_y,
+                            zs[i] - shift_z,
+                            1 / bin_width,
+                            beyond,
+                            place,
+                            local[row[i] :],
+                        )
+            histogram[thread] += local.reshape(3, 2 * bins)[:, :bins]
+            local[:] = 0

@@ -3,7 +3,8 @@
 Most questions of a ring search are about few bonds. Lists answer them: for each node the Si within
 one bond (of an O) or two (of an Si, itself included), *inner*, and for each Si those within four,
 *outer*. Two nodes are within the sum of two radii if and only if their lists share a node, because
-every other node of a path in the Si-O network is an Si. Beyond, a search from both sides.
+every other node of a path in the Si-O network is an Si; the lists of a near Si in place of the
+node's own add its distance. That tells up to ten bonds; beyond, a search from both sides.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from numba import njit
 
 from glassml.structure.graph import BIAS, BUFFER_FULL, IMAGES_CLASH, CoveringGraph, slot
 
+# So many bonds the lists tell: two to a near Si, and four and four from there.
+LISTED = 10
 ATOM_BITS = 31  # an entry is atom · 2³¹ + packed image + BIAS
 
 
@@ -112,13 +115,6 @@ def _share(a, i, end_a, b, j, end_b, shift):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True)
-def listed(u, v, limit, nearby):  # noqa: ANN001, ANN201
-    """Tell whether the lists are long enough to say if atoms u and v are within `limit` bonds."""
-    reach = 4 + (2 if u < nearby.n_si else 1) + (2 if v < nearby.n_si else 1)
-    return limit <= reach
-
-
-@njit(cache=True)
 def _lists_share(u, outer_u, v, outer_v, shift, nearby):  # noqa: ANN001, ANN202
     """Tell whether the inner or outer lists of u and, shifted, of v share a node."""
     inner_pointer, outer_pointer = nearby.inner_pointer, nearby.outer_pointer
@@ -134,34 +130,50 @@ def _lists_share(u, outer_u, v, outer_v, shift, nearby):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True)
+def _is_in_list(u, entry, nearby):  # noqa: ANN001, ANN202
+    """Tell whether the inner list of u has an entry."""
+    for i in range(nearby.inner_pointer[u], nearby.inner_pointer[u + 1]):
+        if nearby.inner[i] == entry:
+            return True
+    return False
+
+
+@njit(cache=True)
 def within(u, image_u, v, image_v, limit, nearby):  # noqa: ANN001, ANN201
-    """Tell by the lists whether two nodes are within `limit` bonds, of the right parity."""
+    """Tell by the lists whether nodes are within `limit` ≤ LISTED bonds, of the right parity."""
     n_si = nearby.n_si
     if u < n_si and v >= n_si:
         u, image_u, v, image_v = v, image_v, u, image_u
     shift = image_v - image_u
-    first, last = nearby.inner_pointer[u], nearby.inner_pointer[u + 1]
     missing = limit - (2 if u < n_si else 1) - (2 if v < n_si else 1)
     if missing < 0:
-        entry = (np.int64(v) << ATOM_BITS) + BIAS + shift
-        for i in range(first, last):  # noqa: SIM110 - compiled
-            if nearby.inner[i] == entry:
-                return True
-        return False
-    if u < n_si or missing == 0:
+        return _is_in_list(u, (np.int64(v) << ATOM_BITS) + BIAS + shift, nearby)
+    if (u < n_si and missing <= 4) or missing == 0:
         return _lists_share(u, missing > 0, v, missing > 2, shift, nearby)
     if v < n_si and missing == 2:
         return _lists_share(v, True, u, False, -shift, nearby)
-    # An O has no outer list: by way of its Si.
-    for i in range(first, last):
+    # An O has no outer list, and of an Si it may not reach: by way of the near Si of u.
+    for i in range(nearby.inner_pointer[u], nearby.inner_pointer[u + 1]):
         s = nearby.inner[i] >> ATOM_BITS
         shift_s = shift - (nearby.inner[i] - (s << ATOM_BITS) - BIAS)
-        # Of s the list reaches one bond more than the one of u, and one bond is spent.
         if v < n_si:
-            shared = _lists_share(s, False, v, True, shift_s, nearby)
-        else:
+            shared = _lists_share(s, missing > 4, v, True, shift_s, nearby)
+        elif missing <= 4:
             shared = _lists_share(s, missing > 2, v, False, shift_s, nearby)
+        else:
+            shared = _near_si_of_o(s, v, missing > 6, shift_s, nearby)
         if shared:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _near_si_of_o(s, v, outer, shift, nearby):  # noqa: ANN001, ANN202
+    """Tell whether the outer list of Si s shares a node with a list of an Si of O v."""
+    for i in range(nearby.inner_pointer[v], nearby.inner_pointer[v + 1]):
+        t = nearby.inner[i] >> ATOM_BITS
+        shift_t = shift + nearby.inner[i] - (t << ATOM_BITS) - BIAS
+        if _lists_share(s, True, t, outer, shift_t, nearby):
             return True
     return False
 

@@ -30,7 +30,7 @@ from glassml.structure.graph import (
     slot,
     write_ring,
 )
-from glassml.structure.nearby import Nearby, listed, search_within, within
+from glassml.structure.nearby import LISTED, Nearby, search_within, within
 
 # Columns of a ball's table: atom, image, distance from the root, slot; of the sets of first steps
 # of its parents, as bits, the union and the intersection; whether two of them may each have a step
@@ -73,10 +73,10 @@ def _fill_ball(root, radius, graph, bits, table, ball):  # noqa: ANN001, ANN202,
                     count += 1
                 elif ball[t, IMAGE] != o:
                     return count, IMAGES_CLASH
-                elif ball[t, DEPTH] == depth + 1:
+                elif t >= end:
                     # A set that contains all others, or is in all others, adds no such pair.
-                    if first & ~ball[t, COMMON] and ball[t, FIRST] & ~first:
-                        ball[t, JOINS] = 1
+                    more, less = first & ~ball[t, COMMON], ball[t, FIRST] & ~first
+                    ball[t, JOINS] |= np.int32(more != 0) & np.int32(less != 0)
                     ball[t, FIRST] |= first
                     ball[t, COMMON] &= first
         start = end
@@ -105,7 +105,7 @@ def _list_parents(t, first, graph, bits, table, ball, parents):  # noqa: ANN001,
 def _known_nearer(x, y, along, ball, nearby):  # noqa: ANN001, ANN202
     """Tell whether the lists know a path between two nodes shorter than `along` bonds."""
     u, v = ball[x, ATOM], ball[y, ATOM]
-    if along <= 2 or not listed(u, v, along - 2, nearby):
+    if along <= 2 or along - 2 > LISTED:
         return False
     return within(u, ball[x, IMAGE], v, ball[y, IMAGE], along - 2, nearby)
 
@@ -116,7 +116,7 @@ def _has_shortcut(ring, k, ball, graph, nearby, bits, marks, cursor):  # noqa: A
     for x in range(k):
         u, image_u = ball[ring[x], ATOM], ball[ring[x], IMAGE]
         v, image_v = ball[ring[x + k], ATOM], ball[ring[x + k], IMAGE]
-        if listed(u, v, k - 2, nearby):
+        if k - 2 <= LISTED:
             if within(u, image_u, v, image_v, k - 2, nearby):
                 return 1
             continue

@@ -12,6 +12,7 @@ Si and O share one transform, with strengths 1 and i: F = A + iB at Q; conj(F(-Q
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import finufft
@@ -24,8 +25,14 @@ from glassml.structure.frames import SILICON
 from glassml.structure.gr import PAIRS, pair_distribution
 from glassml.structure.scattering import total_standard_error, total_structure_factor
 
-# Modes of one transform: 200³ in single precision take 130 MB and about half a second.
-MODES = 200**3
+# Modes of one transform: 199³ in single precision take 60 MB, and the grid of 250³ behind them 125.
+MODES = 199**3
+# Threads with a coset each wait less for each other than within one transform; memory is for two.
+COSETS_AT_ONCE = 2
+# finufft transforms on the next even grid 2^a 3^b 5^c that is 5/4 of the modes. Where that is a
+# multiple of 16, its rows share their place in the cache, and the transform takes up to four times
+# as long: so the modes are chosen for one of these grids.
+FAST_GRIDS = sorted(2**a * 3**b * 5**c for a in (1, 2, 3) for b in range(9) for c in range(7))
 # Up to this many atoms in double precision, at half as many modes.
 DOUBLE_UP_TO = 200_000
 # Up to this many atoms the complete lattice up to Q = 25 Å⁻¹ takes some seconds.
@@ -163,12 +170,14 @@ def transform_of_gr(
         In Å; by default 20 Å, or half the smallest height of the cell if that is less.
     """
     pairs = pair_distribution(atoms, r_max, bin_width=0.01)
-    edges = pairs.edges
-    # ∫ r sin(Qr) over each bin exactly, with g constant in it.
-    qr = np.outer(q, edges)
-    primitive = (np.sin(qr) - qr * np.cos(qr)) / q[:, None] ** 2
-    kernel = np.diff(primitive, axis=1) * (4 * np.pi * pairs.number_density / q[:, None])
-    return {pair: 1 + kernel @ (pairs.partials[pair] - 1) for pair in PAIRS}
+    # g is constant in each bin: ∫ r sin(Qr) is a sum over edges of (sin(Qr) - Qr cos(Qr)) / Q²,
+    # each times the step of g there, that at the cut included.
+    steps = -np.diff([pairs.partials[pair] - 1 for pair in PAIRS], axis=1, prepend=0, append=0)
+    waves = np.vstack([steps, steps * pairs.edges]).astype(complex)
+    sums = finufft.nufft1d3(pairs.edges, waves, q, eps=1e-12, isign=1, nthreads=1)
+    integrals = (sums[:3].imag - q * sums[3:].real) / q**2
+    values = 1 + 4 * np.pi * pairs.number_density / q * integrals
+    return dict(zip(PAIRS, values, strict=True))
 
 
 def _faber_ziman(
@@ -223,55 +232,67 @@ def lattice_sums(
     fractions = np.ascontiguousarray((positions @ np.linalg.inv(cell)).T)
     # |h_i| = |Q·a_i|/2π ≤ Q |a_i|/2π, so a transform with (2π·modes^⅓/2)³ reaches this Q:
     reach = 2 * np.pi * (modes / (8 * np.prod(lengths))) ** (1 / 3)
-    low, m = 0.0, 1
-    if complete:
-        while m * reach < q_max:
-            m *= 2
-        _add_cosets(sums, fractions, cell, is_a, m, (low, q_max), q_bin)
-        return sums
-    while low < q_max:
-        high = min(q_max, m * reach)
-        strengths = np.where(is_a, 1.0 + 0j, 1j)
-        amplitudes = _transform(fractions, lengths, strengths, m, high)
-        _bin(sums, amplitudes, amplitudes, cell, m, np.zeros(3, np.int64), (low, high), q_bin)
-        low, m = high, 2 * m
+    strengths = np.where(is_a, 1.0 + 0j, 1j)
+    jobs = _cosets(reach, q_max) if complete else _sublattices(reach, q_max)
+    workers = min(COSETS_AT_ONCE, thread_count()) if complete else 1
+
+    def transform(job: _Coset) -> tuple[np.ndarray, np.ndarray]:
+        m, shift, (_, high) = job
+        phases = np.exp(2j * np.pi * (shift @ fractions)) if shift.any() else np.ones(1)
+        settings = m, high, thread_count() // workers
+        amplitudes = _transform(fractions, lengths, strengths * phases, *settings)
+        if np.all(2 * shift % m == 0):
+            return amplitudes, amplitudes
+        return amplitudes, _transform(fractions, lengths, strengths * np.conj(phases), *settings)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for job, (amplitudes, partner) in zip(jobs, pool.map(transform, jobs), strict=True):
+            _bin(sums, amplitudes, partner, cell, *job, q_bin)
     return sums
 
 
-def _add_cosets(
-    sums: np.ndarray,
-    fractions: np.ndarray,
-    cell: np.ndarray,
-    is_a: np.ndarray,
-    m: int,
-    window: tuple[float, float],
-    q_bin: float,
-) -> None:
-    """Add the complete lattice, one transform per coset; ±s share their Q vectors."""
-    lengths = np.linalg.norm(cell, axis=1)
-    strengths = np.where(is_a, 1.0 + 0j, 1j)
-    for s in np.ndindex(m, m, m):
-        opposite = tuple((-x) % m for x in s)
-        if opposite < s:
-            continue
-        shift = np.array(s, np.int64)
-        phases = np.exp(2j * np.pi * (shift @ fractions)) if any(s) else 1.0
-        amplitudes = _transform(fractions, lengths, strengths * phases, m, window[1])
-        partner = amplitudes
-        if opposite != s:
-            partner = _transform(fractions, lengths, strengths * np.conj(phases), m, window[1])
-        _bin(sums, amplitudes, partner, cell, m, shift, window, q_bin)
+# The multiple m, the shift s, and from and to which |Q|.
+_Coset = tuple[int, np.ndarray, tuple[float, float]]
+
+
+def _cosets(reach: float, q_max: float) -> list[_Coset]:
+    """Give the cosets of the complete lattice: of ±s, which share their Q vectors, one."""
+    m = 1
+    while m * reach < q_max:
+        m *= 2
+    shifts = [s for s in np.ndindex(m, m, m) if s <= tuple((-x) % m for x in s)]
+    return [(m, np.array(s, np.int64), (0.0, q_max)) for s in shifts]
+
+
+def _sublattices(reach: float, q_max: float) -> list[_Coset]:
+    """Give the lattice as far as one transform reaches, then every 2nd, 4th … vector of it."""
+    levels, low, m = [], 0.0, 1
+    while low < q_max:
+        levels.append((m, np.zeros(3, np.int64), (low, min(q_max, m * reach))))
+        low, m = m * reach, 2 * m
+    return levels
+
+
+def _modes(lengths: np.ndarray, m: int, q_max: float) -> tuple[int, ...]:
+    """Give the modes per axis of a transform whose vectors m h' + s, |s| < m, reach q_max."""
+    highest = np.floor(q_max * lengths / (2 * np.pi)).astype(int)
+    modes = 2 * ((highest + m - 1) // m) + 1
+    # The most modes, an odd number, that the same grid serves.
+    return tuple((4 * min(g for g in FAST_GRIDS if 4 * g >= 5 * n) // 5 - 1) | 1 for n in modes)
 
 
 def _transform(
-    fractions: np.ndarray, lengths: np.ndarray, strengths: np.ndarray, m: int, q_max: float
+    fractions: np.ndarray,
+    lengths: np.ndarray,
+    strengths: np.ndarray,
+    m: int,
+    q_max: float,
+    threads: int,
 ) -> np.ndarray:
     """Amplitudes at the vectors m h' (times the phases in `strengths`) up to q_max.
 
     Double precision for small systems: single costs 1e-4 of S(Q), and is twice as fast.
     """
-    half = np.floor(q_max * lengths / (2 * np.pi * m)).astype(int) + 2
-    size = tuple(int(n) for n in 2 * half + 1)
     double = fractions.shape[1] <= DOUBLE_UP_TO
     folded = fractions * m
     folded -= np.round(folded)
@@ -279,10 +300,10 @@ def _transform(
     return finufft.nufft3d1(
         *points,
         strengths.astype(np.complex128 if double else np.complex64),
-        size,
+        _modes(lengths, m, q_max),
         eps=1e-6 if double else 1e-4,
         isign=1,
-        nthreads=thread_count(),
+        nthreads=threads,
         upsampfac=1.25,
         showwarn=0,
     )
