@@ -55,10 +55,15 @@ def test_members_of_a_given_committee_have_packages_of_their_own(tmp_path):
 
 
 def test_energy_forces_and_stress_are_in_the_loss():
-    loss = _training_config(energy_weight=7, force_weight=2, stress_weight=90)
-    loss = loss["training_module"]["loss"]
+    config = _training_config(
+        energy_weight=7, force_weight=2, stress_weight=90, final_energy_weight=8, max_epochs=11
+    )
+    loss = config["training_module"]["loss"]
     assert loss["_target_"] == "nequip.train.EnergyForceStressLoss"
     assert loss["coeffs"] == {"total_energy": 7, "forces": 2, "stress": 90}
+    ramp = next(c for c in config["trainer"]["callbacks"] if "final_coeffs" in c)
+    assert ramp["final_coeffs"]["per_atom_energy_mse"] == 8
+    assert ramp["start_epoch"] + ramp["transition_epochs"] == 11
 
 
 def test_labels_are_read_from_their_own_keys():
@@ -86,7 +91,7 @@ def test_checkpoints_come_every_hundred_steps():
     ("minutes", "text"), [(4, "00:00:04:00"), (0.001, "00:00:00:01"), (1501.5, "01:01:01:30")]
 )
 def test_time_limit_as_lightning_reads_it(minutes, text):
-    timer = _training_config(max_minutes=minutes)["trainer"]["callbacks"][2]
+    timer = _training_config(max_minutes=minutes)["trainer"]["callbacks"][3]
     assert timer["duration"] == text
 
 

@@ -112,6 +112,8 @@ def training_config(
     energy_weight: float,
     force_weight: float,
     stress_weight: float,
+    final_energy_weight: float,
+    final_stress_weight: float,
 ) -> dict[str, Any]:
     """Write down a whole training, as `nequip-train` reads it.
 
@@ -132,9 +134,18 @@ def training_config(
         Keys of the section `potential.training`.
     energy_weight, force_weight, stress_weight
         Weights of the squared errors in (eV/atom)², (eV/Å)² and (eV/Å³)².
+    final_energy_weight, final_stress_weight
+        To these the weights move over the second half of the epochs. Forces alone are learnt
+        several times as fast as forces beside heavy energies and stresses, which then follow.
     """
     steps = -(-train_count // batch_size)
     weights = {"total_energy": energy_weight, "forces": force_weight, "stress": stress_weight}
+    half = max_epochs // 2
+    final = {
+        "per_atom_energy_mse": final_energy_weight,
+        "forces_mse": force_weight,
+        "stress_mse": final_stress_weight,
+    }
     return {
         "run": ["train"],
         "data": _data(species, cutoff_A, folder=folder, batch_size=batch_size, seed=seed),
@@ -152,6 +163,13 @@ def training_config(
                     "path": str(folder / "history.csv"),
                 },
                 {"_target_": "glassml.potential.callbacks.OrderByEpoch", "seed": seed},
+                {
+                    # it ends with the training: after its end a continued run would forget it
+                    "_target_": "nequip.train.callbacks.LinearLossCoefficientScheduler",
+                    "final_coeffs": final,
+                    "start_epoch": half,
+                    "transition_epochs": max(1, max_epochs - half),
+                },
                 {
                     "_target_": "lightning.pytorch.callbacks.Timer",
                     "duration": _days_hours_minutes_seconds(max_minutes),

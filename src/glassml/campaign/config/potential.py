@@ -52,9 +52,19 @@ class Training(Section):
     ema_decay: float = Field(
         default=0.99, ge=0.0, lt=1.0, description="Of the moving average of weights that is kept."
     )
-    energy_weight: float = Field(default=10.0, ge=0.0, description="Of (eV/atom)² in the loss.")
+    energy_weight: float = Field(
+        default=1.0, ge=0.0, description="Of (eV/atom)² in the loss, over the first half."
+    )
     force_weight: float = Field(default=1.0, ge=0.0, description="Of (eV/Å)² in the loss.")
-    stress_weight: float = Field(default=1000.0, ge=0.0, description="Of (eV/Å³)² in the loss.")
+    stress_weight: float = Field(
+        default=10.0, ge=0.0, description="Of (eV/Å³)² in the loss, over the first half."
+    )
+    final_energy_weight: float = Field(
+        default=50.0, ge=0.0, description="Of (eV/atom)² at the end: it grows over the second half."
+    )
+    final_stress_weight: float = Field(
+        default=500.0, ge=0.0, description="Of (eV/Å³)² at the end: it grows over the second half."
+    )
     shifts: Literal["isolated_atoms", "least_squares"] = Field(
         default="isolated_atoms",
         description="Energy of an atom without neighbours: computed, or fitted to the labels.",
