@@ -75,16 +75,38 @@ def test_pairs_are_those_of_another_program(edge, tilt, number, seed):
 )
 def test_bins_find_the_pairs_that_looking_at_all_finds(width, tilt, number, seed):
     rng = np.random.default_rng(seed)
-    cell = width * CUTOFF_A * (np.eye(3) + tilt * np.tri(3, k=-1)) @ np.diag([1.0, 1.1, 1.3])
-    wrapped = torch.as_tensor(rng.random((number, 3)))
-    wide = heights(cell)
-    bins = [int(n) for n in wide // CUTOFF_A]
-    if min(bins) < 3:  # the tilt makes the box narrower
+    first = width * CUTOFF_A * (np.eye(3) + tilt * np.tri(3, k=-1)) @ np.diag([1.0, 1.1, 1.3])
+    cells = np.array([first, 1.2 * first[::-1]])
+    wrapped = torch.as_tensor(rng.random((2 * number, 3)))
+    wide = heights(cells)
+    bins = (wide // CUTOFF_A).astype(int)
+    if bins.min() < 3:  # the tilt makes the box narrower
         return
-    cell = torch.as_tensor(cell)
-    binned = _pairs_of_bins(wrapped, cell, CUTOFF_A, bins)
-    for one, other in zip(binned, _pairs_of_all(wrapped, cell, CUTOFF_A, wide), strict=True):
-        assert torch.equal(one, other)
+    system = torch.arange(2).repeat_interleave(number)
+    cells = torch.as_tensor(cells)
+    binned = _pairs_of_bins(wrapped, cells, system, CUTOFF_A, bins)
+    for index, width_ in enumerate(wide):
+        own = wrapped[index * number : (index + 1) * number]
+        mine = system[binned[0]] == index
+        found = _pairs_of_all(own, cells[index], CUTOFF_A, width_)
+        assert torch.equal(binned[0][mine] - index * number, found[0])
+        assert torch.equal(binned[1][mine] - index * number, found[1])
+        assert torch.equal(binned[2][mine], found[2])
+
+
+def test_atoms_that_are_nowhere_have_no_pairs_and_do_no_harm():
+    rng = np.random.default_rng(1)
+    positions = torch.as_tensor(12.0 * rng.random((80, 3)))
+    cells = 12.0 * torch.eye(3, dtype=torch.float64).repeat(2, 1, 1)
+    alone = Edges([40], CUTOFF_A, 0.1, CPU).find(positions[:40], cells[:1])
+    positions[50] = torch.nan
+    first, second, _ = Edges([40, 40], CUTOFF_A, 0.1, CPU).find(positions, cells)
+    assert 50 not in first
+    assert 50 not in second
+    assert torch.equal(first[first < 40], alone[0])
+    cells[1] *= torch.nan
+    first, _, _ = Edges([40, 40], CUTOFF_A, 0.1, CPU).find(positions, cells)
+    assert torch.equal(first, alone[0])
 
 
 def test_pairs_of_an_old_list_are_those_of_a_new_one_in_the_same_order():

@@ -80,15 +80,8 @@ class Edges:
         return bool((moved > allowed[self.system]).any())
 
     def _build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
-        parts = []
-        begin = 0
-        for count, cell in zip(self.counts, cells, strict=True):
-            first, second, shift = pairs(
-                positions[begin : begin + count], cell, self.cutoff_A + self.skin_A
-            )
-            parts.append((first + begin, second + begin, shift))
-            begin += count
-        self._first, self._second, shifts = (torch.cat(each) for each in zip(*parts, strict=True))
+        reach = self.cutoff_A + self.skin_A
+        self._first, self._second, shifts = pairs(positions, cells, self.system, reach)
         # one number for each different shift and system
         lowest = shifts.min() if len(shifts) else shifts.sum()
         digits = (shifts - lowest).long()
@@ -111,26 +104,34 @@ def volumes(cells: torch.Tensor) -> torch.Tensor:
     return (cells[:, 0] * torch.linalg.cross(cells[:, 1], cells[:, 2])).sum(dim=1).abs()
 
 
-def heights(cell: np.ndarray) -> np.ndarray:
-    """Give the distances between opposite faces of a box in Å, shape (3,)."""
-    normals = np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]])
-    return np.abs(np.linalg.det(cell)) / np.linalg.norm(normals, axis=1)
+def heights(cells: np.ndarray) -> np.ndarray:
+    """Give the distances between opposite faces of boxes in Å, shape (..., 3).
+
+    Parameters
+    ----------
+    cells
+        Shape (..., 3, 3): rows are lattice vectors in Å.
+    """
+    normals = np.cross(cells[..., [1, 2, 0], :], cells[..., [2, 0, 1], :])
+    return np.abs(np.linalg.det(cells))[..., None] / np.linalg.norm(normals, axis=-1)
 
 
 def pairs(
-    positions: torch.Tensor, cell: torch.Tensor, cutoff_A: float
+    positions: torch.Tensor, cells: torch.Tensor, system: torch.Tensor, cutoff_A: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Give all pairs within a cutoff in one periodic box.
+    """Give all pairs within a cutoff in periodic boxes; atoms that are nowhere have none.
 
-    In a box at least three cutoffs wide atoms are sorted into bins, and the time is linear in their
-    number. In a smaller one each pair and image is looked at.
+    Where all boxes are at least three cutoffs wide atoms are sorted into bins, and the time is
+    linear in their number. Else each pair of a box and each image is looked at.
 
     Parameters
     ----------
     positions
         Shape (atoms, 3) in Å.
-    cell
-        Shape (3, 3) in Å.
+    cells
+        Shape (systems, 3, 3) in Å.
+    system
+        The box of each atom, shape (atoms,), ascending.
     cutoff_A
         Cutoff in Å.
 
@@ -140,17 +141,22 @@ def pairs(
         Indices, shape (pairs,), and the lattice vectors to be added to the second atom as
         numbers of boxes, shape (pairs, 3), sorted by first, second and shift.
     """
-    wide = heights(cell.cpu().numpy())
-    if not np.isfinite(wide).all() or not bool(torch.isfinite(positions).all()):
-        none = torch.zeros(0, dtype=torch.long, device=positions.device)
-        return none, none, positions[none]
-    fractions = positions @ torch.linalg.inv(cell)
+    fractions = torch.bmm(positions[:, None], torch.linalg.inv(cells)[system])[:, 0]
     base = torch.floor(fractions)
-    bins = [int(n) for n in wide // cutoff_A]
-    if min(bins) < 3:
-        first, second, shift = _pairs_of_all(fractions - base, cell, cutoff_A, wide)
+    wrapped = fractions - base
+    wide = heights(cells.cpu().numpy())
+    known = np.isfinite(wide).all(axis=1)
+    bins = np.where(known[:, None], wide, 3.0 * cutoff_A) // cutoff_A
+    if bins.min() >= 3:
+        first, second, shift = _pairs_of_bins(wrapped, cells, system, cutoff_A, bins.astype(int))
     else:
-        first, second, shift = _pairs_of_bins(fractions - base, cell, cutoff_A, bins)
+        found, begin = [], 0
+        counts = torch.bincount(system, minlength=len(cells)).tolist()
+        for count, cell, width in zip(counts, cells, wide, strict=True):
+            one, other, shift = _pairs_of_all(wrapped[begin : begin + count], cell, cutoff_A, width)
+            found.append((one + begin, other + begin, shift))
+            begin += count
+        first, second, shift = (torch.cat(each) for each in zip(*found, strict=True))
     # back to the atoms where they are: r_j - r_i + shift does not change
     return first, second, shift + base[first] - base[second]
 
@@ -162,6 +168,9 @@ def _pairs_of_all(
 
     In a box wider than twice the cutoff only the nearest image of a pair counts, else all in reach.
     """
+    if not np.isfinite(wide).all() or not bool(torch.isfinite(wrapped).all()):
+        none = torch.zeros(0, dtype=torch.long, device=wrapped.device)
+        return none, none, wrapped[none]
     if (wide > 2.0 * cutoff_A).all():
         images = torch.zeros((1, 3), dtype=cell.dtype, device=cell.device)
     else:
@@ -184,39 +193,53 @@ def _pairs_of_all(
 
 
 def _pairs_of_bins(
-    wrapped: torch.Tensor, cell: torch.Tensor, cutoff_A: float, bins: list[int]
+    wrapped: torch.Tensor,
+    cells: torch.Tensor,
+    system: torch.Tensor,
+    cutoff_A: float,
+    bins: np.ndarray,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Look at atoms in adjacent bins, of which there are three or more along each edge.
 
-    Then a pair has one image within the cutoff, and a bin is adjacent through one face only.
+    Then a pair has one image within the cutoff, and a bin is adjacent through one face only. All
+    boxes are done at once: on a GPU, many small steps would take longer than the work in them.
     """
     count, device = len(wrapped), wrapped.device
     # more bins than atoms would only be empty
-    most = max(3, round(count ** (1.0 / 3.0)))
-    shape = torch.tensor([min(number, most) for number in bins], device=device)
-    place = torch.minimum((wrapped * shape).long(), shape - 1)
-    strides = torch.stack([shape[1] * shape[2], shape[2], torch.ones_like(shape[0])])
-    number = (place * strides).sum(dim=1)
+    most = max(3, round((count / len(cells)) ** (1.0 / 3.0)))
+    of_system = np.minimum(bins, most)
+    sizes = of_system.prod(axis=1)
+    along = np.stack([of_system[:, 1] * of_system[:, 2], of_system[:, 2], np.ones_like(sizes)], 1)
+    shape, strides, offset = (
+        torch.as_tensor(each, device=device)[system]
+        for each in (of_system, along, np.cumsum(sizes) - sizes)
+    )
+    # atoms that are nowhere are in the first bin, and at no distance from anything
+    place = torch.minimum((wrapped.nan_to_num(0.0) * shape).long(), shape - 1)
+    number = (place * strides).sum(dim=1) + offset
     order = torch.argsort(number)
-    filled = torch.bincount(number, minlength=int(shape.prod()))
+    filled = torch.bincount(number, minlength=int(sizes.sum()))
     rank = torch.arange(count, device=device) - (filled.cumsum(0) - filled)[number[order]]
     members = torch.full((len(filled), int(filled.max())), count, device=device)
     members[number[order], rank] = order
     around = torch.tensor(list(itertools.product((-1, 0, 1), repeat=3)), device=device)
-    # an empty place is an atom out of reach
-    padded = torch.cat([wrapped, torch.full_like(wrapped[:1], torch.inf)])
+    # neither is an empty place of a bin
+    padded = torch.cat([wrapped, torch.full_like(wrapped[:1], torch.nan)])
     found = []
     rows = max(1, PAIRS_AT_ONCE // (len(around) * members.shape[1]))
     for begin in range(0, count, rows):
-        near = place[begin : begin + rows, None] + around
-        image = torch.div(near, shape, rounding_mode="floor")
-        others = members[((near - image * shape) * strides).sum(dim=-1)]
-        difference = padded[others] + (image - wrapped[begin : begin + rows, None])[:, :, None]
-        distance2 = ((difference @ cell) ** 2).sum(dim=-1)
-        first, bin_, rank = torch.nonzero(
+        these = slice(begin, begin + rows)
+        near, wide = place[these, None] + around, shape[these, None]
+        image = torch.div(near, wide, rounding_mode="floor")
+        bin_ = ((near - image * wide) * strides[these, None]).sum(dim=-1) + offset[these, None]
+        others = members[bin_]
+        difference = padded[others] + (image - wrapped[these, None])[:, :, None]
+        vectors = torch.bmm(difference.flatten(1, 2), cells[system[these]])
+        distance2 = (vectors**2).sum(dim=-1).reshape(others.shape)
+        first, side, rank = torch.nonzero(
             (distance2 < cutoff_A**2) & (distance2 > 0.0), as_tuple=True
         )
-        found.append((first + begin, others[first, bin_, rank], image[first, bin_]))
+        found.append((first + begin, others[first, side, rank], image[first, side]))
     first, second, shift = (torch.cat(each) for each in zip(*found, strict=True))
     sorted_ = torch.argsort(first * count + second)
-    return first[sorted_], second[sorted_], shift[sorted_].to(cell.dtype)
+    return first[sorted_], second[sorted_], shift[sorted_].to(wrapped.dtype)
