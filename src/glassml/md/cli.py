@@ -299,7 +299,12 @@ def _classical(md: "MolecularDynamics", seed: int, glass: str) -> "Atoms":
 
 def _why_skipped(parent_record: Path, parent: str) -> str:
     """Tell why a child cannot be run, or give an empty text where it can."""
-    record = json.loads(parent_record.read_text(encoding="utf-8"))
+    from glassml.campaign.errors import StructureError
+
+    try:
+        record = json.loads(parent_record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StructureError(f"{parent_record}: cannot be read ({error}): run {parent}") from None
     if record["status"] == "finished":
         return ""
     reason = record["reason"]

@@ -198,7 +198,7 @@ def read_restart(path: Path) -> Atoms:
     Raises
     ------
     StructureError
-        If the file is missing or is not a restart.
+        If the file is missing, is not a restart, or has numbers that are none.
     """
     try:
         with np.load(path) as file:
@@ -208,4 +208,14 @@ def read_restart(path: Path) -> Atoms:
             atoms.set_momenta(file["momenta"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StructureError(f"{path}: is not the end of a state: {error}") from None
+    for name, array in (
+        ("positions", atoms.positions),
+        ("momenta", atoms.get_momenta()),
+        ("cell", atoms.cell.array),
+    ):
+        if bad := np.count_nonzero(~np.isfinite(array).all(axis=1)):
+            raise StructureError(
+                f"{path}: {bad} of {len(array)} rows of its {name} are not numbers: delete the "
+                "folder that it lies in, so that this state is run again"
+            )
     return atoms

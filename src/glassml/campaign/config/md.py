@@ -8,7 +8,7 @@ import re
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from glassml.campaign.config.base import Section
 
@@ -21,8 +21,17 @@ def _pair(value: Any) -> Any:
     return (value, value) if isinstance(value, int | float) else value
 
 
+def _check_gigapascals(value: float) -> float:
+    if not -20.0 <= value <= 300.0:
+        raise ValueError(
+            f"{value:g} GPa is outside -20 to 300: pressures are in GPa with compression positive; "
+            "divide MPa by 1000, bar by 10,000"
+        )
+    return value
+
+
 Temperature = Annotated[float, Field(gt=0.0, le=20_000.0)]
-Pressure = Annotated[float, Field(ge=-20.0, le=300.0)]
+Pressure = Annotated[float, AfterValidator(_check_gigapascals)]
 Temperatures = Annotated[tuple[Temperature, Temperature], BeforeValidator(_pair)]
 Pressures = Annotated[tuple[Pressure, Pressure], BeforeValidator(_pair)]
 Window = tuple[float, float]
