@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.errors import GlassmlError
-from glassml.md.cli import build_stages, check_committee
+from glassml.md.cli import build_stages, check_committee, control
 from glassml.md.start import quench_stages
 
 HOLD = {
@@ -32,6 +32,22 @@ BAD = {
     "a committee of torch-sim": (
         section(engine="torchsim", guards={"max_force_spread_eV_A": 1}),
         "torchsim",
+    ),
+    "a committee of lammps": (
+        section(engine="lammps", guards={"max_force_spread_eV_A": 1}),
+        "needs engine ase or torch",
+    ),
+    "a published potential that the engine cannot move": (
+        section(engine="torch", potential="tersoff"),
+        "potential: tersoff needs engine lammps",
+    ),
+    "a published potential with the engine of networks": (
+        section(potential="shik"),
+        "potential: shik needs engine torch or lammps",
+    ),
+    "a published potential for other elements": (
+        section(engine="lammps", potential="bks", composition={"Ge": 1, "O": 2}),
+        "bks is for SiO2",
     ),
     "negative spread": (section(guards={"max_force_spread_eV_A": -1}), "greater than 0"),
     "negative temperature": (section([HOLD | {"temperature_K": -300}]), "greater than 0"),
@@ -121,6 +137,32 @@ def test_a_guard_by_a_committee_that_is_not_given_is_refused():
     check_committee(section, Namespace(committee=["m1.nequip.zip"]))
     assert section.committee_members(3) == [1, 2]
     assert MolecularDynamics().committee_members(3) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "configured", "asked", "expected"),
+    [
+        ("torch", "trained", "shik", "shik"),
+        ("lammps", "vashishta", "vashishta", "vashishta"),
+        ("lammps", "trained", "m0/model.nequip.zip", None),
+    ],
+)
+def test_a_published_potential_is_asked_for_by_its_name(engine, configured, asked, expected):
+    md = MolecularDynamics.model_validate({"engine": engine, "potential": configured})
+    assert control(md, Namespace(potential=asked)) == expected
+
+
+@pytest.mark.parametrize(
+    ("engine", "configured", "asked", "message"),
+    [
+        ("ase", "trained", "shik", "needs md.engine torch or lammps, not ase"),
+        ("lammps", "bks", "m0/model.nequip.zip", "the configuration has md.potential bks"),
+    ],
+)
+def test_a_potential_that_does_not_fit_is_refused(engine, configured, asked, message):
+    md = MolecularDynamics.model_validate({"engine": engine, "potential": configured})
+    with pytest.raises(GlassmlError, match=message):
+        control(md, Namespace(potential=asked))
 
 
 def test_a_classical_quench_has_the_rate_that_was_asked_for():

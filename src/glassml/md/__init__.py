@@ -15,7 +15,8 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
     none was asked).
 `final.extxyz`
     The end, wrapped into the box, with momenta; `info` has `state`, `glass`, `status`,
-    `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards.
+    `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards
+    (engine lammps: the last frame).
 `trajectory.h5md`
     H5MD 1.1 by MDAnalysis: positions in Å (unwrapped), velocities in Å/ps, box in Å, time in ps,
     step; `observables/stage` is the index of the stage; `particles/trajectory/species` has the
@@ -32,6 +33,8 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
 `offered.extxyz`
     Only after a stop because the committee disagreed: the frame, with `info` as configurations have
     that active learning offers for labelling (`error_eV_per_A` is the spread).
+`lammps/`
+    Only with engine lammps: the inputs of LAMMPS, whole, and its logs.
 `checkpoint/`
     Only while a run is unfinished; see `glassml.md.checkpoint`.
 """

@@ -28,10 +28,10 @@ MAX_WAITING_BYTES = 256 * 2**20
 
 
 class Interrupted(Exception):  # noqa: N818  (the run is whole and goes on when called again)
-    """A signal asked the run to stop; its checkpoint is written."""
+    """A signal asked the run to stop; it goes on from its checkpoint."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; a checkpoint is written")
+    def __init__(self, number: int, kept: str = "a checkpoint is written") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; {kept}")
         self.number = number
 
 

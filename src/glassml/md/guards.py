@@ -60,13 +60,16 @@ def check_step(atoms: Atoms, limits: Limits, hottest_K: float) -> None:
     GuardTripped
         If the temperature or the density is out of bounds or not a number.
     """
-    temperature = kinetic_temperature(atoms)
+    check_bounds(kinetic_temperature(atoms), density_g_cm3(atoms), limits, hottest_K)
+
+
+def check_bounds(temperature: float, density: float, limits: Limits, hottest_K: float) -> None:
+    """Check a temperature in K and a density in g/cm³, as `check_step`."""
     if not temperature <= limits.temperature_ratio * hottest_K:
         raise GuardTripped(
             f"temperature {temperature:.0f} K is above {limits.temperature_ratio:g} times "
             f"{hottest_K:.0f} K"
         )
-    density = density_g_cm3(atoms)
     low, high = limits.density_g_cm3
     if not low <= density <= high:
         raise GuardTripped(f"density {density:.3f} g/cm³ is outside {low:g} to {high:g}")
@@ -113,15 +116,27 @@ def check_sample(
     GuardTripped
         If the energy is not finite or jumps, or atoms are too close.
     """
+    check_energies(now, before, len(atoms), limits)
+    check_distances(atoms, limits)
+
+
+def check_energies(
+    now: Thermodynamics, before: Thermodynamics | None, atoms: int, limits: Limits
+) -> None:
+    """Check the energies of a sample of a number of atoms, as `check_sample`."""
     if not np.isfinite([now.total_energy, now.pressure_GPa]).all():
         raise GuardTripped("energy or pressure is not a number")
     if before is not None:
-        jump = (now.total_energy - before.total_energy) / len(atoms)
+        jump = (now.total_energy - before.total_energy) / atoms
         if abs(jump) > limits.energy_jump_eV:
             raise GuardTripped(
                 f"total energy jumps by {jump:+.3f} eV/atom from one sample to the next, more "
                 f"than {limits.energy_jump_eV:g}"
             )
+
+
+def check_distances(atoms: Atoms, limits: Limits) -> None:
+    """Check that no two atoms are too close, as `check_sample`."""
     if limits.min_distance_A > 0.0:
         # A list with a tiny cutoff has many empty bins, and takes longer than this one.
         i, j, distance = neighbour_list("ijd", atoms, max(limits.min_distance_A, 1.5))
