@@ -203,6 +203,63 @@ def relax(atoms: Atoms, *, potential: str, steps: int = 200) -> Atoms:
         return read_structure(session, atoms, rotation)
 
 
+def anneal_around(
+    atoms: Atoms,
+    fixed: np.ndarray,
+    *,
+    potential: str,
+    temperature_K: float = 2500.0,
+    picoseconds: float = 3.0,
+    seed: int = 1,
+) -> Atoms:
+    """Melt the atoms around fixed ones, and quench them to rest, in a fixed cell.
+
+    Parameters
+    ----------
+    atoms
+        Any structure of Si and O without overlaps.
+    fixed
+        Shape (atoms,): which stay where they are.
+    potential
+        A key of `POTENTIALS`.
+    temperature_K, picoseconds
+        The first third of the time is spent at this temperature, the rest on cooling to 300 K.
+    seed
+        Of the thermostat.
+
+    Raises
+    ------
+    LammpsError
+        If LAMMPS stops.
+    """
+    steps = round(1000.0 * picoseconds)
+    ids = " ".join(str(number + 1) for number in np.flatnonzero(fixed))
+    bath = f"fix bath shell langevin {temperature_K}"
+    with lammps_session() as session:
+        rotation = load_structure(session, atoms)
+        _set_potential(session, potential)
+        commands(
+            session,
+            f"group core id {ids}",
+            "group shell subtract all core",
+            "fix hold core setforce 0 0 0",
+            "timestep 0.001",
+            "minimize 0 1e-1 50 200",
+            f"velocity shell create {temperature_K} {seed} dist gaussian",
+            "fix move shell nve/limit 0.05",
+            f"{bath} {temperature_K} 0.05 {seed}",
+            "run 200",
+            "unfix move",
+            "fix move shell nve",
+            f"{bath} {temperature_K} 0.1 {seed}",
+            f"run {steps // 3}",
+            f"{bath} 300 0.1 {seed}",
+            f"run {steps - steps // 3}",
+            "minimize 0 1e-2 500 5000",
+        )
+        return read_structure(session, atoms, rotation)
+
+
 def energy_and_forces(atoms: Atoms, *, potential: str) -> tuple[float, np.ndarray]:
     """Give the classical energy in eV and forces in eV/Å, shape (atoms, 3)."""
     with lammps_session() as session:

@@ -5,7 +5,8 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
 
 `record.json`
     How it went. `status` is "finished"; "stopped" (a guard tripped: `reason` says why, and
-    `offending_frame` has `symbols`, `positions_A`, `cell_A`, `velocities_A_per_ps`); or "skipped"
+    `offending_frame` has `symbols`, `positions_A`, `cell_A`, `velocities_A_per_ps`, and `atom`, the
+    index of the one to blame); or "skipped"
     (the parent was stopped or skipped: `reason` is the first cause). Further: `state`, `glass`,
     `parent`, `protocol` (the stages, counted in steps), `stages` (for each: `name`, `start_fs`,
     `end_fs`, and `frames`, [first, last + 1] in the trajectory), `coupling`, `limits`, `seed`,
@@ -31,8 +32,9 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
     `numbers`, `positions`, `momenta`, `cell` in double precision and ASE's units: what a child
     begins with.
 `offered.extxyz`
-    Only after a stop because the committee disagreed: the frame, with `info` as configurations have
-    that active learning offers for labelling (`error_eV_per_A` is the spread).
+    Only after a stop because the committee disagreed: the frame, or a cell cut from it around the
+    atom with the largest spread, with `info` as configurations have that active learning offers for
+    labelling (`error_eV_per_A` is the spread in the glass).
 `lammps/`
     Only with engine lammps: the inputs of LAMMPS, whole, and its logs.
 `checkpoint/`

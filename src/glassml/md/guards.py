@@ -11,7 +11,19 @@ from glassml.md.thermodynamics import Thermodynamics, density_g_cm3, kinetic_tem
 
 
 class GuardTripped(Exception):  # noqa: N818  (it is an event of the physics, not an error)
-    """A run must stop; the message is the reason."""
+    """A run must stop; the message is the reason.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    atom
+        Index of the atom where it is, if one is to blame.
+    """
+
+    def __init__(self, reason: str, atom: int | None = None) -> None:
+        super().__init__(reason)
+        self.atom = atom
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ def check_bounds(temperature: float, density: float, limits: Limits, hottest_K: 
         raise GuardTripped(f"density {density:.3f} g/cm³ is outside {low:g} to {high:g}")
 
 
-def check_spread(spread_eV_A: float, limits: Limits) -> None:
+def check_spread(spread_eV_A: float, limits: Limits, atom: int | None = None) -> None:
     """Check the disagreement of a committee about the forces.
 
     Parameters
@@ -84,6 +96,8 @@ def check_spread(spread_eV_A: float, limits: Limits) -> None:
         Largest standard deviation of a force vector between members, in eV/Å.
     limits
         The limits.
+    atom
+        Index of the atom that has it.
 
     Raises
     ------
@@ -93,7 +107,8 @@ def check_spread(spread_eV_A: float, limits: Limits) -> None:
     if limits.force_spread_eV_A is not None and not spread_eV_A <= limits.force_spread_eV_A:
         raise GuardTripped(
             f"the committee disagrees by {spread_eV_A:.3f} eV/Å about a force, more than "
-            f"{limits.force_spread_eV_A:g}: the potential has not learned this"
+            f"{limits.force_spread_eV_A:g}: the potential has not learned this",
+            atom,
         )
 
 
@@ -144,5 +159,6 @@ def check_distances(atoms: Atoms, limits: Limits) -> None:
             worst = int(np.argmin(distance))
             raise GuardTripped(
                 f"{atoms.symbols[i[worst]]}{i[worst]} and {atoms.symbols[j[worst]]}{j[worst]} are "
-                f"{distance[worst]:.3f} Å apart, closer than {limits.min_distance_A:g} Å"
+                f"{distance[worst]:.3f} Å apart, closer than {limits.min_distance_A:g} Å",
+                int(i[worst]),
             )

@@ -239,8 +239,7 @@ def read_back(
     if not rows:  # it stopped at once
         reason, offending = _too_close(start, limits) or reason, frame_json(start)
     for step, frame in read_frames(folder, pieces, start, stages):
-        close = _too_close(frame, limits) if step <= last else ""
-        if close:
+        if step <= last and (close := _too_close(frame, limits)):
             reason, last = close, step - 1
         if step > last:
             offending = frame_json(frame)
