@@ -152,6 +152,14 @@ def test_inputs_stay_beside_the_outputs(finished):
     assert not [name for name in kept if name.startswith(("frames", "restart"))]
 
 
+def test_a_run_whose_outputs_are_gone_is_run_again(tmp_path, finished):
+    run(tmp_path, stages=STAGES[2:])
+    (tmp_path / "series.csv").unlink()
+    run(tmp_path)
+    assert (tmp_path / "series.csv").read_bytes() == (finished[0] / "series.csv").read_bytes()
+    assert len(read_trajectory(tmp_path / "trajectory.h5md").trajectory) == 6
+
+
 def test_a_turned_skewed_box_comes_back_as_it_was(tmp_path):
     atoms = polymorph("coesite")
     atoms.rotate(30, (1, 2, 3), rotate_cell=True)

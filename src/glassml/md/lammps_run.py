@@ -182,7 +182,8 @@ def run_lammps(
     ran = replace(job, potential={**job.potential, "lammps": _version(place, pieces[-1])})
     record = write_outputs(ran, outcome, checkpoint, folder, warnings)
     checkpoint.remove()
-    for pattern in ("frames.*", "restart.*"):
+    # Without the list of pieces another run begins anew.
+    for pattern in (PIECES_FILE, "frames.*", "restart.*"):
         for path in place.glob(pattern):
             path.unlink()
     return record
