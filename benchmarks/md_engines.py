@@ -1,38 +1,49 @@
 """One protocol on each engine: density, temperature, pressure and energy agree within error.
 
-    python benchmarks/md_engines.py --output table.csv
+    python benchmarks/md_engines.py --start quartz --output table.csv
 
-Silica by a pair potential, melted and quenched by LAMMPS, then held at 300 K and no pressure by
-ASE, by torch and by LAMMPS, and without a thermostat for the drift. A value is a mean over the
-hold with the standard error of blocks. ASE has its forces from the torch model, LAMMPS its own.
+Silica by a pair potential: settled, held at 300 K and no pressure, then without a thermostat for
+the drift. All engines begin with the same positions and velocities, and all go through what a
+campaign runs: the numbers are read from their `series.csv`. A value is the mean over the hold with
+the standard error of blocks, and the last columns are its distance from the first engine's in
+standard errors of the difference. LAMMPS has its own forces; those of torch are from the same
+potential in double precision, and ASE has torch's.
+
+Quartz is the sharp comparison, because every run of it explores the same basin. A glass
+that was quenched in picoseconds still relaxes at 300 K, into another basin in each run.
 """
 
 import argparse
-import time
+import csv
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from ase import Atoms, units
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from glassml.campaign.files import write_csv
-from glassml.configurations.classical import _set_potential
-from glassml.configurations.lammps import commands, lammps_session, load_structure
-from glassml.md.classical import PairModel
-from glassml.md.integrator import RampedLangevin
+from glassml.configurations.crystals import polymorph
+from glassml.md.batch import run_batch
+from glassml.md.classical import PairModel, load_pair_model
+from glassml.md.guards import Limits
+from glassml.md.lammps_input import classical_potential
+from glassml.md.lammps_run import find_program, run_lammps
 from glassml.md.protocol import Coupling, Stage
+from glassml.md.run import Job, run_job
 from glassml.md.start import classical_start, maxwell_boltzmann, random_start
-from glassml.md.thermodynamics import G_CM3_PER_U_A3, measure
-from glassml.md.torchmd import Batch, RampedBatch
+from glassml.md.torchmd import TorchEngine
 
-TIMESTEP_FS, TEMPERATURE_K = 1.6, 300.0
+TIMESTEP_FS, TEMPERATURE_K = 1.0, 300.0
 COUPLING = Coupling(100.0, 300.0, 37.0)
-COLUMNS = (
-    "engine", "density_g_cm3", "density_error", "temperature_K", "temperature_error",
-    "pressure_GPa", "pressure_error", "potential_eV_atom", "potential_error",
-    "drift_meV_atom_ps", "ms_per_step",
-)  # fmt: skip
+LIMITS = Limits(3.0, 1.0, (1.5, 4.0), 0.9)
+COLUMNS = {
+    "density_g_cm3": "density_g_cm3", "temperature_K": "temperature_K",
+    "pressure_GPa": "pressure_GPa", "potential_meV_atom": "potential_energy_eV",
+}  # fmt: skip
+BLOCKS = 10
 
 
 class PairCalculator(Calculator):
@@ -58,104 +69,106 @@ class PairCalculator(Calculator):
         }
 
 
-def stage(ensemble, steps):
-    npt = ensemble == "npt"
-    hot = (TEMPERATURE_K, TEMPERATURE_K) if npt else None
-    return Stage("hold", ensemble, steps, TIMESTEP_FS, hot, (0.0, 0.0) if npt else None, 1, 1)
+def protocol(hold_ps):
+    def stage(name, ps):
+        steps = round(ps * 1000.0 / TIMESTEP_FS)
+        npt = name != "free"
+        hot = (TEMPERATURE_K, TEMPERATURE_K) if npt else None
+        cold = (0.0, 0.0) if npt else None
+        return Stage(name, "npt" if npt else "nve", steps, TIMESTEP_FS, hot, cold, 10, steps)
+
+    return [stage("settle", hold_ps / 4), stage("hold", hold_ps), stage("free", hold_ps / 4)]
 
 
-def by_ase(glass, name, steps, ensemble):
-    atoms = glass.copy()
-    atoms.calc = PairCalculator(atoms, name)
-    integrator = RampedLangevin(atoms, stage(ensemble, steps), COUPLING, np.random.default_rng(1))
-    rows = []
-    for _ in range(steps):
-        integrator.advance()
-        now = measure(atoms)
-        rows.append((now.density_g_cm3, now.temperature_K, now.pressure_GPa,
-                     now.potential_energy_eV, now.total_energy))  # fmt: skip
-    return np.array(rows)
+def run(engine, name, atoms, stages, folder):
+    job = Job(
+        "hold", "glass00", None, stages, COUPLING, LIMITS, 1, 4711, {}, {"sha256": name}, engine
+    )
+    quiet = {"checkpoint_every_s": 1e9, "show_progress": False}
+    if engine == "lammps":
+        potential, program = classical_potential(name), find_program(None)
+        return run_lammps(job, atoms, potential, program, folder, restart_every_fs=1e9)
+    if engine == "torch":
+        model, _ = load_pair_model(name, "cpu")
+        glasses = {folder.name: atoms}
+        jobs = {folder.name: job}
+        return run_batch(jobs, glasses, TorchEngine(model), folder.parent, **quiet)[folder.name]
+    return run_job(job, atoms, PairCalculator(atoms, name), folder, **quiet)
 
 
-def by_torch(glass, name, steps, ensemble):
-    batch = Batch([glass], PairModel(name, torch.device("cpu")), 1)
-    integrator = RampedBatch(batch, stage(ensemble, steps), COUPLING)
-    mass, count = glass.get_masses().sum(), len(glass)
-    rows = []
-    for _ in range(steps):
-        integrator.advance()
-        volume = float(torch.linalg.det(batch.cells[0]))
-        twice = float(batch.twice_kinetic()[0])
-        trace = float(batch.stress[0].trace())
-        energy = float(batch.energy[0])
-        temperature = twice / (3 * count * units.kB)
-        pressure = (twice / volume - trace) / 3 / units.GPa
-        density = mass / volume * G_CM3_PER_U_A3
-        rows.append((density, temperature, pressure, energy, energy + twice / 2))
-    return np.array(rows)
+def cpu_seconds():
+    """Give the CPU time of this process and of those that it called."""
+    times = os.times()
+    return sum(times[:4])
 
 
-def by_lammps(glass, name, steps, ensemble):
-    mass, count = glass.get_masses().sum(), len(glass)
-    rows = []
-    with lammps_session() as session:
-        load_structure(session, glass)
-        _set_potential(session, name)
-        commands(session, f"timestep {TIMESTEP_FS * 1e-3}",
-                 f"velocity all create {TEMPERATURE_K} 4711 mom yes dist gaussian")  # fmt: skip
-        if ensemble == "npt":
-            commands(session, "fix move all nph iso 0 0 0.3",
-                     f"fix bath all langevin {TEMPERATURE_K} {TEMPERATURE_K} 0.1 4711")  # fmt: skip
-        else:
-            commands(session, "fix move all nve")
-        commands(session, "run 0 post no")
-        for _ in range(steps // 5):
-            # `pre no`, or the Langevin forces are drawn twice for a step, which cools by a tenth
-            commands(session, "run 5 pre no post no")
-            energy, kinetic = session.get_thermo("pe"), session.get_thermo("ke")
-            volume = session.get_thermo("vol")
-            # of 3N components, as glassml counts them
-            rows.append((mass / volume * G_CM3_PER_U_A3, 2 * kinetic / (3 * count * units.kB),
-                         session.get_thermo("press") * 1e-4, energy, energy + kinetic))  # fmt: skip
-    return np.array(rows)
+def mean_and_error(values):
+    means = [block.mean() for block in np.array_split(values, BLOCKS)]
+    return np.mean(values), np.std(means, ddof=1) / np.sqrt(BLOCKS)
 
 
-def mean_and_error(values, blocks=8):
-    means = [block.mean() for block in np.array_split(values, blocks)]
-    return np.mean(values), np.std(means, ddof=1) / np.sqrt(blocks)
+def measure(folder, count):
+    with (folder / "series.csv").open() as file:
+        table = list(csv.DictReader(file))
+    row = {}
+    for name, column in COLUMNS.items():
+        scale = 1000.0 / count if name.startswith("potential") else 1.0
+        values = np.array([float(each[column]) for each in table if each["stage"] == "hold"])
+        row[name], row[f"{name}_error"] = mean_and_error(scale * values)
+    free = [each for each in table if each["stage"] == "free"]
+    times = np.array([float(each["time_fs"]) for each in free]) * 1e-3
+    energies = np.array([float(each["total_energy_eV"]) for each in free]) / count
+    row["drift_meV_atom_ps"] = 1e3 * np.polyfit(times, energies, 1)[0]
+    return row
+
+
+def begin(args):
+    rng = np.random.default_rng(1)
+    if args.start == "quartz":
+        atoms = polymorph("alpha_quartz") * (3, 3, 2)
+    else:
+        atoms = random_start({"Si": 1, "O": 2}, args.atoms, 2.2, rng)
+        schedule = ((3500.0, TEMPERATURE_K), 5.0, args.quench_K_per_ps, 0.0, 1.6)
+        atoms = classical_start(atoms, args.potential, *schedule, 4711)
+    atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    # An ideal crystal gives half of its kinetic energy to its vibrations.
+    hot = 2.0 if args.start == "quartz" else 1.0
+    maxwell_boltzmann(atoms, hot * TEMPERATURE_K, rng)
+    return atoms
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="table, CSV")
-    parser.add_argument("--potential", default="shik", choices=["shik", "chik"])
-    parser.add_argument("--atoms", type=int, default=192)
-    parser.add_argument("--steps", type=int, default=6000, help="of the hold; half as many for NVE")
+    parser.add_argument("--start", default="quartz", choices=["quartz", "glass"])
+    parser.add_argument("--potential", default="shik", choices=["bks", "chik", "shik"])
+    parser.add_argument("--engines", nargs="+", default=["lammps", "torch", "ase"])
+    parser.add_argument("--hold-ps", type=float, default=15.0)
+    parser.add_argument("--atoms", type=int, default=192, help="of a glass")
+    parser.add_argument("--quench-K-per-ps", type=float, default=100.0, help="of a glass")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rng = np.random.default_rng(1)
-    start = random_start({"Si": 1, "O": 2}, args.atoms, 2.2, rng)
-    glass = classical_start(start, args.potential, (3500.0, 300.0), 2.0, 1000.0, 0.0, 1.6, 4711)
-    glass = Atoms(glass.numbers, glass.positions, cell=glass.cell, pbc=True)
-    maxwell_boltzmann(glass, TEMPERATURE_K, rng)
+    atoms = begin(args)
     rows = []
-    for engine, run in (("lammps", by_lammps), ("torch", by_torch), ("ase", by_ase)):
-        begin = time.process_time()
-        values = run(glass, args.potential, args.steps, "npt")
-        seconds = time.process_time() - begin
-        values = values[len(values) // 4 :]
-        row = {"engine": engine, "ms_per_step": 1e3 * seconds / args.steps}
-        for column, name in enumerate(("density", "temperature", "pressure", "potential")):
-            scale = 1.0 / len(glass) if name == "potential" else 1.0
-            key = next(key for key in COLUMNS if key.startswith(name))
-            row[key], row[f"{name}_error"] = mean_and_error(scale * values[:, column])
-        free = run(glass, args.potential, args.steps // 2, "nve")[:, 4] / len(glass)
-        times = np.linspace(0.0, args.steps // 2 * TIMESTEP_FS * 1e-3, len(free))
-        row["drift_meV_atom_ps"] = 1e3 * np.polyfit(times, free, 1)[0]
-        row = {key: f"{v:.5g}" if isinstance(v, float) else v for key, v in row.items()}
+    for engine in args.engines:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "glass00"
+            before = cpu_seconds()
+            record = run(engine, args.potential, atoms.copy(), protocol(args.hold_ps), place)
+            seconds = cpu_seconds() - before
+            row = {"engine": engine, "atoms": len(atoms)} | measure(place, len(atoms))
+            row["cpu_ms_per_step"] = 1e3 * seconds / record["steps"]
+        for name in COLUMNS:
+            reference = rows[0] if rows else row
+            error = np.hypot(row[f"{name}_error"], reference[f"{name}_error"])
+            row[f"{name}_sigmas"] = (row[name] - reference[name]) / error
         rows.append(row)
-        write_csv(args.output, rows, COLUMNS)
-        print(row, flush=True)
+        shown = [
+            {key: f"{v:.6g}" if isinstance(v, float) else v for key, v in each.items()}
+            for each in rows
+        ]
+        write_csv(args.output, shown, list(row))
+        print(shown[-1], flush=True)
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def pair_sum(atoms, potential):
     pair = erfc(alpha * r) / r - edge + slope * (r - cutoff)
     energy = 0.5 * coulomb * np.sum(q[first] * q[second] * pair)
     energy -= coulomb * np.sum(q**2) * ((edge + slope * cutoff) / 2 + alpha / np.sqrt(np.pi))
-    for elements, terms in table.terms.items():
+    for elements in table.terms:
         names = zip(symbols[first], symbols[second], strict=True)
-        chosen = np.array([{a, b} == set(elements) for a, b in names]) & (r < 8.0)
-        energy += 0.5 * short_range(terms, r[chosen])[0].sum()
+        chosen = np.array([{a, b} == set(elements) for a, b in names]) & (r < table.cutoff_A)
+        energy += 0.5 * short_range(table, elements, r[chosen])[0].sum()
     return energy
 
 
@@ -86,19 +86,36 @@ def test_energy_and_forces_turn_with_the_structure(rattled_quartz):
 
 @pytest.mark.parametrize("potential", POTENTIALS)
 def test_core_repels_down_to_contact(potential):
-    """BKS falls to minus infinity at short distances; these two must not."""
+    """Plain BKS falls to minus infinity at short distances; these must not."""
     r = np.linspace(0.4, 1.2, 200)
-    for (one, other), terms in POTENTIALS[potential].terms.items():
-        energy, force = short_range(terms, r)
-        assert (force > 0).all(), (one, other)
-        assert (np.diff(energy) < 0).all(), (one, other)
+    table = POTENTIALS[potential]
+    for one, other in table.terms:
+        energy, force = short_range(table, (one, other), r)
+        charges = Hartree * Bohr * table.charges[one] * table.charges[other]
+        assert (force + charges / r**2 > 0).all(), (one, other)
+        assert (np.diff(energy + charges / r) < 0).all(), (one, other)
 
 
-def test_short_range_is_smooth_at_its_cutoff():
-    for terms in POTENTIALS["chik"].terms.values():
-        energy, force = short_range(terms, np.array([7.99, 7.999]))
+@pytest.mark.parametrize("potential", POTENTIALS)
+def test_short_range_is_smooth_at_its_cutoff(potential):
+    table = POTENTIALS[potential]
+    for pair in table.terms:
+        energy, force = short_range(table, pair, table.cutoff_A - np.array([0.01, 0.001]))
         np.testing.assert_allclose(energy, 0.0, atol=1e-8)
         np.testing.assert_allclose(force, 0.0, atol=1e-6)
+
+
+def test_the_core_of_bks_leaves_bonds_alone():
+    """The plain potential of van Beest et al. (1990), where atoms of a glass are."""
+    for pair, (A, B, C), r in (
+        (("Si", "O"), (18003.7572, 4.87318, 133.5381), np.linspace(1.45, 4.0, 50)),
+        (("O", "O"), (1388.7730, 2.76, 175.0), np.linspace(2.2, 4.0, 50)),
+    ):
+        energy, _ = short_range(POTENTIALS["bks"], pair, r)
+        smoothing = np.exp(-((0.2 / (5.5 - r)) ** 2))
+        np.testing.assert_allclose(
+            energy, smoothing * (A * np.exp(-B * r) - C / r**6), atol=0.01, rtol=0
+        )
 
 
 def test_shik_keeps_quartz():

@@ -471,6 +471,7 @@ def test_a_glass_about_which_the_committee_disagrees_is_set_aside_and_offered(tm
     assert record["largest_force_spread_eV_A"] == pytest.approx(spread)
     assert f"disagrees by {spread:.3f} eV/Å" in record["reason"]
     assert len(record["offending_frame"]["positions_A"]) == 32
+    assert record["offending_frame"]["atom"] == 0
     offered = ase.io.read(tmp_path / "glass01/offered.extxyz")
     assert offered.info["error_eV_per_A"] == pytest.approx(spread)
     assert offered.info["config_id"] == "md/cold/glass01/000000"

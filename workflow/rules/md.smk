@@ -8,6 +8,19 @@ wildcard_constraints:
 
 
 MD_POTENTIAL = f"{RESULTS}/potential/g{CAMPAIGN.potential.generations - 1}"
+if CAMPAIGN.md.potential == "trained":
+    MD_FILES = [
+        f"{MD_POTENTIAL}/m0/model.nequip.zip",
+        f"{MD_POTENTIAL}/gates.json",
+        f"{MD_POTENTIAL}/m0/verification.json",
+    ]
+    MD_MODEL = "--potential {} --gates {}".format(*MD_FILES)
+    if CAMPAIGN.md.engine == "ase":
+        MD_FILES.append(f"{MD_POTENTIAL}/m0/compiled")
+        MD_MODEL += f" --compiled {MD_FILES[-1]}"
+else:  # a published potential, as a negative control
+    MD_FILES = []
+    MD_MODEL = f"--potential {CAMPAIGN.md.potential}"
 MD_COMMITTEE = [
     f"{MD_POTENTIAL}/m{member}/model.nequip.zip"
     for member in CAMPAIGN.md.committee_members(CAMPAIGN.potential.committee)
@@ -78,16 +91,13 @@ else:
             " --output {output.restart} > {log} 2>&1"
 
 
-if CAMPAIGN.md.engine == "ase":
+if not CAMPAIGN.md.takes_batches():
 
     rule md_run:
         input:
             config=ancient(CONFIG),
-            potential=f"{MD_POTENTIAL}/m0/model.nequip.zip",
-            compiled=f"{MD_POTENTIAL}/m0/compiled",
-            verification=f"{MD_POTENTIAL}/m0/verification.json",
+            potential=MD_FILES,
             committee=MD_COMMITTEE,
-            gates=f"{MD_POTENTIAL}/gates.json",
             start=lambda wildcards: expand(
                 MD_START,
                 glass=CAMPAIGN.md.classical_starts(wildcards.state, [wildcards.glass]),
@@ -117,13 +127,14 @@ if CAMPAIGN.md.engine == "ase":
             protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
             seed=CAMPAIGN.seed,
             folder=subpath(output.record, parent=True),
+            model=MD_MODEL,
             code=code_digest("md"),
         message:
             "Molecular dynamics: {wildcards.state} of {wildcards.glass}"
         shell:
             "glassml md run --config {input.config} --state {wildcards.state}"
-            " --glass {wildcards.glass} --potential {input.potential} --compiled {input.compiled}"
-            " --gates {input.gates} --committee {input.committee} --start {input.start}"
+            " --glass {wildcards.glass} {params.model}"
+            " --committee {input.committee} --start {input.start}"
             " --parent {input.parent} --threads {threads}"
             " --output-dir {params.folder} > {log} 2>&1"
 
@@ -132,10 +143,8 @@ else:
     rule md_run:
         input:
             config=ancient(CONFIG),
-            potential=f"{MD_POTENTIAL}/m0/model.nequip.zip",
-            verification=f"{MD_POTENTIAL}/m0/verification.json",
+            potential=MD_FILES,
             committee=MD_COMMITTEE,
-            gates=f"{MD_POTENTIAL}/gates.json",
             start=lambda wildcards: expand(
                 MD_START,
                 glass=CAMPAIGN.md.classical_starts(
@@ -169,11 +178,12 @@ else:
             protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
             seed=CAMPAIGN.seed,
             folder=f"{RESULTS}/md/{{state}}",
+            model=MD_MODEL,
             code=code_digest("md"),
         message:
             "Molecular dynamics: {wildcards.state} of all glasses"
         shell:
             "glassml md batch --config {input.config} --state {wildcards.state}"
-            " --potential {input.potential} --gates {input.gates} --committee {input.committee}"
+            " {params.model} --committee {input.committee}"
             " --start {input.start} --parent {input.parent}"
             " --output-dir {params.folder} > {log} 2>&1"

@@ -192,7 +192,7 @@ def _dynamics(campaign: Campaign, state: str) -> Iterator[Job]:
         for glass in campaign.md.glass_names()
     }
     steps = campaign.md.steps(state)
-    if campaign.md.engine == "ase":
+    if not campaign.md.takes_batches():
         for glass, made in outputs.items():
             yield Job("md", f"md/{state}/{glass}", made, steps)
     else:

@@ -20,7 +20,6 @@ from glassml.configurations.lammps import (
 from glassml.configurations.screening import G_CM3
 
 BAR_PER_GPA = 1e4
-_SHORT_CUTOFF_A = 8.0
 _COULOMB_CUTOFF_A = 10.0
 _COULOMB_DAMPING_PER_A = 0.2
 _SMOOTHING_A = 0.2
@@ -31,14 +30,51 @@ _MASS = {"Si": 28.085, "O": 15.999}
 
 @dataclass(frozen=True)
 class PairPotential:
-    """V(r) = q q' e²/r + A exp(-B r) - C/r⁶ + D/r²⁴, with A, B, C, D by pair of elements."""
+    """V(r) = q q' e²/r + A exp(-B r) - C/r⁶ + D/rⁿ, with A, B, C, D by pair of elements.
 
-    charges: dict[str, float]  # elementary charges
-    terms: dict[tuple[str, str], tuple[float, float, float, float]]  # eV, 1/Å, eV Å⁶, eV Å²⁴
+    Attributes
+    ----------
+    charges
+        In elementary charges, by element.
+    terms
+        A in eV, B in 1/Å, C in eV Å⁶, D in eV Åⁿ, by pair of elements.
+    source
+        Where they were published.
+    power
+        n, of the core.
+    cutoff_A
+        Where the terms end, smoothly, in Å.
+    """
+
+    charges: dict[str, float]
+    terms: dict[tuple[str, str], tuple[float, float, float, float]]
     source: str
+    power: int = 24
+    cutoff_A: float = 8.0
+
+
+def _with_core(
+    A: float, B: float, C: float, epsilon: float, sigma: float
+) -> tuple[float, float, float, float]:
+    """Add 4 ε [(σ/r)³⁰ - (σ/r)⁶] to a Buckingham term; ε in eV, σ in Å."""
+    return A, B, C + 4.0 * epsilon * sigma**6, 4.0 * epsilon * sigma**30
 
 
 POTENTIALS = {
+    # The plain potential falls without end below 1.2 Å (Si-O) and 1.6 Å (O-O), which melts reach.
+    "bks": PairPotential(
+        {"Si": 2.4, "O": -1.2},
+        {
+            ("Si", "O"): _with_core(18003.7572, 4.87318, 133.5381, 0.003097948, 1.313635),
+            ("O", "O"): _with_core(1388.7730, 2.76000, 175.0, 0.00105105048, 1.779239),
+            ("Si", "Si"): (0.0, 1.0, 0.0, 0.0),
+        },
+        "van Beest, Kramer and van Santen, Phys. Rev. Lett. 64, 1955 (1990); core of Saika-Voivod, "
+        "Sciortino and Poole, Phys. Rev. E 69, 041503 (2004); cutoff of Vollmayr, Kob and Binder, "
+        "Phys. Rev. B 54, 15808 (1996)",
+        power=30,
+        cutoff_A=5.5,
+    ),
     "shik": PairPotential(
         {"Si": 1.7755, "O": -0.88775},
         {
@@ -167,6 +203,63 @@ def relax(atoms: Atoms, *, potential: str, steps: int = 200) -> Atoms:
         return read_structure(session, atoms, rotation)
 
 
+def anneal_around(
+    atoms: Atoms,
+    fixed: np.ndarray,
+    *,
+    potential: str,
+    temperature_K: float = 2500.0,
+    picoseconds: float = 3.0,
+    seed: int = 1,
+) -> Atoms:
+    """Melt the atoms around fixed ones, and quench them to rest, in a fixed cell.
+
+    Parameters
+    ----------
+    atoms
+        Any structure of Si and O without overlaps.
+    fixed
+        Shape (atoms,): which stay where they are.
+    potential
+        A key of `POTENTIALS`.
+    temperature_K, picoseconds
+        The first third of the time is spent at this temperature, the rest on cooling to 300 K.
+    seed
+        Of the thermostat.
+
+    Raises
+    ------
+    LammpsError
+        If LAMMPS stops.
+    """
+    steps = round(1000.0 * picoseconds)
+    ids = " ".join(str(number + 1) for number in np.flatnonzero(fixed))
+    bath = f"fix bath shell langevin {temperature_K}"
+    with lammps_session() as session:
+        rotation = load_structure(session, atoms)
+        _set_potential(session, potential)
+        commands(
+            session,
+            f"group core id {ids}",
+            "group shell subtract all core",
+            "fix hold core setforce 0 0 0",
+            "timestep 0.001",
+            "minimize 0 1e-1 50 200",
+            f"velocity shell create {temperature_K} {seed} dist gaussian",
+            "fix move shell nve/limit 0.05",
+            f"{bath} {temperature_K} 0.05 {seed}",
+            "run 200",
+            "unfix move",
+            "fix move shell nve",
+            f"{bath} {temperature_K} 0.1 {seed}",
+            f"run {steps // 3}",
+            f"{bath} 300 0.1 {seed}",
+            f"run {steps - steps // 3}",
+            "minimize 0 1e-2 500 5000",
+        )
+        return read_structure(session, atoms, rotation)
+
+
 def energy_and_forces(atoms: Atoms, *, potential: str) -> tuple[float, np.ndarray]:
     """Give the classical energy in eV and forces in eV/Å, shape (atoms, 3)."""
     with lammps_session() as session:
@@ -178,20 +271,21 @@ def energy_and_forces(atoms: Atoms, *, potential: str) -> tuple[float, np.ndarra
 
 
 def short_range(
-    terms: tuple[float, float, float, float], distance: np.ndarray
+    potential: PairPotential, pair: tuple[str, str], distance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tabulate the short-range energy (eV) and force (eV/Å), smoothed to zero at 8 Å.
+    """Tabulate the short-range energy (eV) and force (eV/Å), smoothed to zero at the cutoff.
 
     The smoothing is the factor exp(-γ²/(r-rc)²) of Sundararaman et al. (2018) with γ = 0.2 Å.
     Inside the distance where the energy passes 100 eV it goes on as a straight line, so that
     random starts have finite forces.
     """
-    A, B, C, D = terms
+    A, B, C, D = potential.terms[pair]
+    n = potential.power
 
     def plain(r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        energy = A * np.exp(-B * r) - C / r**6 + D / r**24
-        force = A * B * np.exp(-B * r) - 6 * C / r**7 + 24 * D / r**25
-        gap = np.maximum(_SHORT_CUTOFF_A - r, 1e-6)
+        energy = A * np.exp(-B * r) - C / r**6 + D / r**n
+        force = A * B * np.exp(-B * r) - 6 * C / r**7 + n * D / r ** (n + 1)
+        gap = np.maximum(potential.cutoff_A - r, 1e-6)
         factor = np.exp(-((_SMOOTHING_A / gap) ** 2))
         slope = -factor * 2 * _SMOOTHING_A**2 / gap**3
         return energy * factor, force * factor - energy * slope
@@ -208,20 +302,33 @@ def short_range(
     return energy, force
 
 
+def pair_commands(name: str, table: str | Path) -> list[str]:
+    """Give the commands of LAMMPS for a potential, with atom types 1 Si and 2 O.
+
+    Parameters
+    ----------
+    name
+        A key of `POTENTIALS`.
+    table
+        Where `pair_table` is written.
+    """
+    potential = POTENTIALS[name]
+    commands = [
+        f"pair_style hybrid/overlay coul/dsf {_COULOMB_DAMPING_PER_A} {_COULOMB_CUTOFF_A} "
+        f"table linear {_TABLE_POINTS}",
+        "pair_coeff * * coul/dsf",
+    ]
+    for types, pair in (("1 1", "Si-Si"), ("1 2", "Si-O"), ("2 2", "O-O")):
+        commands.append(f"pair_coeff {types} table {table} {pair} {potential.cutoff_A}")
+    return commands
+
+
 def _set_potential(session: Any, name: str) -> None:
     potential = POTENTIALS[name]
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "pairs.table"
-        table.write_text(_table(name), encoding="ascii")
-        commands(
-            session,
-            f"pair_style hybrid/overlay coul/dsf {_COULOMB_DAMPING_PER_A} {_COULOMB_CUTOFF_A} "
-            f"table linear {_TABLE_POINTS}",
-            "pair_coeff * * coul/dsf",
-            f"pair_coeff 1 1 table {table} Si-Si {_SHORT_CUTOFF_A}",
-            f"pair_coeff 1 2 table {table} Si-O {_SHORT_CUTOFF_A}",
-            f"pair_coeff 2 2 table {table} O-O {_SHORT_CUTOFF_A}",
-        )
+        table.write_text(pair_table(name), encoding="ascii")
+        commands(session, *pair_commands(name, table))
     commands(
         session,
         f"set type 1 charge {potential.charges['Si']}",
@@ -232,15 +339,15 @@ def _set_potential(session: Any, name: str) -> None:
 
 
 @cache
-def _table(name: str) -> str:
-    """Write the short-range part as a pair table of LAMMPS, equally spaced in r²."""
-    low = 0.4
-    squared = np.linspace(low**2, _SHORT_CUTOFF_A**2, _TABLE_POINTS)
+def pair_table(name: str) -> str:
+    """Give the short-range part as a pair table of LAMMPS, equally spaced in r²."""
+    potential, low = POTENTIALS[name], 0.4
+    squared = np.linspace(low**2, potential.cutoff_A**2, _TABLE_POINTS)
     distance = np.sqrt(squared)
     lines = []
-    for (one, other), terms in POTENTIALS[name].terms.items():
-        energy, force = short_range(terms, distance)
-        lines += [f"{one}-{other}", f"N {_TABLE_POINTS} RSQ {low} {_SHORT_CUTOFF_A}", ""]
+    for one, other in potential.terms:
+        energy, force = short_range(potential, (one, other), distance)
+        lines += [f"{one}-{other}", f"N {_TABLE_POINTS} RSQ {low} {potential.cutoff_A}", ""]
         lines += [
             f"{number} {r:.12g} {e:.12g} {f:.12g}"
             for number, (r, e, f) in enumerate(zip(distance, energy, force, strict=True), 1)

@@ -5,7 +5,8 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
 
 `record.json`
     How it went. `status` is "finished"; "stopped" (a guard tripped: `reason` says why, and
-    `offending_frame` has `symbols`, `positions_A`, `cell_A`, `velocities_A_per_ps`); or "skipped"
+    `offending_frame` has `symbols`, `positions_A`, `cell_A`, `velocities_A_per_ps`, and `atom`, the
+    index of the one to blame); or "skipped"
     (the parent was stopped or skipped: `reason` is the first cause). Further: `state`, `glass`,
     `parent`, `protocol` (the stages, counted in steps), `stages` (for each: `name`, `start_fs`,
     `end_fs`, and `frames`, [first, last + 1] in the trajectory), `coupling`, `limits`, `seed`,
@@ -15,7 +16,8 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
     none was asked).
 `final.extxyz`
     The end, wrapped into the box, with momenta; `info` has `state`, `glass`, `status`,
-    `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards.
+    `temperature_K`, `density_g_cm3`. After a stop it is the last sample that passed the guards
+    (engine lammps: the last frame).
 `trajectory.h5md`
     H5MD 1.1 by MDAnalysis: positions in Å (unwrapped), velocities in Å/ps, box in Å, time in ps,
     step; `observables/stage` is the index of the stage; `particles/trajectory/species` has the
@@ -30,8 +32,11 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
     `numbers`, `positions`, `momenta`, `cell` in double precision and ASE's units: what a child
     begins with.
 `offered.extxyz`
-    Only after a stop because the committee disagreed: the frame, with `info` as configurations have
-    that active learning offers for labelling (`error_eV_per_A` is the spread).
+    Only after a stop because the committee disagreed: the frame, or a cell cut from it around the
+    atom with the largest spread, with `info` as configurations have that active learning offers for
+    labelling (`error_eV_per_A` is the spread in the glass).
+`lammps/`
+    Only with engine lammps: the inputs of LAMMPS, whole, and its logs.
 `checkpoint/`
     Only while a run is unfinished; see `glassml.md.checkpoint`.
 """

@@ -68,8 +68,11 @@ class BatchEngine(Protocol):
     def energies_stresses(self) -> tuple[np.ndarray, np.ndarray]:
         """Copy potential energies in eV and stresses in eV/Å³ from the device."""
 
-    def force_spreads(self) -> list[float]:
-        """Give the committee's disagreement about each glass in eV/Å; nothing without one."""
+    def force_spreads(self) -> list[tuple[float, int]]:
+        """Give the committee's disagreement about each glass in eV/Å, and the glass's atom.
+
+        Nothing without a committee.
+        """
 
 
 @dataclass
@@ -297,8 +300,8 @@ class BatchSimulation:
                 now = instant(atoms, float(energies[place]), float(np.trace(stresses[place])))
                 if spreads:
                     largest = self.progress.spreads.get(name, 0.0)
-                    self.progress.spreads[name] = max(largest, spreads[place])
-                    check_spread(spreads[place], self.limits)
+                    self.progress.spreads[name] = max(largest, spreads[place][0])
+                    check_spread(spreads[place][0], self.limits, spreads[place][1])
                 self.recorders[name].sample(time_fs, index, atoms, now)
                 instants.append(now)
             except GuardTripped as trip:
@@ -307,7 +310,7 @@ class BatchSimulation:
                 self.progress.ended[name] = {
                     "status": "stopped",
                     "reason": str(trip),
-                    "frame": frame_json(atoms),
+                    "frame": frame_json(atoms, trip.atom),
                     "steps": self.progress.steps,
                 }
         if self.alive():
@@ -315,7 +318,7 @@ class BatchSimulation:
                 self.engine.remove(place)
         return instants
 
-    def _spreads(self) -> list[float]:
+    def _spreads(self) -> list[tuple[float, int]]:
         """Ask the committee about all glasses, if it is time."""
         if self.progress.steps - self.progress.asked < self.spread_every:
             return []

@@ -10,6 +10,7 @@ from glassml.md.cli import (
     add_common_options,
     add_state_options,
     check_committee,
+    control,
     coupling,
     load,
     prepare,
@@ -186,6 +187,10 @@ def _run_state(
 
 def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
     """Load what moves a batch, and describe its potential."""
+    from glassml.campaign.errors import GlassmlError
+
+    if not md.takes_batches():
+        raise GlassmlError(f"md.engine: {md.engine} takes no batches: `glassml md run`, or torch")
     if md.engine == "torchsim":
         from glassml.md.torchsim import TorchSimEngine, load_model
 
@@ -195,8 +200,9 @@ def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[An
     from glassml.md.torchmd import TorchEngine
     from glassml.potential.padded import load_network
 
-    if str(args.potential) in ("shik", "chik"):
-        pair, described = load_pair_model(str(args.potential), args.device)
+    name = control(md, args)
+    if name is not None:
+        pair, described = load_pair_model(name, args.device)
         return TorchEngine(pair), described
     network, described = load_network(args.potential, args.device, skin_A=md.skin_A)
     committee = [

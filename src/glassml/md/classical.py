@@ -22,7 +22,6 @@ from glassml.potential.padded import Result
 #: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
 COULOMB_EV_A = 14.399645
 COULOMB_CUTOFF_A = 10.0
-SHORT_CUTOFF_A = 8.0
 DAMPING_PER_A = 0.2
 INNERMOST_A = 0.4
 TABLE_POINTS = 2**16
@@ -35,7 +34,7 @@ class PairModel:
     Parameters
     ----------
     name
-        "shik" or "chik".
+        "bks", "chik" or "shik".
     device
         Where it computes.
     """
@@ -104,7 +103,7 @@ def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
     Parameters
     ----------
     name
-        "shik" or "chik".
+        "bks", "chik" or "shik".
 
     Returns
     -------
@@ -128,8 +127,8 @@ def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
     parts = []
     for pair in (("O", "O"), ("Si", "O"), ("Si", "Si")):
         charge = COULOMB_EV_A * potential.charges[pair[0]] * potential.charges[pair[1]]
-        short_energy, short_force = short_range(potential.terms[pair], distance)
-        near = distance < SHORT_CUTOFF_A
+        short_energy, short_force = short_range(potential, pair, distance)
+        near = distance < potential.cutoff_A
         total = charge * energy + np.where(near, short_energy, 0.0)
         pull = charge * force + np.where(near, short_force, 0.0)
         parts.append(np.column_stack([total, pull / distance]))
@@ -143,7 +142,7 @@ def load_pair_model(name: str, device: str | None = None) -> tuple[PairModel, di
     Parameters
     ----------
     name
-        "shik" or "chik".
+        "bks", "chik" or "shik".
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
     """

@@ -26,7 +26,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     run = actions.add_parser(
         "run",
-        help="run a state of a glass with ASE, or go on where it was interrupted",
+        help="run a state of a glass with ASE or LAMMPS, or go on where it was interrupted",
         description="Exit code 143 or 130: interrupted, and the same command goes on.",
     )
     run.add_argument("--glass", required=True, help="name of the glass, as glass00")
@@ -80,7 +80,8 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         "--potential",
         type=Path,
         required=True,
-        help="NequIP package; with engine torch also shik or chik, as a negative control",
+        help="NequIP package, or the name of a published potential, as a negative control: bks, "
+        "chik or shik with engine torch or lammps, vashishta or tersoff with lammps",
     )
     command.add_argument("--gates", type=Path, help="gates.json of the potential; red is refused")
     command.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
@@ -110,6 +111,9 @@ def _run(args: argparse.Namespace) -> int:
 
     campaign = load(args, args.glass)
     warnings = gate_warnings(args.gates, campaign.md.allow_red_potential)
+    if campaign.md.engine == "lammps":
+        return _run_lammps(campaign, args, warnings)
+    control(campaign.md, args)
     calculator, described = load_potential(
         args.potential, args.compiled, args.device, threads=args.threads
     )
@@ -133,6 +137,48 @@ def _run(args: argparse.Namespace) -> int:
             warnings=warnings,
             committee=committee,
             spread_every=campaign.md.spread_every(),
+        )
+    except Interrupted as interruption:
+        logger.warning("%s", interruption)
+        return 128 + interruption.number
+    return 0
+
+
+def _run_lammps(campaign: "Campaign", args: argparse.Namespace, warnings: list[str]) -> int:
+    """Run a state of a glass with LAMMPS."""
+    from glassml.campaign.seeds import derive_seed
+    from glassml.md.engine import Interrupted
+    from glassml.md.lammps_input import classical_potential, network_potential
+    from glassml.md.lammps_run import find_program, run_lammps
+    from glassml.md.potential import check_potential, load_potential
+    from glassml.md.run import skip_job
+
+    md, settings = campaign.md, campaign.md.lammps
+    name = control(md, args)
+    known: Any
+    if name is not None:
+        parameters = Path(settings.parameters) if settings.parameters else None
+        known = potential = classical_potential(name, parameters)
+    else:
+        potential = network_potential(args.potential, list(md.composition))
+        known, _ = load_potential(args.potential, device="cpu")
+    seed = derive_seed(campaign.seed, "md", args.state, args.glass)
+    job, atoms, why_not = prepare(
+        campaign, args, args.glass, potential.described, seed, args.output_dir
+    )
+    warnings += check_potential(known, atoms)
+    if why_not:
+        skip_job(job, atoms, why_not, args.output_dir, warnings)
+        return 0
+    try:
+        run_lammps(
+            job,
+            atoms,
+            potential,
+            find_program(settings.command),
+            args.output_dir,
+            restart_every_fs=settings.restart_every_fs,
+            warnings=warnings,
         )
     except Interrupted as interruption:
         logger.warning("%s", interruption)
@@ -196,6 +242,28 @@ def load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
             f"{' and '.join(files) or 'no files'} of {', '.join(glasses)}"
         )
     return campaign
+
+
+def control(md: "MolecularDynamics", args: argparse.Namespace) -> str | None:
+    """Give the name of the published potential that is asked for, None for a NequIP package.
+
+    Raises
+    ------
+    GlassmlError
+        If the engine cannot move it, or the configuration names another.
+    """
+    from glassml.campaign.config.md import ENGINES_OF_CONTROLS
+    from glassml.campaign.errors import GlassmlError
+
+    name = str(args.potential)
+    if md.potential not in ("trained", name):
+        raise GlassmlError(f"--potential {name}: the configuration has md.potential {md.potential}")
+    if name not in ENGINES_OF_CONTROLS:
+        return None
+    if md.engine not in ENGINES_OF_CONTROLS[name]:
+        engines = " or ".join(ENGINES_OF_CONTROLS[name])
+        raise GlassmlError(f"--potential {name}: needs md.engine {engines}, not {md.engine}")
+    return name
 
 
 def check_committee(md: "MolecularDynamics", args: argparse.Namespace) -> None:
@@ -300,7 +368,12 @@ def _classical(md: "MolecularDynamics", seed: int, glass: str) -> "Atoms":
 
 def _why_skipped(parent_record: Path, parent: str) -> str:
     """Tell why a child cannot be run, or give an empty text where it can."""
-    record = json.loads(parent_record.read_text(encoding="utf-8"))
+    from glassml.campaign.errors import StructureError
+
+    try:
+        record = json.loads(parent_record.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StructureError(f"{parent_record}: cannot be read ({error}): run {parent}") from None
     if record["status"] == "finished":
         return ""
     reason = record["reason"]

@@ -19,7 +19,7 @@ from glassml.md.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
 from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature, measure
-from glassml.potential.exploration import disagreement
+from glassml.potential.exploration import worst_force
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ MAX_WAITING_BYTES = 256 * 2**20
 
 
 class Interrupted(Exception):  # noqa: N818  (the run is whole and goes on when called again)
-    """A signal asked the run to stop; its checkpoint is written."""
+    """A signal asked the run to stop; it goes on from its checkpoint."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; a checkpoint is written")
+    def __init__(self, number: int, kept: str = "a checkpoint is written") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; {kept}")
         self.number = number
 
 
@@ -186,7 +186,7 @@ class Simulation:
                     self._run_stage(index, state, watch, bar)
                     state = None
             except GuardTripped as trip:
-                return self._outcome("stopped", str(trip), frame_json(self.atoms))
+                return self._outcome("stopped", str(trip), frame_json(self.atoms, trip.atom))
         return self._outcome("finished", "", None)
 
     def _place(self, state: dict[str, Any]) -> None:
@@ -295,6 +295,6 @@ class Simulation:
         progress.asked = progress.steps
         forces = [self.atoms.get_forces()]
         forces += [member.get_forces(self.atoms.copy()) for member in self.committee]
-        spread = disagreement(forces)
+        spread, atom = worst_force(forces)
         progress.spread = max(progress.spread or 0.0, spread)
-        check_spread(spread, self.recorder.limits)
+        check_spread(spread, self.recorder.limits, atom)

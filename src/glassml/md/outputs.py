@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from ase import Atoms
 from MDAnalysis.coordinates.H5MD import H5MDWriter
 
 from glassml import __version__
-from glassml.campaign.errors import StructureError
+from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.files import atomic_path
 from glassml.md.checkpoint import NUMBERS, Samples
+from glassml.md.cutout import can_be_cut, cut_out
 from glassml.md.thermodynamics import SERIES_COLUMNS
+
+logger = logging.getLogger(__name__)
 
 Segments = Iterable[Mapping[str, np.ndarray]]
 
@@ -154,7 +158,10 @@ def write_final(path: Path, atoms: Atoms, info: Mapping[str, Any]) -> None:
 def write_offered(
     path: Path, frame: Mapping[str, Any], spread_eV_A: float, state: str, glass: str
 ) -> None:
-    """Write `offered.extxyz`: a frame that the committee disagrees about, to be labelled.
+    """Write `offered.extxyz`: what the committee disagrees about, to be labelled.
+
+    Of a large glass of SiO2 a cell is cut around the atom, as `glassml.md.cutout` does; other
+    frames, and those of which no cell can be cut, are written whole.
 
     Parameters
     ----------
@@ -169,6 +176,11 @@ def write_offered(
     """
     atoms = Atoms(frame["symbols"], positions=frame["positions_A"], cell=frame["cell_A"], pbc=True)
     atoms.wrap()
+    if frame["atom"] is not None and can_be_cut(atoms):
+        try:
+            atoms = cut_out(atoms, frame["atom"])
+        except GlassmlError as error:
+            logger.warning("%s: the whole glass is offered: %s", path, error)
     atoms.info = {
         "config_type": "explored",
         "family": "md",
@@ -198,7 +210,7 @@ def read_restart(path: Path) -> Atoms:
     Raises
     ------
     StructureError
-        If the file is missing or is not a restart.
+        If the file is missing, is not a restart, or has numbers that are none.
     """
     try:
         with np.load(path) as file:
@@ -208,4 +220,14 @@ def read_restart(path: Path) -> Atoms:
             atoms.set_momenta(file["momenta"])
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StructureError(f"{path}: is not the end of a state: {error}") from None
+    for name, array in (
+        ("positions", atoms.positions),
+        ("momenta", atoms.get_momenta()),
+        ("cell", atoms.cell.array),
+    ):
+        if bad := np.count_nonzero(~np.isfinite(array).all(axis=1)):
+            raise StructureError(
+                f"{path}: {bad} of {len(array)} rows of its {name} are not numbers: delete the "
+                "folder that it lies in, so that this state is run again"
+            )
     return atoms

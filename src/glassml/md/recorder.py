@@ -67,9 +67,18 @@ class Recorder:
             self._last = Thermodynamics(*(float(number) for number in state["last"]))
 
 
-def frame_json(atoms: Atoms) -> dict[str, Any]:
-    """Give a frame as JSON-ready values; what is not a number becomes null."""
+def frame_json(atoms: Atoms, atom: int | None = None) -> dict[str, Any]:
+    """Give a frame as JSON-ready values; what is not a number becomes null.
+
+    Parameters
+    ----------
+    atoms
+        The frame.
+    atom
+        Index of the atom that is to blame for it, if one is.
+    """
     return {
+        "atom": atom,
         "symbols": atoms.get_chemical_symbols(),
         "positions_A": _nested(atoms.positions),
         "cell_A": _nested(atoms.cell.array),

@@ -50,7 +50,7 @@ class Job:
     potential
         What computes the forces, JSON-ready: path, sha256, backend, device ….
     engine
-        "ase", "torch" or "torchsim".
+        "ase", "torch", "torchsim" or "lammps".
     """
 
     state: str

@@ -79,30 +79,53 @@ def random_start(
     """
     symbols, edge = cubic_cell(composition, atoms, density_g_cm3)
     start = Atoms(symbols, rng.random((atoms, 3)) * edge, cell=[edge] * 3, pbc=True)
-    limits = {
-        pair: MIN_DISTANCES_A.get(pair, DEFAULT_MIN_DISTANCE_A)
-        for first in composition
-        for second in composition
-        if (pair := (min(first, second), max(first, second)))
-    }
-    kinds = list(composition)
-    kind = np.array([kinds.index(symbol) for symbol in symbols])
-    table = np.array([[limits[min(a, b), max(a, b)] for b in kinds] for a in kinds])
+    if not push_apart(start, np.ones(atoms, dtype=bool)):
+        raise StructureError(
+            f"{atoms} atoms at {density_g_cm3:g} g/cm³ cannot keep the distances of a random "
+            "start: lower start_density_g_cm3"
+        )
+    start.wrap()
+    return start
+
+
+def push_apart(atoms: Atoms, movable: np.ndarray, scale: float = 1.0) -> bool:
+    """Push atoms apart until no pair of which one may move is closer than `MIN_DISTANCES_A`.
+
+    Parameters
+    ----------
+    atoms
+        Moved in place.
+    movable
+        Shape (atoms,): which may move.
+    scale
+        Factor of the distances.
+
+    Returns
+    -------
+    bool
+        Whether it came to an end.
+    """
+    kinds = sorted(set(atoms.symbols))
+    kind = np.array([kinds.index(symbol) for symbol in atoms.symbols])
+    table = np.array(
+        [
+            [MIN_DISTANCES_A.get((min(a, b), max(a, b)), DEFAULT_MIN_DISTANCE_A) for b in kinds]
+            for a in kinds
+        ]
+    )
+    table *= scale
     for _ in range(MAX_SWEEPS):
-        i, j, distance, vector = neighbour_list("ijdD", start, float(table.max()))
+        i, j, distance, vector = neighbour_list("ijdD", atoms, float(table.max()))
         missing = table[kind[i], kind[j]] - distance
-        close = missing > 0.0
+        close = (missing > 0.0) & (movable[i] | movable[j])
         if not close.any():
-            start.wrap()
-            return start
+            return True
+        close &= movable[i]
         i, missing = i[close], missing[close]
         direction = vector[close] / np.maximum(distance[close], 1e-9)[:, np.newaxis]
         # A little more than what is missing, so that the sweeps end.
-        np.add.at(start.positions, i, -direction * (0.5 * missing + 1e-3)[:, np.newaxis])
-    raise StructureError(
-        f"{atoms} atoms at {density_g_cm3:g} g/cm³ cannot keep the distances of a random start: "
-        "lower start_density_g_cm3"
-    )
+        np.add.at(atoms.positions, i, -direction * (0.5 * missing + 1e-3)[:, np.newaxis])
+    return False
 
 
 def classical_start(

@@ -15,7 +15,7 @@ from ase import Atoms, units
 from glassml.md.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.edges import volumes
-from glassml.potential.exploration import disagreement
+from glassml.potential.exploration import worst_force
 from glassml.potential.padded import Result
 
 
@@ -257,8 +257,8 @@ class TorchEngine:
         """Copy potential energies in eV and stresses in eV/Å³ from the device."""
         return self.batch.energy.cpu().numpy(), self.batch.stress.cpu().numpy()
 
-    def force_spreads(self) -> list[float]:
-        """Give the committee's disagreement about each glass in eV/Å; nothing without one."""
+    def force_spreads(self) -> list[tuple[float, int]]:
+        """Give the committee's disagreement about each glass in eV/Å, and the glass's atom."""
         if not self.committee:
             return []
         batch = self.batch
@@ -269,6 +269,6 @@ class TorchEngine:
         ]
         ends = np.cumsum(batch.counts)
         return [
-            disagreement([each[end - count : end] for each in forces])
+            worst_force([each[end - count : end] for each in forces])
             for count, end in zip(batch.counts, ends, strict=True)
         ]

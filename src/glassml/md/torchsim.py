@@ -237,6 +237,6 @@ class TorchSimEngine:
         """Copy potential energies in eV and stresses in eV/Å³ from the device."""
         return self.integrator.state.energy.cpu().numpy(), self.model.last["stress"].cpu().numpy()
 
-    def force_spreads(self) -> list[float]:
+    def force_spreads(self) -> list[tuple[float, int]]:
         """Give nothing: this engine has no committee."""
         return []

@@ -68,7 +68,14 @@ def disagreement(forces: Sequence[np.ndarray]) -> float:
     forces
         Of each member, shape (atoms, 3).
     """
-    return float(np.sqrt(np.var(forces, axis=0, ddof=1).sum(axis=1)).max())
+    return worst_force(forces)[0]
+
+
+def worst_force(forces: Sequence[np.ndarray]) -> tuple[float, int]:
+    """Give the largest standard deviation, as `disagreement`, and the atom that has it."""
+    spreads = np.sqrt(np.var(forces, axis=0, ddof=1).sum(axis=1))
+    atom = int(np.argmax(spreads))
+    return float(spreads[atom]), atom
 
 
 def explore(

@@ -66,8 +66,8 @@ def parse_campaign(data: Any, source: str = "configuration") -> Campaign:
     try:
         return Campaign.model_validate(data)
     except ValidationError as error:
-        lines = [f"{source}: {error.error_count()} mistake(s)"]
-        lines += [_explain(item) for item in error.errors()]
+        mistakes = _own_mistakes(error.errors())
+        lines = [f"{source}: {len(mistakes)} mistake(s)", *map(_explain, mistakes)]
         raise ConfigError("\n".join(lines)) from None
 
 
@@ -100,6 +100,17 @@ def write_resolved(campaign: Campaign, path: str | Path) -> None:
     path = Path(path)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
+
+
+def _own_mistakes(errors: list[Any]) -> list[Any]:
+    """Leave out lists that pydantic calls too short because it refused what is in them."""
+    places = [item["loc"] for item in errors]
+    return [
+        item
+        for item in errors
+        if item["type"] != "too_short"
+        or not any(place[: len(item["loc"])] == item["loc"] != place for place in places)
+    ]
 
 
 def _explain(item: Any) -> str:

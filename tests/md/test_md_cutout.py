@@ -1,0 +1,105 @@
+"""Cells cut from a glass around an atom: the environment stays, and what is around it is sane."""
+
+import ase.io
+import numpy as np
+import pytest
+from matscipy.neighbours import neighbour_list
+
+from glassml.configurations.crystals import polymorph
+from glassml.configurations.screening import shortest_distances
+from glassml.md.cutout import CORE_A, GAP_A, UNITS, can_be_cut, cube_around, cut_out
+from glassml.md.outputs import write_offered
+from glassml.md.recorder import frame_json
+from glassml.md.start import push_apart
+from glassml.md.thermodynamics import density_g_cm3
+
+CENTRE = 100
+
+
+@pytest.fixture(scope="module")
+def glass():
+    atoms = polymorph("alpha_quartz") * (3, 3, 3)
+    atoms.rattle(0.05, seed=5)
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def cell(glass):
+    return cut_out(glass, CENTRE)
+
+
+def test_the_environment_of_the_atom_is_the_glass_s(glass, cell):
+    _, core = cube_around(glass, CENTRE)
+    distances = glass.get_distances(CENTRE, range(len(glass)), mic=True)
+    near = np.argsort(distances)[: np.count_nonzero(core)]
+    assert 3.5 < distances[near].max() < CORE_A
+    inside, expected = cell[core], glass[near]
+    assert sorted(inside.symbols) == sorted(expected.symbols)
+    ours, theirs = (
+        np.sort(atoms.get_all_distances(mic=mic).ravel())
+        for atoms, mic in ((inside, False), (expected, True))
+    )
+    assert np.allclose(ours, theirs, atol=1e-6)
+    # In its middle is the atom, with the neighbours that it has in the glass and no others.
+    middle = int(np.linalg.norm(cell.get_scaled_positions() - 0.5, axis=1).argmin())
+    assert cell.symbols[middle] == glass.symbols[CENTRE]
+    bonds, expected_bonds = (
+        np.sort(atoms.get_distances(index, range(len(atoms)), mic=True))[:5]
+        for atoms, index in ((cell, middle), (glass, CENTRE))
+    )
+    assert np.allclose(bonds, expected_bonds, atol=1e-6)
+
+
+def test_the_cell_can_be_labelled(glass, cell):
+    assert len(cell) == 3 * UNITS
+    assert cell.symbols.count("O") == 2 * cell.symbols.count("Si")
+    assert density_g_cm3(cell) == pytest.approx(density_g_cm3(glass))
+    shortest = shortest_distances(cell)
+    assert shortest["O", "Si"] > 1.35
+    assert shortest["O", "O"] > 2.0
+    i, j = neighbour_list("ij", cell, 2.1)
+    silicon = cell.symbols == "Si"
+    bonds = np.bincount(i[silicon[i] & ~silicon[j]], minlength=len(cell))[silicon]
+    assert np.count_nonzero(bonds == 4) >= 0.75 * UNITS
+    assert bonds.min() >= 3
+
+
+@pytest.mark.parametrize("squeeze", [1.0, 0.85])
+def test_a_core_does_not_meet_its_images(glass, squeeze):
+    dense = glass.copy()
+    dense.set_cell(squeeze * glass.cell, scale_atoms=True)
+    cube, core = cube_around(dense, CENTRE)
+    inside = cube[core]
+    assert len(inside) >= 5
+    assert not neighbour_list("S", inside, GAP_A).any()
+
+
+def test_two_cuts_are_the_same(glass, cell):
+    assert np.array_equal(cut_out(glass, CENTRE).positions, cell.positions)
+
+
+def test_pushing_apart_leaves_what_may_not_move(glass):
+    cube, core = cube_around(glass, CENTRE)
+    before = cube.positions.copy()
+    assert push_apart(cube, ~core)
+    assert np.array_equal(cube.positions[core], before[core])
+    i, _, distance = neighbour_list("ijd", cube, 1.5)
+    assert core[i].all(), distance
+
+
+def test_a_large_glass_is_offered_as_a_cell(tmp_path, glass):
+    path = tmp_path / "offered.extxyz"
+    write_offered(path, frame_json(glass, CENTRE), 0.4, "cold", "glass00")
+    offered = ase.io.read(path)
+    assert len(offered) == 3 * UNITS
+    assert offered.info["error_eV_per_A"] == pytest.approx(0.4)
+    assert offered.info["parent"] == "cold/glass00"
+
+
+def test_a_small_glass_and_other_compounds_are_offered_whole(tmp_path, glass):
+    small = polymorph("alpha_quartz") * (2, 2, 2)
+    assert not can_be_cut(small)
+    assert not can_be_cut(glass[:-3])
+    path = tmp_path / "offered.extxyz"
+    write_offered(path, frame_json(small, 1), 0.4, "cold", "glass00")
+    assert len(ase.io.read(path)) == len(small)
