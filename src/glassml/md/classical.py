@@ -5,7 +5,8 @@ Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)) and a s
 They make the hybrid quench and serve as negative controls, with the protocols of learned ones.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from glassml.configurations.classical import POTENTIALS, short_range
 from glassml.potential.calculators import choose_device
 from glassml.potential.edges import Edges, volumes
 from glassml.potential.padded import Result
+
+logger = logging.getLogger(__name__)
 
 #: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
 COULOMB_EV_A = 14.399645
@@ -44,10 +47,12 @@ class PairModel:
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self.device = name, device
         self.species, self.cutoff_A = ["O", "Si"], COULOMB_CUTOFF_A
-        charges = POTENTIALS[name].charges
         table, self._self_energy = pair_table(name)
         self._table = torch.as_tensor(table, device=device)
-        self._charges = charges
+        self._compiled: Callable[..., torch.Tensor] | None = None
+        if device.type == "cuda":
+            # the number of pairs changes with each list
+            self._compiled = torch.compile(pair_sums, dynamic=True)
 
     def reserve(self, capacity: int) -> None:
         """Do nothing: nothing is padded."""
@@ -67,34 +72,77 @@ class PairModel:
         self._types = torch.tensor(types, device=self.device)
         counts = [len(atoms) for atoms in glasses]
         self._edges = Edges(counts, COULOMB_CUTOFF_A, SKIN_A, self.device)
+        glass = torch.arange(len(counts), device=self.device)[:, None]
+        self._membership = (self._edges.system == glass).to(torch.float64)
         own = [sum(self._self_energy[s] for s in atoms.symbols) for atoms in glasses]
         self._own = torch.tensor(own, dtype=torch.float64, device=self.device)
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
-        first, second, vectors = self._edges.find(positions, cells)
-        step = (COULOMB_CUTOFF_A**2 - INNERMOST_A**2) / (TABLE_POINTS - 1)
-        place = ((vectors**2).sum(dim=1) - INNERMOST_A**2) / step
-        lower = place.clamp(0, TABLE_POINTS - 2).floor()
-        kind = self._types[first] + self._types[second]
-        row = kind * TABLE_POINTS + lower.long()
-        # energies and forces inside the innermost distance go on along the first line
-        values = torch.lerp(self._table[row], self._table[row + 1], (place - lower)[:, None])
-        pulls = -values[:, 1:] * vectors
-        system = self._edges.system
-        # each pair is there in both directions: half the energy, and the force on the first atom
-        forces = torch.zeros_like(positions).index_add_(0, first, pulls)
-        energy = self._own.clone()
-        each = torch.zeros_like(positions[:, 0]).index_add_(0, first, 0.5 * values[:, 0])
-        energy.index_add_(0, system, each)
-        outer = torch.zeros((len(positions), 3, 3), dtype=torch.float64, device=self.device)
-        outer.index_add_(0, first, 0.5 * pulls[:, :, None] * vectors[:, None])
-        stress = torch.zeros_like(cells).index_add_(0, system, -outer)
+        pairs = self._edges.candidates(positions, cells)
+        sums = self._sum(positions, self._types, self._table, *pairs)
+        of_systems = self._membership @ sums[:, 3:]
+        virial = of_systems[:, 1:].reshape(-1, 3, 3)
         return {
-            "energy": energy,
-            "forces": forces,
-            "stress": -stress / volumes(cells)[:, None, None],
+            "energy": self._own + of_systems[:, 0],
+            "forces": sums[:, :3],
+            "stress": virial / volumes(cells)[:, None, None],
         }
+
+    def _sum(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Sum over pairs: on a GPU in one compiled kernel, where that works."""
+        if self._compiled is None:
+            return pair_sums(*inputs)
+        try:
+            return self._compiled(*inputs)
+        except Exception as error:  # noqa: BLE001  (compilers fail in all sorts of ways)
+            logger.warning("no compiled kernel for pairs: %s", error)
+            self._compiled = None
+            return pair_sums(*inputs)
+
+
+def pair_sums(
+    positions: torch.Tensor,
+    types: torch.Tensor,
+    table: torch.Tensor,
+    first: torch.Tensor,
+    second: torch.Tensor,
+    shift: torch.Tensor,
+    shifts: torch.Tensor,
+) -> torch.Tensor:
+    """Sum force, energy and virial of each atom over its pairs.
+
+    Parameters
+    ----------
+    positions
+        Shape (atoms, 3) in Å.
+    types
+        0 for O and 1 for Si, shape (atoms,).
+    table
+        From `pair_table`.
+    first, second, shift, shifts
+        As `Edges.candidates` gives them: those beyond the cutoff add nothing.
+
+    Returns
+    -------
+    Tensor
+        Shape (atoms, 13): force in eV/Å, half the energy of the atom's pairs in eV, and
+        half of Σ r ⊗ dE/dr in eV.
+    """
+    vectors = positions[second] - positions[first] + shifts[shift]
+    distance2 = (vectors**2).sum(dim=1)
+    step = (COULOMB_CUTOFF_A**2 - INNERMOST_A**2) / (TABLE_POINTS - 1)
+    place = (distance2 - INNERMOST_A**2) / step
+    lower = place.clamp(0, TABLE_POINTS - 2).floor()
+    row = (types[first] + types[second]) * TABLE_POINTS + lower.nan_to_num(0.0).long()
+    # energies and forces inside the innermost distance go on along the first line
+    values = torch.lerp(table[row], table[row + 1], (place - lower)[:, None])
+    values = torch.where((distance2 < COULOMB_CUTOFF_A**2)[:, None], values, 0.0)
+    pulls = -values[:, 1:] * vectors
+    # each pair is there in both directions: half the energy, and the force on the first atom
+    virial = 0.5 * (pulls[:, :, None] * vectors[:, None]).flatten(1)
+    rows = torch.cat([pulls, 0.5 * values[:, :1], virial], dim=1)
+    return positions.new_zeros((len(positions), 13)).index_add(0, first, rows)
 
 
 def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:

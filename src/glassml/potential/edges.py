@@ -55,13 +55,31 @@ class Edges:
             Indices of atoms, shape (pairs,), each pair in both directions, and the vectors from the
             first to the second in Å, shape (pairs, 3).
         """
+        first, second, shift, shifts = self.candidates(positions, cells)
+        vectors = positions[second] - positions[first] + shifts[shift]
+        near = torch.nonzero((vectors**2).sum(dim=1) < self.cutoff_A**2)[:, 0]
+        return first[near], second[near], vectors[near]
+
+    def candidates(
+        self, positions: torch.Tensor, cells: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Give the pairs of the Verlet list, among which are all within the cutoff.
+
+        Parameters
+        ----------
+        positions, cells
+            As in `find`.
+
+        Returns
+        -------
+        first, second, shift, shifts
+            Indices of atoms, shape (pairs,), and where in `shifts`, shape (n, 3) in Å, is what is
+            to be added to the second atom: there are few different ones.
+        """
         if self._is_stale(positions, cells):
             self._build(positions, cells)
-        # there are few different shifts: theirs are computed, and looked up for the pairs
         shifts = (self._shifts[:, :, None] * cells[self._shift_systems]).sum(dim=1)
-        vectors = positions[self._second] - positions[self._first] + shifts[self._shift]
-        near = torch.nonzero((vectors**2).sum(dim=1) < self.cutoff_A**2)[:, 0]
-        return self._first[near], self._second[near], vectors[near]
+        return self._first, self._second, self._shift, shifts
 
     def _is_stale(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
         """Tell whether a pair may have come within the cutoff that is not in the list.
