@@ -5,8 +5,7 @@ Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)) and a s
 They make the hybrid quench and serve as negative controls, with the protocols of learned ones.
 """
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,8 @@ from glassml.campaign.errors import StructureError
 from glassml.configurations.classical import POTENTIALS, short_range
 from glassml.potential.calculators import choose_device
 from glassml.potential.edges import Edges, volumes
+from glassml.potential.kernels import Kernel
 from glassml.potential.padded import Result
-
-logger = logging.getLogger(__name__)
 
 #: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
 COULOMB_EV_A = 14.399645
@@ -49,10 +47,7 @@ class PairModel:
         self.species, self.cutoff_A = ["O", "Si"], COULOMB_CUTOFF_A
         table, self._self_energy = pair_table(name)
         self._table = torch.as_tensor(table, device=device)
-        self._compiled: Callable[..., torch.Tensor] | None = None
-        if device.type == "cuda":
-            # the number of pairs changes with each list
-            self._compiled = torch.compile(pair_sums, dynamic=True)
+        self._sums = Kernel(pair_sums, device)
 
     def reserve(self, capacity: int) -> None:
         """Do nothing: nothing is padded."""
@@ -80,7 +75,7 @@ class PairModel:
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
         pairs = self._edges.candidates(positions, cells)
-        sums = self._sum(positions, self._types, self._table, *pairs)
+        sums = self._sums(positions, self._types, self._table, *pairs)
         of_systems = self._membership @ sums[:, 3:]
         virial = of_systems[:, 1:].reshape(-1, 3, 3)
         return {
@@ -88,17 +83,6 @@ class PairModel:
             "forces": sums[:, :3],
             "stress": virial / volumes(cells)[:, None, None],
         }
-
-    def _sum(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Sum over pairs: on a GPU in one compiled kernel, where that works."""
-        if self._compiled is None:
-            return pair_sums(*inputs)
-        try:
-            return self._compiled(*inputs)
-        except Exception as error:  # noqa: BLE001  (compilers fail in all sorts of ways)
-            logger.warning("no compiled kernel for pairs: %s", error)
-            self._compiled = None
-            return pair_sums(*inputs)
 
 
 def pair_sums(

@@ -16,6 +16,7 @@ from glassml.md.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.edges import volumes
 from glassml.potential.exploration import worst_force
+from glassml.potential.kernels import Kernel
 from glassml.potential.padded import Result
 
 
@@ -66,20 +67,15 @@ class Batch:
         self.counts = [len(atoms) for atoms in self.glasses]
         sizes = torch.tensor(self.counts, device=self.model.device)
         self.sizes = sizes.to(torch.float64)
-        self.system = torch.repeat_interleave(
-            torch.arange(len(sizes), device=self.model.device), sizes
-        )
+        glasses = torch.arange(len(sizes), device=self.model.device)
+        self.system = torch.repeat_interleave(glasses, sizes)
+        self.membership = (self.system == glasses[:, None]).to(torch.float64)
         self.model.place(self.glasses)
 
     def evaluate(self) -> None:
         """Compute energy, forces and stress where the atoms are."""
         found = self.model(self.positions, self.cells)
         self.energy, self.forces, self.stress = found["energy"], found["forces"], found["stress"]
-
-    def twice_kinetic(self) -> torch.Tensor:
-        """Give twice the kinetic energy of each glass in eV."""
-        each = (self.momenta**2).sum(dim=1) / self.masses
-        return torch.zeros_like(self.sizes).index_add_(0, self.system, each)
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Draw normal random numbers."""
@@ -99,6 +95,92 @@ class Batch:
         self._count()
 
 
+def before_forces(
+    positions: torch.Tensor,
+    momenta: torch.Tensor,
+    cells: torch.Tensor,
+    forces: torch.Tensor,
+    masses: torch.Tensor,
+    system: torch.Tensor,
+    sizes: torch.Tensor,
+    strain_momenta: torch.Tensor,
+    strain_forces: torch.Tensor,
+    barostat_masses: torch.Tensor,
+    half: torch.Tensor,
+    bath: torch.Tensor | None,
+    noise: torch.Tensor | None,
+    strain_noise: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Make the part of a step that comes before the forces: BAOA.
+
+    Parameters
+    ----------
+    positions, momenta, cells, forces, masses, system, sizes
+        Of the batch.
+    strain_momenta, strain_forces, barostat_masses
+        Of the boxes.
+    half
+        Half a time step, a number.
+    bath
+        Rates of thermostat and barostat, and k T; None without a thermostat.
+    noise, strain_noise
+        Normal random numbers for the atoms; for the boxes, None at constant volume.
+
+    Returns
+    -------
+    positions, momenta, cells, strain_momenta
+    """
+    npt = strain_noise is not None
+    if npt:
+        strain_momenta = strain_momenta + half * strain_forces
+    momenta = momenta + half * forces
+    if npt:
+        factor = torch.exp(half * strain_momenta / barostat_masses)
+        cells, positions = cells * factor[:, None, None], positions * factor[system, None]
+    positions = positions + half * momenta / masses[:, None]
+    if bath is not None and noise is not None:
+        rate, barostat_rate, thermal = bath[0], bath[1], bath[2]
+        friction = rate + torch.zeros_like(strain_momenta)
+        if npt:
+            friction = friction + (1.0 + 1.0 / sizes) * strain_momenta / barostat_masses
+        width = (thermal * (1.0 - torch.exp(-4.0 * rate * half))).sqrt()
+        damped = momenta * torch.exp(-2.0 * friction * half)[system, None]
+        momenta = damped + width * masses[:, None].sqrt() * noise
+        if strain_noise is not None:
+            width = (thermal * (1.0 - torch.exp(-4.0 * barostat_rate * half))).sqrt()
+            damped = strain_momenta * torch.exp(-2.0 * barostat_rate * half)
+            strain_momenta = damped + width * barostat_masses.sqrt() * strain_noise
+    positions = positions + half * momenta / masses[:, None]
+    if npt:
+        factor = torch.exp(half * strain_momenta / barostat_masses)
+        cells, positions = cells * factor[:, None, None], positions * factor[system, None]
+    return positions, momenta, cells, strain_momenta
+
+
+def forces_on_strain(
+    momenta: torch.Tensor,
+    masses: torch.Tensor,
+    membership: torch.Tensor,
+    sizes: torch.Tensor,
+    cells: torch.Tensor,
+    stress: torch.Tensor,
+    pressure: torch.Tensor,
+) -> torch.Tensor:
+    """Give the force on the logarithm of each box's edge, in eV.
+
+    Parameters
+    ----------
+    momenta, masses, membership, sizes, cells, stress
+        Of the batch.
+    pressure
+        Wanted, in eV/Å³.
+    """
+    twice_kinetic = membership @ ((momenta**2).sum(dim=1) / masses)
+    volume = volumes(cells)
+    trace = stress.diagonal(dim1=1, dim2=2).sum(dim=1)
+    return twice_kinetic * (1.0 + 1.0 / sizes) - volume * (trace + 3.0 * pressure)
+
+
 class RampedBatch:
     """Integrates one stage for all glasses of a batch.
 
@@ -113,75 +195,67 @@ class RampedBatch:
     def __init__(self, batch: Batch, stage: Stage, coupling: Coupling) -> None:
         self.batch, self.stage = batch, stage
         self.step = 0
-        self.dt = stage.timestep_fs * units.fs
-        self.rate = 1.0 / (coupling.thermostat_fs * units.fs)
-        self.barostat_rate = 1.0 / (coupling.barostat_fs * units.fs)
+        self.half = self._number(0.5 * stage.timestep_fs * units.fs)
+        self.rates = [
+            1.0 / (fs * units.fs) for fs in (coupling.thermostat_fs, coupling.barostat_fs)
+        ]
         self.npt = stage.ensemble == "npt"
         boxes = volumes(batch.cells).tolist()
-        self.barostat_masses = torch.tensor(
-            [barostat_mass(volume, coupling) for volume in boxes],
-            dtype=torch.float64,
-            device=batch.cells.device,
-        )
+        self.barostat_masses = self._number([barostat_mass(volume, coupling) for volume in boxes])
         self.strain_momenta = torch.zeros_like(self.barostat_masses)
+        self._before = Kernel(before_forces, batch.cells.device)
+        self._on_strain = Kernel(forces_on_strain, batch.cells.device)
         self.strain_forces = self._strain_forces(0)
+
+    def _number(self, value: float | Sequence[float]) -> torch.Tensor:
+        """Put a number on the device: a compiled kernel would be one for each value."""
+        return torch.tensor(value, dtype=torch.float64, device=self.batch.cells.device)
 
     def _strain_forces(self, step: int) -> torch.Tensor:
         """Give the force on the logarithm of the box's edge, in eV."""
         batch = self.batch
-        twice_kinetic, volume = batch.twice_kinetic(), volumes(batch.cells)
-        trace = batch.stress.diagonal(dim1=1, dim2=2).sum(dim=1)
-        internal = twice_kinetic - volume * trace
-        external = 3.0 * volume * (self.stage.pressure_at(step) or 0.0) * units.GPa
-        return internal - external + twice_kinetic / batch.sizes
+        return self._on_strain(
+            batch.momenta,
+            batch.masses,
+            batch.membership,
+            batch.sizes,
+            batch.cells,
+            batch.stress,
+            self._number((self.stage.pressure_at(step) or 0.0) * units.GPa),
+        )
 
     def advance(self) -> None:
         """Make one step towards the targets of that step."""
-        step, batch, dt = self.step + 1, self.batch, self.dt
+        step, batch = self.step + 1, self.batch
+        temperature = self.stage.temperature_at(step)
+        bath = noise = strain_noise = None
+        if temperature is not None:
+            bath = self._number([*self.rates, units.kB * temperature])
+            noise = batch.normal(len(batch.masses), 3)
         if self.npt:
-            self.strain_momenta += 0.5 * dt * self.strain_forces
-        batch.momenta += 0.5 * dt * batch.forces
-        self._scale()
-        self._drift()
-        self._random(step)
-        self._drift()
-        self._scale()
+            strain_noise = batch.normal(len(self.strain_momenta))
+        batch.positions, batch.momenta, batch.cells, self.strain_momenta = self._before(
+            batch.positions,
+            batch.momenta,
+            batch.cells,
+            batch.forces,
+            batch.masses,
+            batch.system,
+            batch.sizes,
+            self.strain_momenta,
+            self.strain_forces,
+            self.barostat_masses,
+            self.half,
+            bath,
+            noise,
+            strain_noise,
+        )
         batch.evaluate()
         if self.npt:
             self.strain_forces = self._strain_forces(step)
-        batch.momenta += 0.5 * dt * batch.forces
-        if self.npt:
-            self.strain_momenta += 0.5 * dt * self.strain_forces
+            self.strain_momenta = self.strain_momenta + self.half * self.strain_forces
+        batch.momenta = batch.momenta + self.half * batch.forces
         self.step = step
-
-    def _scale(self) -> None:
-        """Scale boxes and positions over half a step."""
-        if self.npt:
-            factor = torch.exp(0.5 * self.dt * self.strain_momenta / self.barostat_masses)
-            self.batch.cells = self.batch.cells * factor[:, None, None]
-            self.batch.positions = self.batch.positions * factor[self.batch.system, None]
-
-    def _drift(self) -> None:
-        batch = self.batch
-        batch.positions = batch.positions + 0.5 * self.dt * batch.momenta / batch.masses[:, None]
-
-    def _random(self, step: int) -> None:
-        """Friction and random forces of thermostat and barostat over a step."""
-        temperature = self.stage.temperature_at(step)
-        if temperature is None:
-            return
-        batch, thermal = self.batch, units.kB * temperature
-        friction = torch.full_like(self.strain_momenta, self.rate)
-        if self.npt:
-            friction += (1.0 + 1.0 / batch.sizes) * self.strain_momenta / self.barostat_masses
-        batch.momenta *= torch.exp(-friction * self.dt)[batch.system, None]
-        width = (thermal * (1.0 - np.exp(-2.0 * self.rate * self.dt))) ** 0.5
-        batch.momenta += width * batch.masses[:, None].sqrt() * batch.normal(len(batch.masses), 3)
-        if self.npt:
-            width = (thermal * (1.0 - np.exp(-2.0 * self.barostat_rate * self.dt))) ** 0.5
-            self.strain_momenta *= np.exp(-self.barostat_rate * self.dt)
-            noise = batch.normal(len(self.strain_momenta))
-            self.strain_momenta += width * self.barostat_masses.sqrt() * noise
 
     _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
     _OWN = ("barostat_masses", "strain_momenta", "strain_forces")
