@@ -86,6 +86,7 @@ class Variant(Section):
     layers: int | None = Field(default=None, ge=1, le=8, description="See model.")
     l_max: int | None = Field(default=None, ge=0, le=4, description="See model.")
     features: int | None = Field(default=None, ge=4, le=512, description="See model.")
+    zbl: bool | None = Field(default=None, description="See model.")
 
 
 class Search(Section):
