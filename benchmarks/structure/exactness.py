@@ -178,7 +178,7 @@ def show_rings(atoms, bonds):
                 per_si, l1, l2, l3, aspect, sd, roughness = SOVA[criterion][size]
                 others = f"{per_si:.3f}; {l1:.2f} {l2:.2f} {l3:.2f}; {aspect:.3f}±{sd:.3f}; "
                 others += f"{roughness:.3f} (SOVA)"
-            elif criterion == "primitive":
+            elif criterion == "primitive" and size < len(by_matscipy):
                 others = f"{by_matscipy[size] / n_si:.3f} (matscipy)"
             line(f"{criterion} {size}", ours, others)
 
