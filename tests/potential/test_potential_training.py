@@ -34,10 +34,10 @@ def test_a_training_is_named_by_all_that_determines_it():
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path):
-    command = _train_command(tmp_path, "cpu", threads=1, member=0)
+    command = _train_command(tmp_path, "cpu", threads=1, place=0)
     assert not any("ckpt_path" in part for part in command)
     (tmp_path / "last.ckpt").touch()
-    command = _train_command(tmp_path, "cpu", threads=1, member=0)
+    command = _train_command(tmp_path, "cpu", threads=1, place=0)
     assert f"++ckpt_path={tmp_path}/last.ckpt" in command
 
 

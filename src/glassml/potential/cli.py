@@ -101,9 +101,12 @@ def _train(args: argparse.Namespace) -> None:
     if section.mode == "given" and package is not None and not study:
         adopt_member(member, package)
         return
-    network, training = section.model, section.training
+    network, training, place = section.model, section.training, args.member
     if args.variant:
         network, training = section.variant(args.variant)
+        place = list(section.search.variants).index(args.variant)
+    if args.labels:
+        place = section.learning_curve.names().index(args.labels)
     train_member(
         member,
         Dataset(args.train, args.validation, args.isolated_atoms),
@@ -113,6 +116,7 @@ def _train(args: argparse.Namespace) -> None:
         labels=int(args.labels) if args.labels not in {None, "all"} else None,
         device=args.device,
         threads=args.threads,
+        place=place,
     )
 
 

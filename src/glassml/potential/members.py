@@ -71,6 +71,7 @@ def train_member(
     labels: int | None = None,
     device: str | None = None,
     threads: int = 1,
+    place: int = 0,
 ) -> None:
     """Train a member, and write `train.yaml`, `history.csv` and `model.nequip.zip`.
 
@@ -88,7 +89,7 @@ def train_member(
         Start from the weights of this package in place of random ones.
     labels
         Train on so many of the labels only, with more epochs, so that the steps are as many.
-    device, threads
+    device, threads, place
         As in `glassml.potential.training.train`.
 
     Raises
@@ -143,7 +144,7 @@ def train_member(
         write_text(folder / f"{name}.extxyz", content)
     config = training_config(folder=folder, **inputs)
     write_text(folder / training.CONFIG, yaml.safe_dump(config, sort_keys=False))
-    training.train(folder, device=device, threads=threads, member=member.number)
+    training.train(folder, device=device, threads=threads, place=place)
     training.package(folder, member.folder / "model.nequip.zip")
     _copy(folder / training.HISTORY, member.folder / "history.csv")
     _copy(folder / training.CONFIG, member.folder / "train.yaml")

@@ -47,7 +47,7 @@ def training_digest(*determinants: str) -> str:
     return hashlib.sha256("\0".join(determinants).encode()).hexdigest()[:16]
 
 
-def train(folder: Path, device: str | None = None, threads: int = 1, member: int = 0) -> None:
+def train(folder: Path, device: str | None = None, threads: int = 1, place: int = 0) -> None:
     """Run `nequip-train` in `folder`, from its last checkpoint if there is one.
 
     Parameters
@@ -58,8 +58,8 @@ def train(folder: Path, device: str | None = None, threads: int = 1, member: int
         "cpu" or "cuda"; None takes a GPU if there is one.
     threads
         CPU threads: on a GPU those beyond the first prepare batches.
-    member
-        Members of a committee that train at the same time are spread over the GPUs.
+    place
+        Among the trainings at the same time: they are spread over the GPUs.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def train(folder: Path, device: str | None = None, threads: int = 1, member: int
         if (folder / DONE).exists():
             logger.info("training in %s is complete", folder)
             return
-        run_nequip(_train_command(folder, device, threads, member), threads, keep_open=(lock,))
+        run_nequip(_train_command(folder, device, threads, place), threads, keep_open=(lock,))
         if not (folder / BEST).exists():
             raise PotentialError(f"{folder}: training left no checkpoint: see the log above")
         (folder / DONE).touch()
@@ -91,18 +91,18 @@ def _alone(folder: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _train_command(folder: Path, device: str | None, threads: int, member: int) -> list[str]:
+def _train_command(folder: Path, device: str | None, threads: int, place: int) -> list[str]:
     """Put together the command line of the trainer."""
     command = ["train", "-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
     command += [f"hydra.run.dir={folder}/hydra", "hydra/job_logging=stdout"]
-    command += _device_overrides(choose_device(device), threads, member)
+    command += _device_overrides(choose_device(device), threads, place)
     if (folder / LAST).exists():
         logger.info("going on from %s", folder / LAST)
         command.append(f"++ckpt_path={folder / LAST}")
     return command
 
 
-def _device_overrides(device: str, threads: int, member: int) -> list[str]:
+def _device_overrides(device: str, threads: int, place: int) -> list[str]:
     """Say where to train: what belongs to the machine is not part of `train.yaml`."""
     if not device.startswith("cuda"):
         return ["++trainer.accelerator=cpu", "++trainer.devices=1"]
@@ -111,7 +111,7 @@ def _device_overrides(device: str, threads: int, member: int) -> list[str]:
     workers = max(0, threads - 1)
     return [
         "++trainer.accelerator=gpu",
-        f"++trainer.devices=[{member % torch.cuda.device_count()}]",
+        f"++trainer.devices=[{place % torch.cuda.device_count()}]",
         f"++data.train_dataloader.num_workers={workers}",
         f"++data.train_dataloader.persistent_workers={str(workers > 0).lower()}",
     ]
