@@ -345,6 +345,24 @@ def test_a_red_potential_that_is_allowed_is_recorded(tmp_path):
     assert record["warnings"][0] == "the potential misses gates: errors (red)"
 
 
+def test_branches_can_be_run_one_by_one(tmp_path, capsys):
+    config = ONE_STATE % "true"
+    for branch in ("left", "right"):
+        stage = "{name: hold, ensemble: nvt, temperature_K: 300, duration_ps: 0.002}"
+        config += f"    {branch}: {{parent: hot, stages: [{stage}]}}\n"
+    (tmp_path / "campaign.yaml").write_text(config)
+    command = ["md", "all", "--config", str(tmp_path / "campaign.yaml"), "--potential", "shik"]
+    command += ["--device", "cpu", "--output-dir", str(tmp_path / "md")]
+    assert main([*command, "--states", "right"]) == 0
+    assert sorted(each.name for each in (tmp_path / "md").iterdir()) == ["hot", "right"]
+    made = (tmp_path / "md/hot/glass00/record.json").read_bytes()
+    assert main([*command, "--states", "left", "right"]) == 0
+    assert (tmp_path / "md/left/glass00/record.json").exists()
+    assert (tmp_path / "md/hot/glass00/record.json").read_bytes() == made
+    assert main([*command, "--states", "middle"]) == 2
+    assert "--state middle: there is no such state" in capsys.readouterr().err
+
+
 def test_allowing_a_red_potential_reruns_no_dynamics():
     strict, lenient = MolecularDynamics(), MolecularDynamics(allow_red_potential=True)
     assert strict.settings_of("ambient") == lenient.settings_of("ambient")

@@ -10,6 +10,7 @@ from glassml.md.cli import (
     add_common_options,
     add_state_options,
     check_committee,
+    check_state,
     control,
     coupling,
     load,
@@ -43,6 +44,12 @@ def register(actions: argparse._SubParsersAction) -> None:
         "143 or 130: interrupted, and the same command goes on.",
     )
     add_common_options(everything)
+    everything.add_argument(
+        "--states",
+        nargs="+",
+        help="these, and what they continue from, if it is not there; default: all. So branches "
+        "can run on a GPU each, once the states that they share are there",
+    )
     everything.set_defaults(run=_run_all)
     starts = actions.add_parser(
         "starts",
@@ -72,9 +79,12 @@ def _run_all(args: argparse.Namespace) -> int:
     campaign = load_campaign(args.config)
     md, results = campaign.md, args.output_dir
     check_committee(md, args)
+    wanted = args.states or list(md.states)
+    for name in wanted:
+        check_state(md, name)
     warnings = gate_warnings(args.gates, md.allow_red_potential)
     engine, described = _load_engine(md, args)
-    for state in dict.fromkeys(each for name in md.states for each in md.lineage(name)):
+    for state in dict.fromkeys(each for name in wanted for each in md.lineage(name)):
         folders = [results / state / glass for glass in md.glass_names()]
         if all((folder / "record.json").exists() for folder in folders):
             continue

@@ -220,6 +220,14 @@ def _start(args: argparse.Namespace) -> None:
     write_restart(args.output, _classical(campaign.md, campaign.seed, args.glass))
 
 
+def check_state(md: "MolecularDynamics", name: str) -> None:
+    """Refuse a state that the configuration does not have."""
+    from glassml.campaign.errors import GlassmlError
+
+    if name not in md.states:
+        raise GlassmlError(f"--state {name}: there is no such state: {', '.join(md.states)}")
+
+
 def load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
     """Load the campaign, and refuse names and parents that do not fit it."""
     from glassml.campaign.config import load_campaign
@@ -227,8 +235,7 @@ def load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
 
     campaign = load_campaign(args.config)
     md = campaign.md
-    if args.state not in md.states:
-        raise GlassmlError(f"--state {args.state}: there is no such state: {', '.join(md.states)}")
+    check_state(md, args.state)
     if glass is not None and glass not in md.glass_names():
         raise GlassmlError(f"--glass {glass}: there are {', '.join(md.glass_names())}")
     check_committee(md, args)

@@ -19,7 +19,7 @@ CONTACT_A = {("O", "O"): 1.8, ("O", "Si"): 1.35, ("Si", "Si"): 2.0}
 CLOSEST_A = 0.5
 # Nearer than this nothing in silica comes, also at 5000 K and tens of GPa.
 UNPHYSICAL_A = {("O", "O"): 1.0, ("O", "Si"): 1.1, ("Si", "Si"): 1.4}
-TIMESTEP_FS = 0.5
+TIMESTEP_FS = 1.0  # the default of later dynamics
 CHECK_STEPS = 10
 
 
