@@ -62,7 +62,9 @@ def without_trainer(monkeypatch):
 
 
 def test_a_given_package_is_used_as_it_is(campaign, package, labels_of, tmp_path):
-    config = campaign(mode="given", package=f"{tmp_path}/silica_m{{member}}.nequip.zip")
+    config = campaign(
+        mode="given", package=f"{tmp_path}/silica_m{{member}}.nequip.zip", committee=1
+    )
     assert main(train_command(config, labels_of, tmp_path / "m0")) == 0
     assert (tmp_path / "m0" / "model.nequip.zip").read_bytes() == package.read_bytes()
     assert len((tmp_path / "m0" / "history.csv").read_text().splitlines()) == 1

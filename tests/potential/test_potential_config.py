@@ -54,6 +54,13 @@ def test_members_of_a_given_committee_have_packages_of_their_own(tmp_path):
     assert section.packages() == [f"{tmp_path}/m0.nequip.zip", f"{tmp_path}/m1.nequip.zip"]
 
 
+def test_one_given_package_is_a_committee_of_one(tmp_path):
+    path = tmp_path / "silica.nequip.zip"
+    path.touch()
+    assert Potential(mode="given", package=str(path)).committee == 1
+    assert Potential().committee == 4
+
+
 def test_energy_forces_and_stress_are_in_the_loss():
     config = _training_config(
         energy_weight=7, force_weight=2, stress_weight=90, final_energy_weight=8, max_epochs=11

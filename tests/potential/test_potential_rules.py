@@ -37,7 +37,7 @@ def campaign(tmp_path, dataset):
                 "filters": {"exclude": []},
             },
             "md": {},
-            "potential": {"compile": "never", **potential},
+            "potential": {"committee": 1, "compile": "never", **potential},
         }
         config = tmp_path / "campaign.yaml"
         config.write_text(yaml.safe_dump(sections))

@@ -130,6 +130,7 @@ def make_config(**changes):
                 "liquid": {"generator": "melt", "count": 4, "atoms": [24]},
             },
         },
+        "potential": {"committee": 1},
         "md": {"glasses": 2, "atoms": 96, "states": STATES},
     }
     return parse_campaign(data | changes)

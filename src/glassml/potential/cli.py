@@ -105,8 +105,8 @@ def _train(args: argparse.Namespace) -> None:
     if args.variant:
         network, training = section.variant(args.variant)
         place = list(section.search.variants).index(args.variant)
-    if args.labels:
-        place = section.learning_curve.names().index(args.labels)
+    if args.labels in (names := section.learning_curve.names()):
+        place = names.index(args.labels)
     train_member(
         member,
         Dataset(args.train, args.validation, args.isolated_atoms),

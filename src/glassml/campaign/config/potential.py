@@ -1,7 +1,7 @@
 """Section `potential`: the NequIP model, its training, and the gates it must pass."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -279,7 +279,9 @@ class Potential(Section):
         default=None,
         description="NequIP package (.nequip.zip); {member} in it is the number of the member.",
     )
-    committee: int = Field(default=1, ge=1, le=16, description="Number of members.")
+    committee: int = Field(
+        default=4, ge=1, le=16, description="Number of members; 1 for one given package."
+    )
     generations: int = Field(default=1, ge=1, le=10, description="Rounds of active learning.")
     model: Network = Network()
     training: Training = Training()
@@ -313,6 +315,15 @@ class Potential(Section):
         if self.package is None:
             return []
         return sorted({self.package_of(member) for member in range(self.committee)})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_one_package(cls, section: Any) -> Any:
+        """Take a single given package for a committee of one, unless told otherwise."""
+        if not isinstance(section, dict) or section.get("mode") != "given":
+            return section
+        several = "{member}" in str(section.get("package", ""))
+        return section if several else {"committee": 1, **section}
 
     @model_validator(mode="after")
     def _check_generations(self) -> "Potential":
