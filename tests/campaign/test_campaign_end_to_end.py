@@ -63,7 +63,7 @@ def campaign(tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     begun = {
-        "dft": lambda: len(list(folder.glob("results/labels/??/*.json"))) >= 3,
+        "dft": lambda: len(list(folder.glob("results/labels/??/[!.]*.json"))) >= 3,
         "potential": lambda: list(folder.glob("results/tiny/potential/g0/m0/training/**/*.ckpt")),
         "md": lambda: list(folder.glob("results/tiny/md/ambient/glass00/checkpoint/*")),
     }
@@ -78,7 +78,7 @@ def campaign(tmp_path_factory):
                 start_new_session=True,
             )
             _kill_when(process, condition)
-        labels |= {path: path.read_bytes() for path in folder.glob("results/labels/??/*.json")}
+        labels |= {path: path.read_bytes() for path in folder.glob("results/labels/??/[!.]*.json")}
     code, output = _run(folder, TINY, "--nolock")
     assert code == 0, output[-3000:]
     # What was labelled before a kill was not labelled again.
@@ -126,7 +126,7 @@ def test_every_label_is_there_once(campaign):
     tables = list((campaign / "results/tiny/dft").rglob("*.csv"))
     rows = [line for table in tables for line in table.read_text().splitlines()[1:]]
     assert len(rows) == 10
-    assert len(list(campaign.glob("results/labels/??/*.json"))) == len(
+    assert len(list(campaign.glob("results/labels/??/[!.]*.json"))) == len(
         {row.rsplit(",", 1)[1] for row in rows}
     )
 

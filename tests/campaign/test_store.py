@@ -35,6 +35,19 @@ def test_packing_keeps_every_record_and_empties_the_folders(tmp_path):
     assert dict(fresh.items()) == {key: _record(key) for key in KEYS}
 
 
+def test_what_a_killed_process_left_half_written_is_not_read(tmp_path):
+    store = LabelStore(tmp_path)
+    store.put(KEYS[0], _record(KEYS[0]))
+    torn = tmp_path / KEYS[0][:2] / f".tmp-x{KEYS[1]}.json"
+    torn.write_text('{"status": "conv')
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / ".tmp-x1.zip").write_bytes(b"PK torn")
+    fresh = LabelStore(tmp_path)
+    assert dict(fresh.items()) == {KEYS[0]: _record(KEYS[0])}
+    assert fresh.pack() == 1
+    assert LabelStore(tmp_path).get(KEYS[0]) == _record(KEYS[0])
+
+
 def test_a_loose_record_is_newer_than_a_packed_one(tmp_path):
     store = LabelStore(tmp_path)
     store.put(KEYS[0], {"status": "failed"})

@@ -133,10 +133,11 @@ class LabelStore:
         return self.root / key[:2] / f"{key}.json"
 
     def _loose(self) -> Iterator[Path]:
-        return self.root.glob("[0-9a-f][0-9a-f]/*.json")
+        # what a killed process had begun to write has a name of its own
+        return self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f]*.json")
 
     def _open_packs(self) -> None:
-        for path in sorted((self.root / "packs").glob("*.zip")):
+        for path in sorted((self.root / "packs").glob("[!.]*.zip")):
             if path not in self._packs:
                 self._packs[path] = zipfile.ZipFile(path)
                 self._packed.update(dict.fromkeys(self._packs[path].namelist(), path))
