@@ -67,8 +67,6 @@ class PairModel:
         self._types = torch.tensor(types, device=self.device)
         counts = [len(atoms) for atoms in glasses]
         self._edges = Edges(counts, COULOMB_CUTOFF_A, SKIN_A, self.device)
-        glass = torch.arange(len(counts), device=self.device)[:, None]
-        self._membership = (self._edges.system == glass).to(torch.float64)
         own = [sum(self._self_energy[s] for s in atoms.symbols) for atoms in glasses]
         self._own = torch.tensor(own, dtype=torch.float64, device=self.device)
 
@@ -76,7 +74,7 @@ class PairModel:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
         pairs = self._edges.candidates(positions, cells)
         sums = self._sums(positions, self._types, self._table, *pairs)
-        of_systems = self._membership @ sums[:, 3:]
+        of_systems = self._edges.membership @ sums[:, 3:]
         virial = of_systems[:, 1:].reshape(-1, 3, 3)
         return {
             "energy": self._own + of_systems[:, 0],

@@ -34,6 +34,9 @@ class Edges:
         self.counts, self.cutoff_A, self.skin_A = counts, cutoff_A, skin_A
         sizes = torch.tensor(counts, device=device)
         self.system = torch.repeat_interleave(torch.arange(len(counts), device=device), sizes)
+        glass = torch.arange(len(counts), device=device)[:, None]
+        #: 1 where an atom (column) is in a system (row): sums over atoms are products with it.
+        self.membership = (self.system == glass).to(torch.float64)
         self.builds = 0
         self._built_at: tuple[torch.Tensor, torch.Tensor] | None = None
 

@@ -122,8 +122,6 @@ class PaddedNetwork:
         self._edges = Edges(
             [len(atoms) for atoms in glasses], self.cutoff_A, self.skin_A, self.device
         )
-        glass = torch.arange(len(glasses), device=self.device)[:, None]
-        self._membership = (self._edges.system == glass).to(self.dtype)
         self._replay: Callable[[], Result] | None = None
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
@@ -191,10 +189,10 @@ class PaddedNetwork:
         of_atoms = torch.zeros((len(self._types), 12), dtype=self.dtype, device=self.device)
         of_atoms.index_add_(0, self._first, of_pairs)
         forces = of_atoms[:, :3].clone().index_add_(0, self._second, -pulls)
-        virial = (self._membership @ of_atoms[:, 3:]).reshape(-1, 3, 3)
+        virial = (self._edges.membership @ of_atoms[:, 3:]).reshape(-1, 3, 3)
         energies = found["atomic_energy"].detach()[:, 0].to(self.dtype)
         return {
-            "energy": self._membership @ energies,
+            "energy": self._edges.membership @ energies,
             "forces": forces,
             "virial": virial + virial.transpose(1, 2),
         }
