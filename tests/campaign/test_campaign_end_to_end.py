@@ -50,9 +50,10 @@ def _scheduled(folder, config):
 def _kill_when(process, condition, seconds=300):
     """Kill a process and all that it started, once the condition holds."""
     deadline = time.monotonic() + seconds
-    while process.poll() is None and not condition():
+    while not condition():
+        assert process.poll() is None, "the campaign ended before it could be killed"
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -221,7 +221,7 @@ def test_generations_are_compared_on_the_same_labels(tmp_path):
 @pytest.mark.parametrize(
     ("section", "reason"),
     [
-        ({"generations": 2}, "committee"),
+        ({"generations": 2, "committee": 1}, "committee"),
         ({"exploration": {"accurate_eV_A": 2.0, "failed_eV_A": 1.0}}, "below failed"),
     ],
 )
