@@ -1,10 +1,13 @@
 """The section `potential`: what is refused, and what it becomes for the trainer."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from glassml.campaign.config import parse_campaign
 from glassml.campaign.config.potential import Network, Potential, Training
+from glassml.campaign.errors import ConfigError
 from glassml.potential.training_config import package_model, scratch_model, training_config
 
 
@@ -59,6 +62,41 @@ def test_one_given_package_is_a_committee_of_one(tmp_path):
     path.touch()
     assert Potential(mode="given", package=str(path)).committee == 1
     assert Potential().committee == 4
+
+
+@pytest.mark.parametrize("depth", [".", "m0"])
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({}, True),
+        ({"seed": 8}, False),
+        ({"dataset": {"test_fraction": 0.2}}, False),
+        ({"dataset": {"test_fraction": 0.05}}, True),
+        ({"dataset": {"train_only": []}}, False),
+        ({"dataset": {"train_only": ["crystal", "dimer"]}}, True),
+        ({"dataset": {"include": [{"path": "other.extxyz"}], "test_fraction": 0.2}}, True),
+    ],
+)
+def test_a_package_is_not_tested_on_labels_it_has_seen(tmp_path, depth, changes, accepted):
+    package = tmp_path / depth / "silica.nequip.zip"
+    package.parent.mkdir(exist_ok=True)
+    package.touch()
+    made = {"seed": 7, "test_fraction": 0.1, "train_only": ["crystal"], "included": ["a.extxyz"]}
+    (tmp_path / "model_card.json").write_text(json.dumps({"held_out": made}))
+    dataset = {"include": [{"path": "a.extxyz"}], "train_only": ["crystal"]}
+    campaign = {
+        "name": "tuned",
+        "seed": changes.get("seed", 7),
+        "configurations": {"families": {}},
+        "dataset": dataset | changes.get("dataset", {}),
+        "potential": {"mode": "finetune", "package": str(package), "committee": 1},
+        "md": {},
+    }
+    if accepted:
+        parse_campaign(campaign)
+        return
+    with pytest.raises(ConfigError, match="trained on labels that would be in the test set"):
+        parse_campaign(campaign)
 
 
 def test_energy_forces_and_stress_are_in_the_loss():

@@ -202,7 +202,12 @@ def test_card_tells_status_numbers_and_origin():
         generation=0,
         gates=gates.as_record([result]),
         errors=errors,
-        manifest={"counts": {"train": 40, "test": 3}},
+        manifest={
+            "counts": {"train": 40, "test": 3},
+            "seed": 1,
+            "dataset": {"test_fraction": 0.1, "train_only": ["crystal"]},
+            "included": {"labels.extxyz": "c" * 64},
+        },
         settings={
             "potential": {
                 "mode": "scratch",
@@ -220,3 +225,4 @@ def test_card_tells_status_numbers_and_origin():
     assert "| errors | energy | 7 meV/atom | 3 meV/atom | red (fails) |" in text
     assert card["errors"][0]["mae"] == 7.0  # the worst member
     assert "40 train" in text
+    assert card["held_out"]["included"] == ["labels.extxyz"]

@@ -38,7 +38,8 @@ def model_card(
     errors
         Rows of `errors.csv` of all members, with a column `member`.
     manifest
-        Of the dataset.
+        Of the dataset. What decides which labels are held out is copied: a campaign that starts
+        from the packages must hold out no others.
     settings
         Sections `potential` and `dft` of the resolved configuration.
     verifications
@@ -54,7 +55,13 @@ def model_card(
         "gates": gates["gates"],
         "results": gates["results"],
         "errors": worst[["values", "mae", "rmse", "max"]].max().to_dict(orient="records"),
-        "labels": manifest.get("counts", {}),
+        "labels": manifest["counts"],
+        "held_out": {
+            "seed": manifest["seed"],
+            "test_fraction": manifest["dataset"]["test_fraction"],
+            "train_only": manifest["dataset"]["train_only"],
+            "included": sorted(manifest["included"]),
+        },
         "settings": dict(settings),
         "backends": [record["backend"] for record in verifications],
         "packages": dict(packages),

@@ -43,6 +43,8 @@ class Campaign(Section):
     @model_validator(mode="after")
     def _check_across_sections(self) -> "Campaign":
         self.dft.check_elements(self.configurations.elements())
+        for package in self.potential.packages():
+            self.dataset.check_held_out(self.seed, Path(package))
         return self
 
 

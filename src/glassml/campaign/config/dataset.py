@@ -1,5 +1,7 @@
 """Section `dataset`: filters, split by parent, labels that are merged in."""
 
+import json
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -63,3 +65,36 @@ class Dataset(Section):
         if self.validation_fraction + self.test_fraction > 0.8:
             raise ValueError("validation_fraction and test_fraction leave too little for training")
         return self
+
+    def check_held_out(self, seed: int, package: Path) -> None:
+        """Refuse a test set with labels on which a package was trained.
+
+        Parameters
+        ----------
+        seed
+            Of the campaign: with a parent's name it decides which set the parent is in.
+        package
+            A potential to start from; the model card is beside it or a folder above. A package
+            without a card cannot be checked.
+
+        Raises
+        ------
+        ValueError
+            With the keys to set.
+        """
+        cards = [folder / "model_card.json" for folder in package.parents[:2]]
+        card = next((json.loads(path.read_text()) for path in cards if path.is_file()), {})
+        made = card.get("held_out")
+        if not made or not {each.path for each in self.include} & set(made["included"]):
+            return
+        train_only = sorted({*self.train_only, *made["train_only"]})
+        if (
+            seed != made["seed"]
+            or self.test_fraction > made["test_fraction"]
+            or train_only != sorted(self.train_only)
+        ):
+            raise ValueError(
+                f"{package} was trained on labels that would be in the test set here: set seed: "
+                f"{made['seed']}, dataset.test_fraction: {made['test_fraction']} or less, and "
+                f"dataset.train_only: [{', '.join(train_only)}]"
+            )
