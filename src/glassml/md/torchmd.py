@@ -107,7 +107,7 @@ def before_forces(
     strain_forces: torch.Tensor,
     barostat_masses: torch.Tensor,
     half: torch.Tensor,
-    bath: torch.Tensor | None,
+    targets: torch.Tensor,
     noise: torch.Tensor | None,
     strain_noise: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -121,10 +121,11 @@ def before_forces(
         Of the boxes.
     half
         Half a time step, a number.
-    bath
-        Rates of thermostat and barostat, and k T; None without a thermostat.
+    targets
+        Rates of thermostat and barostat, and k T.
     noise, strain_noise
-        Normal random numbers for the atoms; for the boxes, None at constant volume.
+        Normal random numbers for the atoms, None without a thermostat; for the boxes, None at
+        constant volume.
 
     Returns
     -------
@@ -138,8 +139,8 @@ def before_forces(
         factor = torch.exp(half * strain_momenta / barostat_masses)
         cells, positions = cells * factor[:, None, None], positions * factor[system, None]
     positions = positions + half * momenta / masses[:, None]
-    if bath is not None and noise is not None:
-        rate, barostat_rate, thermal = bath[0], bath[1], bath[2]
+    if noise is not None:
+        rate, barostat_rate, thermal = targets[0], targets[1], targets[2]
         friction = rate + torch.zeros_like(strain_momenta)
         if npt:
             friction = friction + (1.0 + 1.0 / sizes) * strain_momenta / barostat_masses
@@ -164,7 +165,7 @@ def forces_on_strain(
     sizes: torch.Tensor,
     cells: torch.Tensor,
     stress: torch.Tensor,
-    pressure: torch.Tensor,
+    targets: torch.Tensor,
 ) -> torch.Tensor:
     """Give the force on the logarithm of each box's edge, in eV.
 
@@ -172,13 +173,13 @@ def forces_on_strain(
     ----------
     momenta, masses, membership, sizes, cells, stress
         Of the batch.
-    pressure
-        Wanted, in eV/Å³.
+    targets
+        The last of the four is the wanted pressure in eV/Å³.
     """
     twice_kinetic = membership @ ((momenta**2).sum(dim=1) / masses)
     volume = volumes(cells)
     trace = stress.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return twice_kinetic * (1.0 + 1.0 / sizes) - volume * (trace + 3.0 * pressure)
+    return twice_kinetic * (1.0 + 1.0 / sizes) - volume * (trace + 3.0 * targets[3])
 
 
 class RampedBatch:
@@ -196,9 +197,13 @@ class RampedBatch:
         self.batch, self.stage = batch, stage
         self.step = 0
         self.half = self._number(0.5 * stage.timestep_fs * units.fs)
-        self.rates = [
-            1.0 / (fs * units.fs) for fs in (coupling.thermostat_fs, coupling.barostat_fs)
-        ]
+        # of all steps at once: a number brought to a GPU at each step would make it wait
+        rates = [1.0 / (fs * units.fs) for fs in (coupling.thermostat_fs, coupling.barostat_fs)]
+        thermal = [(stage.temperature_at(i) or 0.0) * units.kB for i in range(stage.steps + 1)]
+        pressure = [(stage.pressure_at(i) or 0.0) * units.GPa for i in range(stage.steps + 1)]
+        self.targets = self._number(
+            [[*rates, *of_step] for of_step in zip(thermal, pressure, strict=True)]
+        )
         self.npt = stage.ensemble == "npt"
         boxes = volumes(batch.cells).tolist()
         self.barostat_masses = self._number([barostat_mass(volume, coupling) for volume in boxes])
@@ -207,7 +212,7 @@ class RampedBatch:
         self._on_strain = Kernel(forces_on_strain, batch.cells.device)
         self.strain_forces = self._strain_forces(0)
 
-    def _number(self, value: float | Sequence[float]) -> torch.Tensor:
+    def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
         """Put a number on the device: a compiled kernel would be one for each value."""
         return torch.tensor(value, dtype=torch.float64, device=self.batch.cells.device)
 
@@ -221,16 +226,14 @@ class RampedBatch:
             batch.sizes,
             batch.cells,
             batch.stress,
-            self._number((self.stage.pressure_at(step) or 0.0) * units.GPa),
+            self.targets[step],
         )
 
     def advance(self) -> None:
         """Make one step towards the targets of that step."""
         step, batch = self.step + 1, self.batch
-        temperature = self.stage.temperature_at(step)
-        bath = noise = strain_noise = None
-        if temperature is not None:
-            bath = self._number([*self.rates, units.kB * temperature])
+        noise = strain_noise = None
+        if self.stage.temperature_K is not None:
             noise = batch.normal(len(batch.masses), 3)
         if self.npt:
             strain_noise = batch.normal(len(self.strain_momenta))
@@ -246,7 +249,7 @@ class RampedBatch:
             self.strain_forces,
             self.barostat_masses,
             self.half,
-            bath,
+            self.targets[step],
             noise,
             strain_noise,
         )

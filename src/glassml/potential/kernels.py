@@ -1,5 +1,6 @@
 """Functions of tensors, fused into few kernels on a GPU: launches take longer than small work."""
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,13 @@ from typing import Any
 import torch
 
 logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function once for all stages and batches of a process."""
+    # numbers of atoms and pairs change
+    return torch.compile(function, dynamic=True)
 
 
 class Kernel:
@@ -24,8 +32,7 @@ class Kernel:
         self.function = function
         self._compiled: Callable[..., Any] | None = None
         if device.type == "cuda":
-            # numbers of atoms and pairs change
-            self._compiled = torch.compile(function, dynamic=True)
+            self._compiled = _compiled(function)
 
     def __call__(self, *inputs: Any) -> Any:
         """Call the function."""

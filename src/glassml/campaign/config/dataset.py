@@ -83,8 +83,8 @@ class Dataset(Section):
             With the keys to set.
         """
         cards = [folder / "model_card.json" for folder in package.parents[:2]]
-        card = next((json.loads(path.read_text()) for path in cards if path.is_file()), {})
-        made = card.get("held_out")
+        card = next((path.read_text() for path in cards if path.is_file()), "{}")
+        made = json.loads(card).get("held_out")
         if not made or not {each.path for each in self.include} & set(made["included"]):
             return
         train_only = sorted({*self.train_only, *made["train_only"]})
