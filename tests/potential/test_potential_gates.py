@@ -225,4 +225,8 @@ def test_card_tells_status_numbers_and_origin():
     assert "| errors | energy | 7 meV/atom | 3 meV/atom | red (fails) |" in text
     assert card["errors"][0]["mae"] == 7.0  # the worst member
     assert "40 train" in text
+    assert "cutoff 4.5 Å, 2 layers" in text
+    # the section's model says nothing about a package that training went on from
+    card["settings"]["potential"] |= {"mode": "finetune", "package": "a.nequip.zip"}
+    assert "fine-tuned from `a.nequip.zip`." in as_markdown(card)
     assert card["held_out"]["included"] == ["labels.extxyz"]

@@ -74,21 +74,17 @@ def as_markdown(card: Mapping[str, Any]) -> str:
     potential, dft = card["settings"]["potential"], card["settings"]["dft"]
     model = potential["model"]
     made = {
-        "scratch": "trained from random weights",
+        "scratch": f"trained from random weights: cutoff {model['cutoff_A']} Å, "
+        f"{model['layers']} layers, l_max {model['l_max']}, {model['features']} features",
         "finetune": f"fine-tuned from `{potential['package']}`",
         "given": f"given as `{potential['package']}`, not trained here",
     }[potential["mode"]]
-    network = (
-        f"cutoff {model['cutoff_A']} Å, {model['layers']} layers, l_max {model['l_max']}, "
-        f"{model['features']} features"
-    )
     lines = [
         f"# Potential of campaign {card['campaign']}, generation {card['generation']}",
         "",
         f"**Status: {card['status']}.** {_meaning(card['status'])}",
         "",
-        f"A committee of {len(card['packages'])} NequIP networks, {made}"
-        + ("." if potential["mode"] == "given" else f": {network}."),
+        f"A committee of {len(card['packages'])} NequIP networks, {made}.",
         f"Labels: {dft['xc']}, plane waves to {dft['cutoff_eV']:g} eV; "
         + ", ".join(f"{count} {name}" for name, count in card["labels"].items())
         + ".",
