@@ -122,20 +122,31 @@ def test_calibration_of_a_committee_that_knows_its_error():
 def test_hole_is_how_far_the_energy_falls():
     distances = np.array([0.5, 1.0, 1.5, 2.0])
     rising = probes.Approach("", distances, np.array([9.0, 3.0, 1.0, 0.0]))
-    assert rising.hole() == 0.0
+    assert rising.hole(10.0) == 0.0
     hole = probes.Approach("", distances, np.array([4.0, 3.0, 5.0, 0.0]))
-    assert hole.hole() == pytest.approx(2.0)
+    assert hole.hole(10.0) == pytest.approx(2.0)
     broken = probes.Approach("", distances, np.array([4.0, np.nan, 5.0, 0.0]))
-    assert broken.hole() == np.inf
+    assert broken.hole(10.0) == np.inf
+
+
+def test_a_hole_behind_a_wall_is_out_of_reach():
+    distances = np.array([0.5, 1.0, 1.5, 2.0])
+    for depth in (-90.0, np.nan):
+        walled = probes.Approach("", distances, np.array([depth, 11.0, 1.0, 0.5]))
+        assert walled.hole(10.0) == 0.0
+        assert walled.hole(11.0) > 90.0
+    # the wall counts from the lowest point in front of it, and a hole before it is one
+    before = probes.Approach("", distances, np.array([-90.0, 12.0, -2.0, 0.0]))
+    assert before.hole(10.0) == pytest.approx(2.0)
 
 
 def test_the_hole_of_a_buckingham_potential_is_found():
     # C/r⁶ wins over the repulsion below about 1.2 Å: known of BKS
     approach = probes.dimer_approach(silica_calculator(), ("O", "Si"))
-    assert approach.hole() > 10.0
+    assert approach.hole(10.0) > 10.0
     crystal = probes.crystal_approach(silica_calculator(), quartz(), ("O", "Si"))
-    assert crystal.hole() > 10.0
-    (result, _) = gates.approach_gate({"m0": [approach, crystal]}, 0.05, 2.0)
+    assert crystal.hole(10.0) > 10.0
+    (result, _) = gates.approach_gate({"m0": [approach, crystal]}, 0.05, 10.0, 2.0)
     assert result.status == "red"
 
 

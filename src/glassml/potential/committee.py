@@ -157,7 +157,8 @@ def run_gate(
             for a in each
             for r, e in zip(a.distances_A.tolist(), a.energies_eV.tolist(), strict=True)
         ]
-        results = gates.approach_gate(approaches, thresholds["dimer_hole_eV"], factor)
+        limits = thresholds["dimer_hole_eV"], thresholds["dimer_reach_eV"]
+        results = gates.approach_gate(approaches, *limits, factor)
         return results, pd.DataFrame(rows)
     if name == "equations":
         frames = [atoms for atoms in committee.extra_frames() if "polymorph" in atoms.info]

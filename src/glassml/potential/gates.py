@@ -161,14 +161,29 @@ def curve_gate(curves: pd.DataFrame, threshold: float, amber_factor: float) -> l
 
 
 def approach_gate(
-    approaches: Mapping[str, Sequence[Approach]], threshold_eV: float, amber_factor: float
+    approaches: Mapping[str, Sequence[Approach]],
+    threshold_eV: float,
+    reach_eV: float,
+    amber_factor: float,
 ) -> list[Result]:
-    """Judge whether energy only rises as atoms approach, for each member of a committee."""
+    """Judge whether energy only rises as atoms approach, for each member of a committee.
+
+    Parameters
+    ----------
+    approaches
+        By name of the member.
+    threshold_eV
+        What the energy may fall.
+    reach_eV
+        As in `Approach.hole`.
+    amber_factor
+        Width of the amber range.
+    """
     return [
         judge(
             "dimers",
-            f"{approach.name}, {member}: fall of the energy below contact",
-            approach.hole(),
+            f"{approach.name}, {member}: fall of the energy within {reach_eV:g} eV",
+            approach.hole(reach_eV),
             threshold=threshold_eV,
             unit="eV",
             amber_factor=amber_factor,

@@ -13,9 +13,8 @@ from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.neighborlist import neighbor_list
 from tqdm import tqdm
 
-# Below the closest approach in liquid silica at thousands of kelvin (Si-O 1.4, O-O 2.0,
-# Si-Si 2.3 Å in DFT), less some: here energy must only rise as two atoms approach.
-CONTACT_A = {("O", "O"): 1.8, ("O", "Si"): 1.35, ("Si", "Si"): 2.0}
+# Shorter than any bond (of O2, SiO, Si2): here the energy of two atoms alone only rises.
+CONTACT_A = {("O", "O"): 1.2, ("O", "Si"): 1.35, ("Si", "Si"): 2.0}
 CLOSEST_A = 0.5
 # Nearer than this nothing in silica comes, also at 5000 K and tens of GPa.
 UNPHYSICAL_A = {("O", "O"): 1.0, ("O", "Si"): 1.1, ("Si", "Si"): 1.4}
@@ -36,9 +35,19 @@ class Approach:
     distances_A: np.ndarray
     energies_eV: np.ndarray
 
-    def hole(self) -> float:
-        """Give how far the energy falls in eV, at most, while the atoms approach."""
+    def hole(self, reach_eV: float) -> float:
+        """Give how far the energy falls in eV, at most, while the atoms approach.
+
+        Parameters
+        ----------
+        reach_eV
+            What lies behind a rise by so much above the lowest energy is out of reach, and may be
+            anything.
+        """
         from_outside = self.energies_eV[np.argsort(-self.distances_A)]
+        out_of_reach = from_outside - np.minimum.accumulate(from_outside) >= reach_eV
+        if out_of_reach.any():
+            from_outside = from_outside[: np.argmax(out_of_reach) + 1]
         if not np.isfinite(from_outside).all():
             return float("inf")
         return float(np.max(np.maximum.accumulate(from_outside) - from_outside))
@@ -64,7 +73,7 @@ def crystal_approach(calculator: Calculator, atoms: Atoms, symbols: tuple[str, s
     i, j, d, D = neighbor_list("ijdD", atoms, 4.0)
     chosen = next(k for k in np.argsort(d) if (atoms.symbols[i[k]], atoms.symbols[j[k]]) == symbols)
     start, direction = atoms.positions[j[chosen]].copy(), D[chosen] / d[chosen]
-    distances = np.arange(CLOSEST_A, min(CONTACT_A[pair(*symbols)], d[chosen]) + 1e-9, 0.025)
+    distances = np.arange(CLOSEST_A, d[chosen] + 1e-9, 0.025)
     energies = []
     for distance in distances:
         atoms.positions[j[chosen]] = start + direction * (distance - d[chosen])

@@ -255,7 +255,12 @@ class Gates(Section):
         default=5.0, gt=0.0, description="Energy-volume curves of crystals against the labels."
     )
     dimer_hole_eV: float = Field(
-        default=0.05, ge=0.0, description="Fall of the energy as two atoms approach below contact."
+        default=0.05, ge=0.0, description="Fall of the energy as two atoms approach below a bond."
+    )
+    dimer_reach_eV: float = Field(
+        default=10.0,
+        gt=0.0,
+        description="What lies behind a rise by so much is out of reach; 10 eV is 23 k T at 5000 K.",
     )
     calibration_ratio: float = Field(
         default=3.0, gt=0.0, description="Force error over the committee's spread, on test labels."

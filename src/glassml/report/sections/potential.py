@@ -168,8 +168,8 @@ def _dimers(results: Results) -> Figure:
 
     caption = (
         "Energy of the potential as two atoms approach, one line per member; linear up to 1 eV, "
-        "logarithmic beyond. It must only rise towards short distances: a hole there makes "
-        "dynamics collapse."
+        "logarithmic beyond. Until it is out of reach it must only rise towards short distances: a "
+        "hole there makes dynamics collapse."
     )
     return draw("approach", "Approach of two atoms", caption, table, paint, size=(7.6, 3.6))
 
