@@ -260,7 +260,7 @@ class Gates(Section):
     dimer_reach_eV: float = Field(
         default=10.0,
         gt=0.0,
-        description="What lies behind a rise by so much is out of reach; 10 eV is 23 k T at 5000 K.",
+        description="What lies behind a rise by so much is out of reach; 10 eV is 23 kT at 5000 K.",
     )
     calibration_ratio: float = Field(
         default=3.0, gt=0.0, description="Force error over the committee's spread, on test labels."
