@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
@@ -157,8 +158,9 @@ def run_gate(
             for a in each
             for r, e in zip(a.distances_A.tolist(), a.energies_eV.tolist(), strict=True)
         ]
-        limits = thresholds["dimer_hole_eV"], thresholds["dimer_reach_eV"]
-        results = gates.approach_gate(approaches, *limits, factor)
+        results = gates.approach_gate(
+            approaches, thresholds["dimer_hole_eV"], thresholds["dimer_reach_eV"], factor
+        )
         return results, pd.DataFrame(rows)
     if name == "equations":
         frames = [atoms for atoms in committee.extra_frames() if "polymorph" in atoms.info]
@@ -220,9 +222,9 @@ def _stability_runs(
     )
     if processes == 1:
         return [one(*condition) for condition in STABILITY_RUNS]
-    # forked processes could not use a GPU
+    # forked processes could not use a GPU; threads of several processes would wait for each other
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool:
         return list(pool.map(one, *zip(*STABILITY_RUNS, strict=True)))
 
 
