@@ -15,6 +15,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.md.nptberendsen import NPTBerendsen
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
+from ase.optimize import FIRE
 
 from glassml.potential.probes import unphysical_event
 
@@ -35,6 +36,7 @@ SELECTION_COLUMNS = ("config_id", "run", "error_eV_per_A", "distance", "chosen")
 TIMESTEP_FS = 1.0
 THERMOSTAT_FS, BAROSTAT_FS = 50.0, 500.0
 COMPRESSIBILITY_PER_GPA = 1 / 40
+SETTLING_STEPS, SETTLED_EV_PER_A = 20, 0.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def explore(
 ) -> Trajectory:
     """Run dynamics along a ramp of temperature and pressure, and stop where it fails.
 
-    The first calculator moves the atoms (Berendsen's thermostat and barostat, isotropic).
+    The first calculator moves the atoms (Berendsen's thermostat and barostat, isotropic), after
+    a few steps downhill: what another potential made, or a rattle, is full of energy here.
 
     Parameters
     ----------
@@ -117,7 +120,9 @@ def explore(
     """
     atoms = Atoms(start.numbers, start.positions, cell=start.cell, pbc=True)
     atoms.calc = calculators[0]
-    thermalize_momenta(atoms, temperature_K=temperature_K[0], rng=rng)
+    FIRE(atoms, logfile=None).run(fmax=SETTLED_EV_PER_A, steps=SETTLING_STEPS)
+    # half of it goes into potential energy
+    thermalize_momenta(atoms, temperature_K=2 * temperature_K[0], rng=rng)
     Stationary(atoms)
     dynamics = NPTBerendsen(
         atoms,
