@@ -87,12 +87,12 @@ class Dataset(Section):
         made = json.loads(card).get("held_out")
         if not made or not {each.path for each in self.include} & set(made["included"]):
             return
-        train_only = sorted({*self.train_only, *made["train_only"]})
         if (
             seed != made["seed"]
             or self.test_fraction > made["test_fraction"]
-            or train_only != sorted(self.train_only)
+            or not {*made["train_only"]} <= {*self.train_only}
         ):
+            train_only = sorted({*self.train_only, *made["train_only"]})
             raise ValueError(
                 f"{package} was trained on labels that would be in the test set here: set seed: "
                 f"{made['seed']}, dataset.test_fraction: {made['test_fraction']} or less, and "
