@@ -50,6 +50,7 @@ def register(actions: argparse._SubParsersAction) -> None:
         help="these, and what they continue from, if it is not there; default: all. So branches "
         "can run on a GPU each, once the states that they share are there",
     )
+    add_glasses(everything)
     everything.set_defaults(run=_run_all)
     starts = actions.add_parser(
         "starts",
@@ -59,7 +60,37 @@ def register(actions: argparse._SubParsersAction) -> None:
     starts.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     starts.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
     starts.add_argument("--output-dir", type=Path, required=True, help="{glass}/restart.npz")
+    add_glasses(starts)
     starts.set_defaults(run=_starts)
+
+
+def add_glasses(command: argparse.ArgumentParser) -> None:
+    """Add which glasses are run."""
+    command.add_argument(
+        "--glasses",
+        nargs="+",
+        default=[],
+        help="these in a batch of their own, with random numbers of their own; default: all. So "
+        "glasses can run on a GPU each",
+    )
+
+
+def chosen_glasses(md: "MolecularDynamics", args: argparse.Namespace) -> list[str]:
+    """Give the names of the glasses that are run."""
+    from glassml.campaign.errors import GlassmlError
+
+    names = md.glass_names()
+    if unknown := [name for name in args.glasses if name not in names]:
+        raise GlassmlError(f"--glasses {' '.join(unknown)}: there are {', '.join(names)}")
+    return [name for name in names if name in args.glasses] or names
+
+
+def batch_seed(campaign: "Campaign", use: str, names: list[str]) -> int:
+    """Give the seed of a batch: some of the glasses do not share random numbers with others."""
+    from glassml.campaign.seeds import derive_seed
+
+    some = [] if names == campaign.md.glass_names() else names
+    return derive_seed(campaign.seed, "md", use, *some)
 
 
 def _run_batch(args: argparse.Namespace) -> int:
@@ -68,7 +99,8 @@ def _run_batch(args: argparse.Namespace) -> int:
     campaign = load(args)
     warnings = gate_warnings(args.gates, campaign.md.allow_red_potential)
     engine, described = _load_engine(campaign.md, args)
-    return _run_state(campaign, args, engine, described, warnings)
+    glasses = campaign.md.glass_names()
+    return _run_state(campaign, args, glasses, engine, described, warnings)
 
 
 def _run_all(args: argparse.Namespace) -> int:
@@ -82,30 +114,31 @@ def _run_all(args: argparse.Namespace) -> int:
     wanted = args.states or list(md.states)
     for name in wanted:
         check_state(md, name)
+    glasses = chosen_glasses(md, args)
     warnings = gate_warnings(args.gates, md.allow_red_potential)
     engine, described = _load_engine(md, args)
     for state in dict.fromkeys(each for name in wanted for each in md.lineage(name)):
-        folders = [results / state / glass for glass in md.glass_names()]
+        folders = [results / state / glass for glass in glasses]
         if all((folder / "record.json").exists() for folder in folders):
             continue
         parent = [
             results / parent / glass / file
             for parent in md.parents(state)
-            for glass in md.glass_names()
+            for glass in glasses
             for file in ("restart.npz", "record.json")
         ]
         logger.info("%s", state)
         own = argparse.Namespace(
             **vars(args) | {"state": state, "parent": parent, "output_dir": results / state}
         )
-        if code := _run_state(campaign, own, engine, described, warnings):
+        if code := _run_state(campaign, own, glasses, engine, described, warnings):
             return code
     return 0
 
 
 def _starts(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.seeds import derive_seed, generator
+    from glassml.campaign.seeds import generator
     from glassml.md.batch import run_batch
     from glassml.md.classical import load_pair_model
     from glassml.md.engine import Interrupted
@@ -119,7 +152,8 @@ def _starts(args: argparse.Namespace) -> int:
     model, described = load_pair_model(way.potential, args.device)
     jobs: dict[str, Job] = {}
     glasses: dict[str, Atoms] = {}
-    for name in md.glass_names():
+    names = chosen_glasses(md, args)
+    for name in names:
         rng = generator(campaign.seed, "md", "start", name)
         atoms = random_start(md.composition, md.atoms, md.start_density_g_cm3, rng)
         maxwell_boltzmann(atoms, way.melt_K, rng)
@@ -138,7 +172,7 @@ def _starts(args: argparse.Namespace) -> int:
             coupling=coupling(md),
             limits=QUENCH_LIMITS,
             seed=campaign.seed,
-            dynamics_seed=derive_seed(campaign.seed, "md", "classical"),
+            dynamics_seed=batch_seed(campaign, "classical", names),
             origin=md.start_settings(),
             potential=described,
             engine="torch",
@@ -155,21 +189,21 @@ def _starts(args: argparse.Namespace) -> int:
 def _run_state(
     campaign: "Campaign",
     args: argparse.Namespace,
+    names: list[str],
     engine: Any,
     described: "dict[str, Any]",
     warnings: list[str],
 ) -> int:
-    """Run a state of all glasses in one batch; `warnings` of the potential go to the records."""
-    from glassml.campaign.seeds import derive_seed
+    """Run a state of glasses in one batch; `warnings` of the potential go to the records."""
     from glassml.md.batch import run_batch
     from glassml.md.engine import Interrupted
     from glassml.md.potential import check_potential
     from glassml.md.run import skip_job
 
-    seed = derive_seed(campaign.seed, "md", args.state)
+    seed = batch_seed(campaign, args.state, names)
     jobs: dict[str, Job] = {}
     glasses: dict[str, Atoms] = {}
-    for name in campaign.md.glass_names():
+    for name in names:
         folder = args.output_dir / name
         job, atoms, why_not = prepare(campaign, args, name, described, seed, folder)
         warnings = warnings + (check_potential(engine.model, atoms) if not glasses else [])

@@ -16,7 +16,7 @@ WRITE_EVERY_S = 5.0
 
 
 class History(lightning.Callback):
-    """Keep one row per epoch, in the checkpoint and in a CSV file that can be watched.
+    """Keep one row per validation, in the checkpoint and in a CSV file that can be watched.
 
     Parameters
     ----------
@@ -36,11 +36,18 @@ class History(lightning.Callback):
         """Start the clock, where the last run stopped it."""
         self._start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
         self._bar = tqdm(
-            total=trainer.max_epochs, initial=len(self.rows), unit="epoch", mininterval=10.0
+            total=trainer.max_epochs,
+            initial=trainer.current_epoch,
+            unit="epoch",
+            mininterval=10.0,
         )
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Add the row of this epoch."""
+        """Add the row of this epoch, if it was validated."""
+        if self._bar is not None:
+            self._bar.update()
+        if (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch:
+            return
         metrics = trainer.callback_metrics
         row = {
             "epoch": trainer.current_epoch,
@@ -55,7 +62,6 @@ class History(lightning.Callback):
         }
         self.rows.append(row)
         if self._bar is not None:
-            self._bar.update()
             self._bar.set_postfix_str(
                 f"validation {row['validation_energy_mae_meV_per_atom']:.1f} meV/atom, "
                 f"{row['validation_force_mae_eV_per_A']:.3f} eV/Å, "
@@ -116,3 +122,27 @@ class OrderByEpoch(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.epoch = state_dict["epoch"]
+
+
+class HoldLossWeights(lightning.Callback):
+    """Hold the weights of the loss from an epoch on.
+
+    NequIP's schedulers set weights in the epochs that they name; and a checkpoint brings none back,
+    so a training that goes on after those epochs would forget them.
+
+    Parameters
+    ----------
+    weights
+        By the loss's name for each term; they are normalised to a sum of one.
+    start_epoch
+        From this epoch on.
+    """
+
+    def __init__(self, weights: dict[str, float], start_epoch: int) -> None:
+        self.weights = dict(weights)
+        self.start_epoch = start_epoch
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Set them."""
+        if trainer.current_epoch >= self.start_epoch:
+            pl_module.loss.set_coeffs(self.weights)

@@ -88,7 +88,8 @@ def train_member(
     package
         Start from the weights of this package in place of random ones.
     labels
-        Train on so many of the labels only, with more epochs, so that the steps are as many.
+        Train on so many of the labels only, with more epochs, so that steps and validations are
+        as many.
     device, threads, place
         As in `glassml.potential.training.train`.
 
@@ -115,11 +116,10 @@ def train_member(
     if kernels == "openequivariance" and not choose_device(device).startswith("cuda"):
         raise PotentialError("the kernels of OpenEquivariance need a GPU: choose eager or compile")
     member.folder.mkdir(parents=True, exist_ok=True)
+    validate_every = 1
     if labels is not None and labels < len(train):
-        settings |= {
-            key: round(settings[key] * len(train) / labels)
-            for key in ("max_epochs", "patience_epochs")
-        }
+        settings["max_epochs"] = round(settings["max_epochs"] * len(train) / labels)
+        validate_every = round(len(train) / labels)
         train = nested_subset(train, labels, generator(member.seed, "potential", "subset"))
     if bagging:
         train = bootstrap(train, generator(member.seed, *member.names("bagging")))
@@ -135,6 +135,7 @@ def train_member(
         "species": species,
         "cutoff_A": cutoff,
         "train_count": len(train),
+        "validate_every": validate_every,
         "seed": derive_seed(member.seed, *member.names("order")),
         **settings,
     }

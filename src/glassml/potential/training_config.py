@@ -84,7 +84,7 @@ def with_kernels(model: Mapping[str, Any], kernels: str) -> dict[str, Any]:
     if kernels == "openequivariance":
         return {
             "_target_": "nequip.model.modify",
-            "model": dict(model),
+            "model": {**model, "compile_mode": "compile"},
             "modifiers": [{"modifier": "enable_OpenEquivariance"}],
         }
     return dict(model)
@@ -101,6 +101,7 @@ def training_config(
     species: Sequence[str],
     cutoff_A: float,
     train_count: int,
+    validate_every: int,
     folder: Path,
     seed: int,
     batch_size: int,
@@ -125,22 +126,24 @@ def training_config(
         Chemical symbols in the order of the model's types, and its cutoff.
     train_count
         Number of labels to train on.
+    validate_every
+        Epochs between validations, after which there are a row of the history and checkpoints.
     folder
         Holds the labels, `train.extxyz` and `validation.extxyz`; receives checkpoints and
         the history.
     seed
         Of the order of the labels.
     batch_size, learning_rate, max_epochs, max_minutes, patience_epochs, ema_decay
-        Keys of the section `potential.training`.
+        Keys of the section `potential.training`; patience is in validations.
     energy_weight, force_weight, stress_weight
         Weights of the squared errors in (eV/atom)², (eV/Å)² and (eV/Å³)².
     final_energy_weight, final_stress_weight
-        To these the weights move over the second half of the epochs. Forces alone are learnt
-        several times as fast as forces beside heavy energies and stresses, which then follow.
+        To these the weights move over the third quarter of the epochs, and stay. Forces alone are
+        learnt several times as fast as forces beside heavy energies and stresses, which follow.
     """
     steps = -(-train_count // batch_size)
     weights = {"total_energy": energy_weight, "forces": force_weight, "stress": stress_weight}
-    half = max_epochs // 2
+    half, three_quarters = max_epochs // 2, max(1, 3 * max_epochs // 4)
     final = {
         "per_atom_energy_mse": final_energy_weight,
         "forces_mse": force_weight,
@@ -152,7 +155,7 @@ def training_config(
         "trainer": {
             "_target_": "lightning.Trainer",
             "max_epochs": max_epochs,
-            "check_val_every_n_epoch": 1,
+            "check_val_every_n_epoch": validate_every,
             "logger": False,
             "enable_progress_bar": False,
             "enable_model_summary": False,
@@ -164,11 +167,15 @@ def training_config(
                 },
                 {"_target_": "glassml.potential.callbacks.OrderByEpoch", "seed": seed},
                 {
-                    # it ends with the training: after its end a continued run would forget it
                     "_target_": "nequip.train.callbacks.LinearLossCoefficientScheduler",
                     "final_coeffs": final,
                     "start_epoch": half,
-                    "transition_epochs": max(1, max_epochs - half),
+                    "transition_epochs": max(1, three_quarters - half),
+                },
+                {
+                    "_target_": "glassml.potential.callbacks.HoldLossWeights",
+                    "weights": final,
+                    "start_epoch": three_quarters,
                 },
                 {
                     "_target_": "lightning.pytorch.callbacks.Timer",
@@ -193,7 +200,8 @@ def training_config(
                     "dirpath": str(folder),
                     "filename": "last",
                     "enable_version_counter": False,
-                    "every_n_epochs": max(1, STEPS_PER_CHECKPOINT // steps),
+                    "every_n_epochs": validate_every
+                    * max(1, STEPS_PER_CHECKPOINT // (steps * validate_every)),
                 },
             ],
         },
