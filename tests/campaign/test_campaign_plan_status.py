@@ -69,6 +69,23 @@ def test_studies_that_the_page_includes_are_planned():
     assert items[1].jobs - items[0].jobs == 3 * 2 + 1 + 2 * 3 + 1
 
 
+def test_runs_made_elsewhere_cost_nothing(tmp_path):
+    hold = {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 1}
+    md = {"glasses": 1, "engine": "torch", "start": "classical"}
+    md["states"] = {"hot": {"stages": [hold]}}
+    (tmp_path / "hot/glass00").mkdir(parents=True)
+    (tmp_path / "hot/glass00/record.json").touch()
+    run, given = make_campaign(md=md), make_campaign(md=md | {"given": str(tmp_path)})
+    costs = [
+        {item.name: item.core_hours for item in plan.make_plan(each) if item.stage == "md"}
+        for each in (run, given)
+    ]
+    assert costs[0]["start"] > 0
+    assert costs[0]["hot"] > 0
+    assert costs[1] == {"hot": 0.0}
+    assert [job.name for job in list_jobs(given) if job.stage == "md"] == ["md/hot/glass00"]
+
+
 def test_gpu_hours_replace_core_hours():
     campaign = make_campaign()
     on_cpu = plan.total(plan.make_plan(campaign, gpu=False))

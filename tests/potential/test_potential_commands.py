@@ -139,6 +139,7 @@ def test_fewer_labels_train_for_as_many_steps(campaign, labels_of, tmp_path, wit
     assert len(read(without_trainer[0] / "train.extxyz", ":")) == 6
     written = yaml.safe_load((tmp_path / "m0" / "train.yaml").read_text())
     assert written["trainer"]["max_epochs"] == SHORT["max_epochs"] * 2
+    assert written["trainer"]["check_val_every_n_epoch"] == 2
 
 
 def test_variants_train_a_network_of_their_own(campaign, labels_of, tmp_path, without_trainer):

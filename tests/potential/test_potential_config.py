@@ -26,6 +26,7 @@ def _training_config(**changes):
         species=["O", "Si"],
         cutoff_A=4.5,
         train_count=40,
+        validate_every=1,
         folder=Path("here"),
         seed=4,
         **settings,

@@ -16,7 +16,12 @@ from silica_labels import SHORT, SMALL
 from glassml.potential import PotentialError, load_calculator
 from glassml.potential.compilation import compile_package
 from glassml.potential.members import Dataset, Member, adopt_member, train_member
-from glassml.potential.training import HISTORY_COLUMNS, _train_command, training_digest
+from glassml.potential.training import (
+    HISTORY_COLUMNS,
+    _train_command,
+    package,
+    training_digest,
+)
 
 CAMPAIGN = """
 name: test
@@ -103,6 +108,27 @@ def test_trained_member(trained):
     atoms.calc = calculator
     assert atoms.get_forces().shape == (len(atoms), 3)
     assert calculator.parameters["backend"] == "eager"
+
+
+@pytest.mark.slow
+def test_a_member_of_fewer_labels_is_packaged_with_its_averaged_weights(labels_of, tmp_path):
+    count = len(read(labels_of.train, ":")) // 2
+    member = Member(tmp_path / "m0", 0, 0, 1)
+    train_member(member, labels_of, network=SMALL, settings=SHORT, labels=count, device="cpu")
+    history = pd.read_csv(tmp_path / "m0/history.csv")
+    assert history["epoch"].diff().dropna().eq(2).all()
+    load_calculator(tmp_path / "m0/model.nequip.zip", device="cpu")
+
+
+@pytest.mark.slow
+def test_packages_of_one_training_are_equal_to_the_byte(trained, tmp_path):
+    (folder,) = (each.parent for each in trained.glob("training/*/best.ckpt"))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        package(folder, tmp_path / name / "model.nequip.zip")
+    first, second = (tmp_path / name / "model.nequip.zip" for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    assert [each.name for each in (tmp_path / "a").iterdir()] == ["model.nequip.zip"]
 
 
 @pytest.mark.slow

@@ -91,7 +91,42 @@ else:
             " --output {output.restart} > {log} 2>&1"
 
 
-if not CAMPAIGN.md.takes_batches():
+if CAMPAIGN.md.given is not None:
+
+    rule md_run:
+        input:
+            config=ancient(CONFIG),
+            given=lambda wildcards: expand(
+                f"{CAMPAIGN.md.given}/{wildcards.state}/{wildcards.glass}/{{file}}",
+                file=["record.json", "series.csv.gz", "frames.extxyz.gz", "final.extxyz.gz"],
+            ),
+        output:
+            final=f"{RESULTS}/md/{{state}}/{{glass}}/final.extxyz",
+            trajectory=f"{RESULTS}/md/{{state}}/{{glass}}/trajectory.h5md",
+            series=f"{RESULTS}/md/{{state}}/{{glass}}/series.csv",
+            record=f"{RESULTS}/md/{{state}}/{{glass}}/record.json",
+            restart=f"{RESULTS}/md/{{state}}/{{glass}}/restart.npz",
+        log:
+            f"{LOGS}/md/{{state}}/{{glass}}.log",
+        benchmark:
+            f"{BENCHMARKS}/md/{{state}}/{{glass}}.tsv"
+        conda:
+            "../envs/glassml.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000 + CAMPAIGN.md.atoms // 100,
+            runtime=10,
+        params:
+            protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
+            folder=subpath(output.record, parent=True),
+            code=code_digest("md"),
+        message:
+            "Taking up {wildcards.state} of {wildcards.glass}"
+        shell:
+            "glassml md adopt --config {input.config} --state {wildcards.state}"
+            " --glass {wildcards.glass} --output-dir {params.folder} > {log} 2>&1"
+
+elif not CAMPAIGN.md.takes_batches():
 
     rule md_run:
         input:

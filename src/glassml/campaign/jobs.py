@@ -163,7 +163,7 @@ def _studies(campaign: Campaign) -> Iterator[Job]:
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:
     states = [(state, glass) for state in campaign.md.states for glass in campaign.md.glass_names()]
-    if campaign.md.start == "classical":
+    if campaign.md.runs_starts():
         yield from _starts(campaign)
     for state in campaign.md.states:
         yield from _dynamics(campaign, state)
@@ -192,7 +192,7 @@ def _dynamics(campaign: Campaign, state: str) -> Iterator[Job]:
         for glass in campaign.md.glass_names()
     }
     steps = campaign.md.steps(state)
-    if not campaign.md.takes_batches():
+    if not campaign.md.runs_batches():
         for glass, made in outputs.items():
             yield Job("md", f"md/{state}/{glass}", made, steps)
     else:

@@ -89,7 +89,7 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
         Item("dft", "labels at hand", 0, 1, 20 / 3600, 0.0, 0.0),
         *(_labels(campaign, family) for family in campaign.configurations.families),
         *_learning(campaign, jobs, gpu),
-        *([_start(campaign, jobs)] if campaign.md.start == "classical" else []),
+        *([_start(campaign, jobs)] if campaign.md.runs_starts() else []),
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),
         _analysis(campaign, jobs),
         Item("report", "page", 1, 1, 1 / 60, 0.0, 10.0),
@@ -211,7 +211,7 @@ def _start(campaign: Campaign, jobs: list[Job]) -> Item:
 
 def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
     md = campaign.md
-    atom_steps = md.steps(state) * md.atoms * md.glasses
+    atom_steps = 0 if md.given else md.steps(state) * md.atoms * md.glasses
     duration_fs = 1000.0 * sum(stage.length_ps() for stage in md.states[state].stages)
     frames = duration_fs / md.frame_every_fs * FRAME_BYTES_PER_ATOM * md.atoms
     series = duration_fs / md.sample_every_fs * SAMPLE_BYTES
@@ -221,7 +221,7 @@ def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
         "md",
         state,
         md.glasses,
-        md.glasses if md.engine == "ase" else 1,
+        1 if md.runs_batches() else md.glasses,
         0.0 if gpu else on_cpu,
         on_gpu if gpu else 0.0,
         md.glasses * (frames + series) / 1e6,

@@ -50,6 +50,17 @@ def register(commands: argparse._SubParsersAction) -> None:
     moduli.add_argument("--force-eV-A", type=float, default=0.01, help="atoms at rest have less")
     moduli.add_argument("--output", type=Path, required=True, help="JSON")
     moduli.set_defaults(run=_moduli)
+    export = actions.add_parser("export", help="keep of finished runs what analysis needs")
+    export.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
+    export.add_argument("--input-dir", type=Path, required=True, help="with {state}/{glass}/")
+    export.add_argument("--output-dir", type=Path, required=True, help="for md.given")
+    export.set_defaults(run=_export)
+    adopt = actions.add_parser("adopt", help="take up an exported run as it is: md.given")
+    adopt.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
+    adopt.add_argument("--state", required=True, help="name of the state")
+    adopt.add_argument("--glass", required=True, help="name of the glass, as glass00")
+    adopt.add_argument("--output-dir", type=Path, required=True)
+    adopt.set_defaults(run=_adopt)
     protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
     protocol.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
     protocol.add_argument(
@@ -101,6 +112,28 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         help="packages of further members, for guards.max_force_spread_eV_A",
     )
     command.add_argument("--output-dir", type=Path, required=True)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from glassml.campaign.config import load_campaign
+    from glassml.md.given import export_run
+
+    md = load_campaign(args.config).md
+    runs = [Path(state) / glass for state in md.states for glass in md.glass_names()]
+    for run in tqdm(runs, unit="run"):
+        export_run(args.input_dir / run, args.output_dir / run)
+
+
+def _adopt(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.md.given import adopt_run
+
+    md = load_campaign(args.config).md
+    check_state(md, args.state)
+    given = Path(str(md.given)) / args.state / args.glass
+    adopt_run(given, build_stages(md, args.state), args.output_dir)
 
 
 def _run(args: argparse.Namespace) -> int:

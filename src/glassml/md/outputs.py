@@ -52,7 +52,12 @@ def write_series(path: Path, segments: Segments, stage_names: Sequence[str]) -> 
 
 
 def write_trajectory(
-    path: Path, segments: Segments, atoms: Atoms, metadata: Mapping[str, Any]
+    path: Path,
+    segments: Segments,
+    atoms: Atoms,
+    metadata: Mapping[str, Any],
+    *,
+    velocities: bool = True,
 ) -> list[int]:
     """Write `trajectory.h5md` with MDAnalysis's writer, one segment in memory at a time.
 
@@ -66,13 +71,15 @@ def write_trajectory(
         Atoms of which there are frames, and the only frame of a run that has none.
     metadata
         JSON-ready values that go to the attribute `json` of the group `parameters/glassml`.
+    velocities
+        Whether they are known.
 
     Returns
     -------
     list of int
         The stage index of each frame.
     """
-    universe = MDAnalysis.Universe.empty(len(atoms), trajectory=True, velocities=True)
+    universe = MDAnalysis.Universe.empty(len(atoms), trajectory=True, velocities=velocities)
     timestep = universe.trajectory.ts
     stages: list[int] = []
     with atomic_path(path) as temporary:
@@ -80,6 +87,7 @@ def write_trajectory(
             str(temporary),
             len(atoms),
             forces=False,
+            velocities=velocities,
             timeunit="ps",
             lengthunit="Angstrom",
             velocityunit="Angstrom/ps",
@@ -90,7 +98,8 @@ def write_trajectory(
             for segment in _or_one_frame(segments, atoms):
                 for index in range(len(segment["frame_step"])):
                     timestep.positions = segment["frame_positions"][index]
-                    timestep.velocities = segment["frame_velocities"][index]
+                    if velocities:
+                        timestep.velocities = segment["frame_velocities"][index]
                     timestep.triclinic_dimensions = segment["frame_cell"][index]
                     timestep.data["time"] = float(segment["frame_time_fs"][index]) / 1000.0
                     timestep.data["step"] = int(segment["frame_step"][index])

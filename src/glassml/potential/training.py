@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from glassml.campaign.files import atomic_path
 from glassml.potential.calculators import PotentialError, choose_device
 
 logger = logging.getLogger(__name__)
@@ -119,14 +119,11 @@ def _device_overrides(device: str, threads: int, place: int) -> list[str]:
 
 def package(folder: Path, output: Path) -> None:
     """Package the best checkpoint, with the averaged weights, as `output`."""
-    with atomic_path(output) as temporary:
-        temporary.unlink()
-        named = temporary.with_name(temporary.name.removesuffix(output.name) + ".nequip.zip")
-        try:
-            run_nequip(["package", "build", str(folder / BEST), str(named)], threads=1)
-            named.rename(temporary)
-        finally:
-            named.unlink(missing_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=".tmp-") as temporary:
+        # a package holds its own name, which must not differ between two of the same
+        made = Path(temporary) / output.name
+        run_nequip(["package", "build", str(folder / BEST), str(made)], threads=1)
+        made.replace(output)
 
 
 def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()) -> None:

@@ -194,12 +194,15 @@ def training_config(
                     "filename": "best",
                     "monitor": LOSS,
                     "enable_version_counter": False,
+                    # after a validation the averaged weights are still in the network's place
+                    "save_on_train_epoch_end": True,
                 },
                 {
                     "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
                     "dirpath": str(folder),
                     "filename": "last",
                     "enable_version_counter": False,
+                    "save_on_train_epoch_end": True,
                     "every_n_epochs": validate_every
                     * max(1, STEPS_PER_CHECKPOINT // (steps * validate_every)),
                 },

@@ -6,6 +6,7 @@ ended, and is reached by a list of stages. A state without a parent begins as a 
 
 import re
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -319,12 +320,29 @@ class MolecularDynamics(Section):
         description="Run dynamics although gates of the potential are red; records and page warn. "
         "Otherwise the run is refused.",
     )
+    given: str | None = Field(
+        default=None,
+        description="Folder of runs that were made elsewhere, from `glassml md export`: they are "
+        "taken as they are, and nothing is run.",
+    )
     states: dict[str, State] = Field(
         default_factory=default_states,
         min_length=1,
         validate_default=True,
         description="Each state's parent and stages, by its name.",
     )
+
+    @model_validator(mode="after")
+    def _check_given(self) -> "MolecularDynamics":
+        if self.given is not None:
+            runs = [f"{state}/{glass}" for state in self.states for glass in self.glass_names()]
+            missing = [run for run in runs if not (Path(self.given) / run / "record.json").exists()]
+            if missing:
+                raise ValueError(
+                    f"given: {self.given} lacks {len(missing)} of {len(runs)} runs: "
+                    f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_engine(self) -> "MolecularDynamics":
@@ -392,6 +410,14 @@ class MolecularDynamics(Section):
         """Tell whether the engine moves all glasses of a state at once."""
         return self.engine in {"torch", "torchsim"}
 
+    def runs_batches(self) -> bool:
+        """Tell whether a job runs all glasses of a state: runs made elsewhere come one by one."""
+        return self.given is None and self.takes_batches()
+
+    def runs_starts(self) -> bool:
+        """Tell whether glasses are melted and quenched by a classical potential."""
+        return self.given is None and self.start == "classical"
+
     def lineage(self, state: str) -> list[str]:
         """Give the states from a melt to `state`, both included.
 
@@ -414,7 +440,8 @@ class MolecularDynamics(Section):
 
     def settings_of(self, state: str) -> dict[str, Any]:
         """Give what a run of `state` depends on in this section: not the other states."""
-        others = {"states", "glasses", "checkpoint_every_s", "allow_red_potential", "lammps"}
+        others = {"states", "glasses", "checkpoint_every_s", "allow_red_potential"}
+        others |= {"lammps", "given"}
         settings = self.model_dump(mode="json", exclude=others)
         return settings | {"state": self.states[state].model_dump(mode="json")}
 

@@ -60,10 +60,14 @@ class Training(Section):
         default=10.0, ge=0.0, description="Of (eV/Å³)² in the loss, over the first half."
     )
     final_energy_weight: float = Field(
-        default=500.0, ge=0.0, description="Of (eV/atom)² in the last quarter; it grows over the third."
+        default=500.0,
+        ge=0.0,
+        description="Of (eV/atom)² in the last quarter; it grows over the third.",
     )
     final_stress_weight: float = Field(
-        default=3000.0, ge=0.0, description="Of (eV/Å³)² in the last quarter; it grows over the third."
+        default=3000.0,
+        ge=0.0,
+        description="Of (eV/Å³)² in the last quarter; it grows over the third.",
     )
     shifts: Literal["isolated_atoms", "least_squares"] = Field(
         default="isolated_atoms",

@@ -1,0 +1,149 @@
+"""Runs that were made elsewhere: what is kept of them, and how a campaign takes them up."""
+
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from ase import Atoms
+
+from glassml.campaign.errors import GlassmlError
+from glassml.campaign.files import atomic_path, write_json
+from glassml.md.checkpoint import Samples
+from glassml.md.outputs import (
+    read_trajectory,
+    write_final,
+    write_restart,
+    write_trajectory,
+)
+from glassml.md.protocol import Stage, describe
+
+FILES = ("record.json", "series.csv.gz", "frames.extxyz.gz", "final.extxyz.gz")
+DECIMALS = 4
+
+
+def export_run(folder: Path, output: Path) -> None:
+    """Keep of a run what the structure and the report are made from, in a tenth of the space.
+
+    Parameters
+    ----------
+    folder
+        Of a run that finished, as `glassml.md` describes it.
+    output
+        Receives `FILES`: the record and the series as they are; the frames of the last stage, with
+        positions rounded to 1e-4 Å and without velocities; the end, positions and momenta rounded
+        likewise.
+
+    Raises
+    ------
+    GlassmlError
+        If the run did not finish.
+    """
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    if record["status"] != "finished":
+        raise GlassmlError(f"{folder}: the run is {record['status']}: {record['reason']}")
+    output.mkdir(parents=True, exist_ok=True)
+    with atomic_path(output / "record.json") as temporary:
+        shutil.copyfile(folder / "record.json", temporary)
+    _write_gzip(output / "series.csv.gz", (folder / "series.csv").read_bytes())
+    final = next(ase.io.iread(folder / "final.extxyz"))
+    final.arrays["momenta"] = final.arrays["momenta"].round(DECIMALS)
+    frames = list(_last_stage(folder, record, final)) or [final]
+    _write_frames(output / "frames.extxyz.gz", frames, ["symbols", "positions"])
+    _write_frames(output / "final.extxyz.gz", [final], ["symbols", "positions", "momenta"])
+
+
+def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
+    """Take up an exported run as if it had been run here.
+
+    Parameters
+    ----------
+    given
+        From `export_run`.
+    stages
+        What the campaign asks for.
+    output
+        Receives `record.json`, `series.csv`, `trajectory.h5md` (the frames of the last stage,
+        without velocities), `final.extxyz` and, from it, `restart.npz`: other states can continue
+        from there.
+
+    Raises
+    ------
+    GlassmlError
+        If the run had other stages.
+    """
+    record = json.loads((given / "record.json").read_text(encoding="utf-8"))
+    asked = json.loads(json.dumps(describe(stages)))
+    if record["protocol"] != asked:
+        differing = [
+            each["name"]
+            for each, other in zip(record["protocol"], asked, strict=False)
+            if each != other
+        ]
+        raise GlassmlError(
+            f"{given}: was run with other stages than the configuration has "
+            f"({', '.join(differing) or 'another number of them'}): remove md.given, so that the "
+            "state is run, or take the configuration that lies with the runs"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    frames = list(ase.io.iread(given / "frames.extxyz.gz"))
+    last = len(record["stages"]) - 1
+    for stage in record["stages"]:
+        stage["frames"] = [0, 0]
+    record["stages"][last]["frames"] = [0, len(frames)]
+    final = next(ase.io.iread(given / "final.extxyz.gz"))
+    samples = Samples()
+    for atoms in frames:
+        samples.add_frame(atoms.info["time_fs"], atoms.info["step"], last, atoms)
+    metadata = {key: record[key] for key in ("state", "glass", "potential", "protocol", "seed")}
+    write_trajectory(
+        output / "trajectory.h5md", [samples.arrays()], final, metadata, velocities=False
+    )
+    with atomic_path(output / "series.csv") as temporary:
+        temporary.write_bytes(gzip.decompress((given / "series.csv.gz").read_bytes()))
+    write_final(output / "final.extxyz", final, final.info)
+    write_restart(output / "restart.npz", final)
+    write_json(output / "record.json", record)
+
+
+def _last_stage(folder: Path, record: Mapping[str, Any], final: Atoms) -> Iterator[Atoms]:
+    universe = read_trajectory(folder / "trajectory.h5md")
+    first, end = record["stages"][-1]["frames"]
+    for timestep in universe.trajectory[first:end]:
+        atoms = Atoms(
+            final.numbers,
+            positions=timestep.positions,
+            cell=timestep.triclinic_dimensions,
+            pbc=True,
+        )
+        atoms.wrap()
+        atoms.info = {
+            "time_fs": round(1000.0 * timestep.data["time"], 3),
+            "step": int(timestep.data["step"]),
+        }
+        yield atoms
+
+
+def _write_frames(path: Path, frames: Sequence[Atoms], columns: list[str]) -> None:
+    text = []
+    for atoms in frames:
+        rounded = atoms.copy()
+        rounded.positions = rounded.positions.round(DECIMALS)
+        text.append(_extxyz(rounded, columns))
+    _write_gzip(path, "".join(text).encode())
+
+
+def _extxyz(atoms: Atoms, columns: list[str]) -> str:
+    buffer = io.StringIO()
+    ase.io.write(buffer, atoms, format="extxyz", columns=columns)
+    return buffer.getvalue()
+
+
+def _write_gzip(path: Path, content: bytes) -> None:
+    """Write without a time, so that equal contents are equal files."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(content, mtime=0))

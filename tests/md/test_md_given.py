@@ -1,0 +1,126 @@
+"""Runs made elsewhere: what is exported is taken up again, and nothing else is."""
+
+import json
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+
+from glassml.campaign.config import load_campaign
+from glassml.campaign.errors import ConfigError, GlassmlError
+from glassml.cli import main
+from glassml.md.cli import build_stages
+from glassml.md.given import FILES, adopt_run, export_run
+from glassml.md.outputs import read_restart, read_trajectory
+from glassml.structure.frames import read_frames
+
+CAMPAIGN = {
+    "name": "test",
+    "configurations": {"families": {}},
+    "md": {
+        "atoms": 24,
+        "glasses": 2,
+        "engine": "torch",
+        "frame_every_fs": 2,
+        "sample_every_fs": 1,
+        "guards": {"temperature_ratio": 1000, "energy_jump_eV": 1000},  # the start is random
+        "states": {
+            "hot": {
+                "stages": [
+                    {"name": "melt", "ensemble": "nvt", "temperature_K": 500, "duration_ps": 0.004},
+                    {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 0.004},
+                ]
+            }
+        },
+    },
+}
+
+
+def configuration(folder, **changes):
+    path = folder / "campaign.yaml"
+    path.write_text(yaml.safe_dump(CAMPAIGN | {"md": CAMPAIGN["md"] | changes}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give a folder with runs, `md`, and what was exported of them, `given`."""
+    folder = tmp_path_factory.mktemp("made")
+    command = ["md", "all", "--config", str(configuration(folder)), "--potential", "shik"]
+    assert main([*command, "--device", "cpu", "--output-dir", str(folder / "md")]) == 0
+    command = ["md", "export", "--config", str(folder / "campaign.yaml")]
+    folders = ["--input-dir", str(folder / "md"), "--output-dir", str(folder / "given")]
+    assert main([*command, *folders]) == 0
+    return folder
+
+
+def test_an_exported_run_is_taken_up_as_it_was(made, tmp_path):
+    config = configuration(tmp_path, given=str(made / "given"))
+    command = ["md", "adopt", "--config", str(config), "--state", "hot", "--glass", "glass01"]
+    assert main([*command, "--output-dir", str(tmp_path / "run")]) == 0
+    original, adopted = made / "md/hot/glass01", tmp_path / "run"
+    assert (adopted / "series.csv").read_text() == (original / "series.csv").read_text()
+    first, second = (json.loads((each / "record.json").read_text()) for each in (original, adopted))
+    begin, end = first["stages"][-1].pop("frames")
+    assert second["stages"][-1].pop("frames") == [0, end - begin]
+    assert first["stages"][0].pop("frames") != second["stages"][0].pop("frames") == [0, 0]
+    assert first == second
+    before = read_frames(original / "trajectory.h5md", original / "final.extxyz", start=begin)
+    after = read_frames(adopted / "trajectory.h5md", adopted / "final.extxyz")
+    for one, other in zip(before, after, strict=True):
+        assert (one.numbers == other.numbers).all()
+        shift = (one.positions - other.positions) @ np.linalg.inv(one.cell.array)
+        shift = (shift - shift.round()) @ one.cell.array
+        assert np.abs(shift).max() < 1e-4
+    ends = [ase.io.read(each / "final.extxyz") for each in (original, adopted)]
+    assert np.abs(ends[0].get_momenta() - ends[1].get_momenta()).max() < 1e-4
+    assert ends[0].info == ends[1].info
+    restart = read_restart(adopted / "restart.npz")
+    assert np.array_equal(restart.get_momenta(), ends[1].get_momenta())
+    assert read_trajectory(adopted / "trajectory.h5md").trajectory.ts.has_velocities is False
+
+
+def test_exports_of_a_run_are_equal_to_the_byte(made, tmp_path):
+    export_run(made / "md/hot/glass00", tmp_path)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (made / "given/hot/glass00" / name).read_bytes()
+
+
+def test_a_run_of_another_protocol_is_refused_by_the_stage_that_differs(made, tmp_path):
+    stages = build_stages(load_campaign(made / "campaign.yaml").md, "hot")
+    adopt_run(made / "given/hot/glass00", stages, tmp_path / "run")
+    changed = [stages[0], *build_stages(load_campaign(made / "campaign.yaml").md, "hot")[:1]]
+    with pytest.raises(GlassmlError, match=r"other stages than the configuration has \(hold\)"):
+        adopt_run(made / "given/hot/glass00", changed, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_missing_runs_are_named_before_anything_starts(made, tmp_path):
+    config = configuration(tmp_path, given=str(made / "given"), glasses=3)
+    with pytest.raises(ConfigError, match="lacks 1 of 3 runs: hot/glass02"):
+        load_campaign(config)
+
+
+def test_a_run_that_was_stopped_is_not_exported(made, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    record = json.loads((made / "md/hot/glass00/record.json").read_text())
+    record |= {"status": "stopped", "reason": "atoms 3 and 7 are 0.2 Å apart"}
+    (folder / "record.json").write_text(json.dumps(record))
+    with pytest.raises(GlassmlError, match="is stopped: atoms 3 and 7"):
+        export_run(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_some_glasses_have_a_batch_and_random_numbers_of_their_own(made, tmp_path, capsys):
+    command = ["md", "all", "--config", str(configuration(tmp_path)), "--potential", "shik"]
+    command += ["--device", "cpu", "--output-dir", str(tmp_path / "md")]
+    for glass in ("glass00", "glass01"):
+        assert main([*command, "--glasses", glass]) == 0
+        assert (tmp_path / "md/hot" / glass / "record.json").exists()
+    records = [tmp_path / "md/hot/glass00", tmp_path / "md/hot/glass01", made / "md/hot/glass00"]
+    seeds = [json.loads((each / "record.json").read_text())["dynamics_seed"] for each in records]
+    assert len(set(seeds)) == 3
+    assert main([*command, "--glasses", "glass07"]) == 2
+    assert "--glasses glass07: there are glass00, glass01" in capsys.readouterr().err
