@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from glassml.potential.studies import ERROR_COLUMNS, ERRORS, TARGETS
 
@@ -25,18 +27,37 @@ def plot_search(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axes.plot([r[cost] for r in front], [r[error] for r in front], color="tab:red", lw=1, zorder=1)
     for row in ordered:
         axes.scatter(row[cost], row[error], color="tab:red" if row["pareto"] else "0.6", zorder=2)
-        label = f"{row['variant']}\n{row['cutoff_A']:g} Å, {row['layers']} layers, "
+        label = f"{row['variant']}: {row['cutoff_A']:g} Å, {row['layers']} layers, "
         label += f"l {row['l_max']}, {row['features']}"
         axes.annotate(
-            label, (row[cost], row[error]), xytext=(4, 4), textcoords="offset points", fontsize=6
+            label,
+            (row[cost], row[error]),
+            xytext=(4, 5),
+            textcoords="offset points",
+            fontsize=6,
+            rotation=40,  # networks of one cost do not cover each other's names
         )
     axes.set(
-        xscale="log",
-        yscale="log",
         xlabel=f"ms per atom and step ({ordered[0]['device']}, one system, not compiled)",
         ylabel="mean absolute force error on test labels / eV/Å",
     )
+    _logarithmic(axes)
+    costs, errors = ([row[key] for row in rows] for key in (cost, error))
+    # room for the names, which rise to the right
+    axes.set(
+        xlim=(min(costs) / 1.3, max(costs) * 4.0), ylim=(min(errors) / 1.15, max(errors) * 2.0)
+    )
     return figure
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Make both axes logarithmic, with plain numbers: more upwards, where errors are close."""
+    axes.set(xscale="log", yscale="log")
+    upwards = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+    for axis, subs in ((axes.xaxis, (1.0, 2.0, 5.0)), (axes.yaxis, upwards)):
+        axis.set_major_locator(LogLocator(subs=subs))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def plot_learning_curve(
@@ -61,10 +82,9 @@ def plot_learning_curve(
             axes.plot(x, line, color="tab:blue", lw=1, label=f"labels^{-fit['exponent']:.2f}")
         axes.axhline(fit["target"], color="tab:green", ls="--", lw=1, label="target")
         axes.set(
-            xscale="log",
-            yscale="log",
             xlabel="training labels",
             ylabel=f"{quantity}: mean absolute error / {ERRORS[quantity]}",
         )
+        _logarithmic(axes)
         axes.legend(fontsize=7)
     return figure
