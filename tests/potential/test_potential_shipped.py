@@ -13,7 +13,7 @@ from glassml.dataset.split import place
 from glassml.potential.calculators import load_calculator
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("potential_small",)
+SHIPPED = ("potential", "potential_small")
 
 
 def card(name):

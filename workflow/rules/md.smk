@@ -98,7 +98,12 @@ if CAMPAIGN.md.given is not None:
             config=ancient(CONFIG),
             given=lambda wildcards: expand(
                 f"{CAMPAIGN.md.given}/{wildcards.state}/{wildcards.glass}/{{file}}",
-                file=["record.json", "series.csv.gz", "frames.extxyz.gz", "final.extxyz.gz"],
+                file=[
+                    "record.json",
+                    "series.csv.gz",
+                    "frames.extxyz.gz",
+                    "final.extxyz.gz",
+                ],
             ),
         output:
             final=f"{RESULTS}/md/{{state}}/{{glass}}/final.extxyz",
