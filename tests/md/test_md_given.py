@@ -102,6 +102,17 @@ def test_missing_runs_are_named_before_anything_starts(made, tmp_path):
         load_campaign(config)
 
 
+def test_adopting_needs_a_place_and_a_glass_of_the_configuration(made, tmp_path, capsys):
+    command = ["md", "adopt", "--state", "hot", "--output-dir", str(tmp_path / "run")]
+    config = ["--config", str(made / "campaign.yaml")]
+    assert main([*command, *config, "--glass", "glass00"]) == 2
+    assert "md.given does not say where the runs are" in capsys.readouterr().err
+    config = ["--config", str(configuration(tmp_path, given=str(made / "given")))]
+    assert main([*command, *config, "--glass", "glass07"]) == 2
+    assert "--glass glass07: there are glass00, glass01" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_was_stopped_is_not_exported(made, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()

@@ -109,9 +109,7 @@ def test_energy_forces_and_stress_are_in_the_loss():
     assert loss["coeffs"] == {"total_energy": 7, "forces": 2, "stress": 90}
     ramp = next(c for c in config["trainer"]["callbacks"] if "final_coeffs" in c)
     assert ramp["final_coeffs"]["per_atom_energy_mse"] == 8
-    hold = next(c for c in config["trainer"]["callbacks"] if "weights" in c)
-    assert ramp["start_epoch"] + ramp["transition_epochs"] == hold["start_epoch"] == 8
-    assert hold["weights"] == ramp["final_coeffs"]
+    assert ramp["start_epoch"] + ramp["transition_epochs"] == 8
 
 
 def test_labels_are_read_from_their_own_keys():

@@ -121,6 +121,16 @@ def test_a_member_of_fewer_labels_is_packaged_with_its_averaged_weights(labels_o
 
 
 @pytest.mark.slow
+def test_a_checkpoint_after_the_ramp_holds_the_final_weights(trained):
+    (last,) = trained.glob("training/*/last.ckpt")
+    held = torch.load(last, weights_only=False)["state_dict"]["loss._extra_state"]["coeff_dict"]
+    final = {"per_atom_energy_mse": SHORT["final_energy_weight"], "forces_mse": 1.0}
+    final["stress_mse"] = SHORT["final_stress_weight"]
+    total = sum(final.values())
+    assert held == pytest.approx({name: weight / total for name, weight in final.items()})
+
+
+@pytest.mark.slow
 def test_packages_of_one_training_are_equal_to_the_byte(trained, tmp_path):
     (folder,) = (each.parent for each in trained.glob("training/*/best.ckpt"))
     for name in ("a", "b"):

@@ -1,6 +1,7 @@
 """Atomic writes: a file is either whole or not there, also after kill -9; digests of files."""
 
 import csv
+import gzip
 import hashlib
 import json
 import os
@@ -50,6 +51,13 @@ def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_gzip(path: str | Path, content: bytes) -> None:
+    """Write `content` to `path` compressed, atomically; equal contents give equal bytes."""
+    with atomic_path(path) as temporary:
+        # no name and no time go into the file
+        temporary.write_bytes(gzip.compress(content, mtime=0))
 
 
 def write_json(path: str | Path, data: Any) -> None:

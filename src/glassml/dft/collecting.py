@@ -1,6 +1,5 @@
 """Collect what the store holds of a campaign into one file that can be shipped."""
 
-import gzip
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from ase import Atoms
 from ase.io import iread, write
 
-from glassml.campaign.files import atomic_path, file_sha256
+from glassml.campaign.files import file_sha256, write_gzip
 from glassml.campaign.store import LabelStore
 from glassml.dft.labels import PROTOCOL, label_key, labelled_atoms
 from glassml.dft.settings import determining_settings, setup_digest
@@ -53,10 +52,7 @@ def write_compressed(path: Path, frames: list[Atoms]) -> None:
     """Write labelled structures as compressed extxyz, atomically; equal input, equal bytes."""
     text = io.StringIO()
     write(text, frames, format="extxyz")
-    # No name and no time go into the file.
-    content = gzip.compress(text.getvalue().encode(), mtime=0)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_gzip(path, text.getvalue().encode())
 
 
 def manifest(

@@ -128,11 +128,15 @@ def _export(args: argparse.Namespace) -> None:
 
 def _adopt(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.errors import GlassmlError
     from glassml.md.given import adopt_run
 
     md = load_campaign(args.config).md
     check_state(md, args.state)
-    given = Path(str(md.given)) / args.state / args.glass
+    check_glass(md, args.glass)
+    if md.given is None:
+        raise GlassmlError(f"{args.config}: md.given does not say where the runs are")
+    given = Path(md.given) / args.state / args.glass
     adopt_run(given, build_stages(md, args.state), args.output_dir)
 
 
@@ -243,13 +247,10 @@ def _moduli(args: argparse.Namespace) -> None:
 
 def _start(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.errors import GlassmlError
     from glassml.md.outputs import write_restart
 
     campaign = load_campaign(args.config)
-    if args.glass not in campaign.md.glass_names():
-        known = ", ".join(campaign.md.glass_names())
-        raise GlassmlError(f"--glass {args.glass}: there are {known}")
+    check_glass(campaign.md, args.glass)
     write_restart(args.output, _classical(campaign.md, campaign.seed, args.glass))
 
 
@@ -261,6 +262,14 @@ def check_state(md: "MolecularDynamics", name: str) -> None:
         raise GlassmlError(f"--state {name}: there is no such state: {', '.join(md.states)}")
 
 
+def check_glass(md: "MolecularDynamics", name: str) -> None:
+    """Refuse a glass that the configuration does not have."""
+    from glassml.campaign.errors import GlassmlError
+
+    if name not in md.glass_names():
+        raise GlassmlError(f"--glass {name}: there are {', '.join(md.glass_names())}")
+
+
 def load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
     """Load the campaign, and refuse names and parents that do not fit it."""
     from glassml.campaign.config import load_campaign
@@ -269,8 +278,8 @@ def load(args: argparse.Namespace, glass: str | None = None) -> "Campaign":
     campaign = load_campaign(args.config)
     md = campaign.md
     check_state(md, args.state)
-    if glass is not None and glass not in md.glass_names():
-        raise GlassmlError(f"--glass {glass}: there are {', '.join(md.glass_names())}")
+    if glass is not None:
+        check_glass(md, glass)
     check_committee(md, args)
     parent = md.states[args.state].parent
     glasses = md.glass_names() if glass is None else [glass]

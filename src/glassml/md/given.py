@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import ase.io
 from ase import Atoms
 
 from glassml.campaign.errors import GlassmlError
-from glassml.campaign.files import atomic_path, write_json
+from glassml.campaign.files import atomic_path, write_gzip, write_json, write_text
 from glassml.md.checkpoint import Samples
 from glassml.md.outputs import (
     read_trajectory,
@@ -43,13 +42,12 @@ def export_run(folder: Path, output: Path) -> None:
     GlassmlError
         If the run did not finish.
     """
-    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    text = (folder / "record.json").read_text(encoding="utf-8")
+    record = json.loads(text)
     if record["status"] != "finished":
         raise GlassmlError(f"{folder}: the run is {record['status']}: {record['reason']}")
-    output.mkdir(parents=True, exist_ok=True)
-    with atomic_path(output / "record.json") as temporary:
-        shutil.copyfile(folder / "record.json", temporary)
-    _write_gzip(output / "series.csv.gz", (folder / "series.csv").read_bytes())
+    write_text(output / "record.json", text)
+    write_gzip(output / "series.csv.gz", (folder / "series.csv").read_bytes())
     final = next(ase.io.iread(folder / "final.extxyz"))
     final.arrays["momenta"] = final.arrays["momenta"].round(DECIMALS)
     frames = list(_last_stage(folder, record, final)) or [final]
@@ -89,7 +87,6 @@ def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
             f"({', '.join(differing) or 'another number of them'}): remove md.given, so that the "
             "state is run, or take the configuration that lies with the runs"
         )
-    output.mkdir(parents=True, exist_ok=True)
     frames = list(ase.io.iread(given / "frames.extxyz.gz"))
     last = len(record["stages"]) - 1
     for stage in record["stages"]:
@@ -129,21 +126,9 @@ def _last_stage(folder: Path, record: Mapping[str, Any], final: Atoms) -> Iterat
 
 
 def _write_frames(path: Path, frames: Sequence[Atoms], columns: list[str]) -> None:
-    text = []
-    for atoms in frames:
-        rounded = atoms.copy()
-        rounded.positions = rounded.positions.round(DECIMALS)
-        text.append(_extxyz(rounded, columns))
-    _write_gzip(path, "".join(text).encode())
-
-
-def _extxyz(atoms: Atoms, columns: list[str]) -> str:
-    buffer = io.StringIO()
-    ase.io.write(buffer, atoms, format="extxyz", columns=columns)
-    return buffer.getvalue()
-
-
-def _write_gzip(path: Path, content: bytes) -> None:
-    """Write without a time, so that equal contents are equal files."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(content, mtime=0))
+    rounded = [atoms.copy() for atoms in frames]
+    for atoms in rounded:
+        atoms.positions = atoms.positions.round(DECIMALS)
+    text = io.StringIO()
+    ase.io.write(text, rounded, format="extxyz", columns=columns)
+    write_gzip(path, text.getvalue().encode())

@@ -122,27 +122,3 @@ class OrderByEpoch(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.epoch = state_dict["epoch"]
-
-
-class HoldLossWeights(lightning.Callback):
-    """Hold the weights of the loss from an epoch on.
-
-    NequIP's schedulers set weights in the epochs that they name; and a checkpoint brings none back,
-    so a training that goes on after those epochs would forget them.
-
-    Parameters
-    ----------
-    weights
-        By the loss's name for each term; they are normalised to a sum of one.
-    start_epoch
-        From this epoch on.
-    """
-
-    def __init__(self, weights: dict[str, float], start_epoch: int) -> None:
-        self.weights = dict(weights)
-        self.start_epoch = start_epoch
-
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Set them."""
-        if trainer.current_epoch >= self.start_epoch:
-            pl_module.loss.set_coeffs(self.weights)

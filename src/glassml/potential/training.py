@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from glassml.campaign.files import atomic_path
 from glassml.potential.calculators import PotentialError, choose_device
 
 logger = logging.getLogger(__name__)
@@ -119,11 +120,14 @@ def _device_overrides(device: str, threads: int, place: int) -> list[str]:
 
 def package(folder: Path, output: Path) -> None:
     """Package the best checkpoint, with the averaged weights, as `output`."""
-    with TemporaryDirectory(dir=output.parent, prefix=".tmp-") as temporary:
+    with (
+        atomic_path(output) as temporary,
+        TemporaryDirectory(dir=output.parent, prefix=".tmp-") as place,
+    ):
         # a package holds its own name, which must not differ between two of the same
-        made = Path(temporary) / output.name
+        made = Path(place) / output.name
         run_nequip(["package", "build", str(folder / BEST), str(made)], threads=1)
-        made.replace(output)
+        made.replace(temporary)
 
 
 def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()) -> None:

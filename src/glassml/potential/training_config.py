@@ -167,15 +167,11 @@ def training_config(
                 },
                 {"_target_": "glassml.potential.callbacks.OrderByEpoch", "seed": seed},
                 {
+                    # a checkpoint holds the weights, so that a continued run keeps the last ones
                     "_target_": "nequip.train.callbacks.LinearLossCoefficientScheduler",
                     "final_coeffs": final,
                     "start_epoch": half,
                     "transition_epochs": max(1, three_quarters - half),
-                },
-                {
-                    "_target_": "glassml.potential.callbacks.HoldLossWeights",
-                    "weights": final,
-                    "start_epoch": three_quarters,
                 },
                 {
                     "_target_": "lightning.pytorch.callbacks.Timer",

@@ -440,8 +440,14 @@ class MolecularDynamics(Section):
 
     def settings_of(self, state: str) -> dict[str, Any]:
         """Give what a run of `state` depends on in this section: not the other states."""
-        others = {"states", "glasses", "checkpoint_every_s", "allow_red_potential"}
-        others |= {"lammps", "given"}
+        others = {
+            "states",
+            "glasses",
+            "checkpoint_every_s",
+            "lammps",
+            "given",
+            "allow_red_potential",
+        }
         settings = self.model_dump(mode="json", exclude=others)
         return settings | {"state": self.states[state].model_dump(mode="json")}
 
