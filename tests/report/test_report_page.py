@@ -172,6 +172,21 @@ def test_a_broken_table_costs_only_its_own_figure(tiny, campaign, tmp_path):
     assert (tmp_path / "report" / "figures" / "sq_neutron.png").exists()
 
 
+def test_labels_that_came_with_the_campaign_have_no_empty_picture_of_their_cost(
+    tiny, campaign, tmp_path
+):
+    root = tmp_path / "results"
+    shutil.copytree(tiny / "dft", root / "dft")
+    for path in (root / "dft").rglob("*.csv"):
+        labels = pd.read_csv(path)
+        if "seconds" in labels:
+            labels.assign(seconds=0.0).to_csv(path, index=False)
+    build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert "No label says what it cost" in text
+    assert not (tmp_path / "report" / "figures" / "label_cost.png").exists()
+
+
 def test_dynamics_that_all_stopped_are_text(campaign, tmp_path):
     root = tmp_path / "results"
     write_dynamics(root)

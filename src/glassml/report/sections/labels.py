@@ -131,9 +131,11 @@ def _failures(results: Results) -> Table | Text:
     return Table("set_aside", "Configurations that were set aside", caption, table)
 
 
-def _cost(results: Results) -> Figure:
+def _cost(results: Results) -> Figure | Text:
     rows = label_rows(results)
     shown = rows[(rows.status == "converged") & (rows.seconds > 0)]
+    if shown.empty:
+        return Text("No label says what it cost: they came with the campaign.")
     table = shown[["config_id", "family", "atoms", "seconds", "iterations"]].reset_index(drop=True)
 
     def paint(canvas) -> None:  # noqa: ANN001
