@@ -13,8 +13,8 @@ def main():
     """Draw atoms moved per second against atoms in the batch, and what of a step is the model."""
     table = pd.read_csv(sys.argv[1])
     figure, (speed, share) = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
-    for (potential, network), rows in table.groupby(["potential", "network"], sort=False):
-        label = f"{potential} ({network})"
+    for names, rows in table.groupby(["potential", "network", "card"], sort=False):
+        label = "{} ({}), {}".format(*names)
         speed.plot(rows.atoms, rows.atom_steps_per_s / 1e6, "o-", label=label)
         share.plot(rows.atoms, rows.rest_percent, "o-", label=label)
     speed.axhline(2.0, color="0.6", lw=0.8, ls="--")

@@ -29,8 +29,12 @@ EVERYTHING = CONFIG | {
         "committee": 2,
         "generations": 2,
         "gates": {"phonons": {"crystals": ["alpha_quartz"]}},
-        "search": {"variants": {"small": {"features": 8}, "large": {"features": 32}}},
+        "search": {
+            "variants": {"small": {"features": 8}, "large": {"features": 32}},
+            "glasses": ["small"],
+        },
     },
+    "md": CONFIG["md"] | {"engine": "torch", "start": "classical"},
     "report": {"include": ["search", "learning_curve"]},
 }
 

@@ -69,6 +69,22 @@ def test_studies_that_the_page_includes_are_planned():
     assert items[1].jobs - items[0].jobs == 3 * 2 + 1 + 2 * 3 + 1
 
 
+def test_glasses_of_the_size_search_cost_what_its_first_state_does():
+    md = {"engine": "torch", "glasses": 2, "atoms": 96}
+    costs = {}
+    for glasses in ((), ("small", "large")):
+        search = {"variants": {"small": {}, "large": {}}, "glasses": list(glasses)}
+        whole = make_campaign(md=md, potential={"search": search}, report={"include": ["search"]})
+        costs[glasses] = plan.make_plan(whole)
+        assert plan.total(costs[glasses])["jobs"] == len(list_jobs(whole))
+    without, with_glasses = (
+        next(item for item in items if item.stage == "potential") for items in costs.values()
+    )
+    melt = next(item for item in costs[()] if item.name == "ambient")
+    assert with_glasses.core_hours - without.core_hours == pytest.approx(2 * melt.core_hours)
+    assert with_glasses.jobs - without.jobs == 2 * (1 + 2 + 1)
+
+
 def test_runs_made_elsewhere_cost_nothing(tmp_path):
     hold = {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 1}
     md = {"glasses": 1, "engine": "torch", "start": "classical"}

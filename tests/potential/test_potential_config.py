@@ -10,6 +10,9 @@ from glassml.campaign.config.potential import Network, Potential, Training
 from glassml.campaign.errors import ConfigError
 from glassml.potential.training_config import package_model, scratch_model, training_config
 
+HOLD = {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 1}
+STATE = {"stages": [HOLD]}
+
 
 def _training_config(**changes):
     settings = Training(**changes).model_dump(exclude={"shifts", "bagging", "kernels"})
@@ -44,6 +47,10 @@ def _training_config(**changes):
         ({"model": {"cutof_A": 4.5}}, "Extra inputs"),
         ({"training": {"ema_decay": 1.0}}, "less than 1"),
         ({"gates": {"amber_factor": 0.5}}, "greater than or equal to 1"),
+        (
+            {"search": {"variants": {"small": {}}, "glasses": ["smal"]}},
+            "smal: no such variants; there are: small",
+        ),
     ],
 )
 def test_wrong_sections_are_refused(section, reason):
@@ -97,6 +104,46 @@ def test_a_package_is_not_tested_on_labels_it_has_seen(tmp_path, depth, changes,
         parse_campaign(campaign)
         return
     with pytest.raises(ConfigError, match="trained on labels that would be in the test set"):
+        parse_campaign(campaign)
+
+
+@pytest.mark.parametrize(
+    ("md", "reason"),
+    [
+        ({}, None),
+        ({"engine": "ase"}, "needs md.engine torch"),
+        ({"potential": "shik"}, "md.potential trained"),
+        ({"guards": {"max_force_spread_eV_A": 1}}, "is alone"),
+        ({"states": {"cold": STATE | {"parent": "ambient"}, "ambient": STATE}}, "cold, continues"),
+        ({"states": {"ambient": STATE, "cold": STATE | {"parent": "ambient"}}}, None),
+    ],
+)
+def test_networks_of_the_search_make_the_first_state_or_are_refused(md, reason):
+    campaign = {
+        "name": "searched",
+        "configurations": {"families": {}},
+        "potential": {"search": {"variants": {"small": {}}, "glasses": ["small"]}},
+        "md": {"engine": "torch"} | md,
+    }
+    if reason is None:
+        assert parse_campaign(campaign).md.first_state() == "ambient"
+        return
+    with pytest.raises(ConfigError, match=reason):
+        parse_campaign(campaign)
+    campaign["potential"] = {}
+    assert parse_campaign(campaign).potential.search.glasses == []
+
+
+def test_networks_make_no_glasses_of_runs_that_are_given(tmp_path):
+    (tmp_path / "ambient/glass00").mkdir(parents=True)
+    (tmp_path / "ambient/glass00/record.json").touch()
+    campaign = {
+        "name": "searched",
+        "configurations": {"families": {}},
+        "potential": {"search": {"variants": {"small": {}}, "glasses": ["small"]}},
+        "md": {"engine": "torch", "given": str(tmp_path), "states": {"ambient": STATE}},
+    }
+    with pytest.raises(ConfigError, match=r"with md\.given no glass is made"):
         parse_campaign(campaign)
 
 

@@ -25,7 +25,7 @@ def campaign(tmp_path, dataset):
         atoms.info["config_id"] = f"{atoms.info['family']}/{index:06d}"
     write(tmp_path / "labels.extxyz", frames)
 
-    def run(target, *options, **potential):
+    def run(target, *options, md=None, **potential):
         sections = {
             "name": "test",
             "seed": 1,
@@ -36,7 +36,7 @@ def campaign(tmp_path, dataset):
                 "test_fraction": 0.2,
                 "filters": {"exclude": []},
             },
-            "md": {},
+            "md": md or {},
             "potential": {"committee": 1, "compile": "never", **potential},
         }
         config = tmp_path / "campaign.yaml"
@@ -82,6 +82,21 @@ def test_studies_run_only_when_asked_for(campaign):
     )
     assert search["train_variant"] == search["evaluate_variant"] == search["time_variant"] == 2
     assert "train_potential" not in search
+    assert not {"melt_variant", "structure_variant", "summarise_variant", "md_start"} & set(search)
+
+
+def test_networks_that_are_named_make_glasses_of_the_first_state(campaign):
+    search = {"variants": {"small": {}, "wide": {"cutoff_A": 6.0}}, "glasses": ["wide"]}
+    md = {"engine": "torch", "glasses": 3, "start": "classical"}
+    options = ("-n", "--quiet", "rules")
+    jobs = scheduled(campaign("potential/search/search.csv", *options, search=search, md=md))
+    assert jobs["train_variant"] == 2
+    assert jobs["md_start"] == jobs["melt_variant"] == jobs["summarise_variant"] == 1
+    assert jobs["structure_variant"] == 3
+    assert not {"md_run", "structure_glass", "structure_summary"} & set(jobs)
+    random = md | {"start": "random"}
+    jobs = scheduled(campaign("potential/search/search.csv", *options, search=search, md=random))
+    assert "md_start" not in jobs
 
 
 def test_phonons_are_labelled_where_the_gate_names_crystals(campaign):

@@ -8,6 +8,7 @@ import pytest
 from ase.io import read
 
 from glassml.campaign.config import load_campaign
+from glassml.campaign.config.potential import Potential
 from glassml.campaign.files import file_sha256
 from glassml.dataset.split import place
 from glassml.potential.calculators import load_calculator
@@ -28,7 +29,7 @@ def test_the_card_is_of_these_packages_and_this_configuration(name, monkeypatch)
         member: file_sha256(folder / f"{member}.nequip.zip") for member in ("m0", "m1", "m2", "m3")
     }
     campaign = load_campaign(ROOT / "config" / f"{name}.yaml")
-    assert card(name)["settings"]["potential"] == campaign.potential.model_dump(mode="json")
+    assert Potential.model_validate(card(name)["settings"]["potential"]) == campaign.potential
     assert load_campaign(folder / "campaign.yaml") == campaign
 
 

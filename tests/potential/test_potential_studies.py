@@ -1,5 +1,7 @@
 """The size search and the learning curve: nested subsets, the Pareto front, the fit."""
 
+import csv
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -9,7 +11,14 @@ from hypothesis import strategies as st
 
 from glassml.campaign.config.potential import LearningCurve, Potential, Variant
 from glassml.potential.members import nested_subset
-from glassml.potential.plots import plot_learning_curve, plot_search
+from glassml.potential.plots import plot_learning_curve, plot_search, plot_search_glasses
+from glassml.potential.search_glasses import (
+    CURVES,
+    GLASS_COLUMNS,
+    SUMMARY,
+    glass_columns,
+    glass_curves,
+)
 from glassml.potential.speed import measure_speed
 from glassml.potential.studies import (
     ERROR_COLUMNS,
@@ -85,12 +94,81 @@ def write_member(folder, error):
     return folder
 
 
+def write_table(path, *rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_glasses(folder, fractions):
+    """Write the structure of a variant's glasses, and give their folders."""
+    error = "" if len(fractions) == 1 else 0.01
+    folders = [folder / "structure" / "ambient" / f"glass{n:02d}" for n in range(len(fractions))]
+    for glass, shares in zip(folders, fractions, strict=True):
+        king = [{"criterion": "king", "size": n, "fraction": f} for n, f in shares.items()]
+        write_table(glass / "rings.csv", *king, king[0] | {"criterion": "primitive"})
+    summary = folder / SUMMARY
+    density = {"observable": "density_g_cm3", "mean": 2.2, "error": error}
+    rows = (density, density | {"observable": "Q4", "mean": 1.0})
+    write_table(summary / "states.csv", *[{"glasses": len(fractions)} | row for row in rows])
+    peak = {"position": 1.5, "position_error": 0.02, "height": 1.6, "height_error": 0.05}
+    peaks = [
+        {"weighting": weighting, "peak": name} | peak
+        for weighting, name in (("xray", "Q1"), ("neutron", "Q2"), ("neutron", "Q1"))
+    ]
+    others = dict.fromkeys(peak, 9.0)
+    write_table(summary / "fsdp.csv", peaks[0] | others, peaks[1] | others, peaks[2])
+    rings = [
+        {"criterion": name, "size": 6, "fraction": 0.3, "fraction_error": error}
+        for name in ("guttman", "king")
+    ]
+    write_table(summary / "rings.csv", *rings)
+    points = [(0.1, 9, 5.0), (1.50, 10, 1.0), (1.51, 30, 2.0), (1.52, 0, 8.0), (2.0, 5, 1.5)]
+    sq = [{"q_per_A": q, "counts": n, "neutron": s, "neutron_error": error} for q, n, s in points]
+    write_table(summary / "sq.csv", *sq)
+    return folders
+
+
+def test_curves_of_glasses_have_coarser_bins_and_errors_where_there_are_some(tmp_path):
+    for name, number in (("several", 3), ("single", 1)):
+        write_glasses(tmp_path / name, number * [{6: 1.0}])
+    rows = glass_curves({name: tmp_path / name / SUMMARY for name in ("several", "single")})
+    joined, far, ring = rows[:3]
+    # By 10 and 30 Q vectors; the bin without any was no mean of Q vectors.
+    assert joined["value"] == pytest.approx(1.75)
+    assert joined["x"] == pytest.approx(1.5075)
+    assert joined["error"] == pytest.approx(0.01 * np.hypot(10, 30) / 40)
+    assert (far["x"], far["value"]) == (2.0, 1.5)
+    assert ring == {"variant": "several", "curve": CURVES[1], "x": 6, "value": 0.3, "error": 0.01}
+    assert [set(row) for row in rows[3:]] == 3 * [{"variant", "curve", "x", "value"}]
+    assert len(plot_search_glasses(rows).axes) == 2
+
+
+def test_glasses_that_were_set_aside_leave_their_columns_empty(tmp_path):
+    from glassml.structure.glass import set_aside, write_glass
+    from glassml.structure.summary import summarise
+
+    write_glass(tmp_path / "glass00", *set_aside("it flew apart"))
+    rng = np.random.default_rng(0)
+    summarise({"ambient": [tmp_path / "glass00"]}, tmp_path / "summary", rng, q_bin=0.02)
+    assert glass_columns(tmp_path / "summary", [tmp_path / "glass00"]) == {"glasses": 0}
+    assert glass_curves({"model": tmp_path / "summary"}) == []
+
+
 def test_tables_read_what_trainings_left(tmp_path):
     folders = {name: write_member(tmp_path / name, e) for name, e in [("a", 1.0), ("b", 2.0)]}
     network = {"cutoff_A": 5.0, "layers": 2, "l_max": 1, "features": 8}
     speeds = {n: {"ms_per_atom_step": t, "device": "cpu"} for n, t in [("a", 1.0), ("b", 2.0)]}
-    rows = search_rows(folders, {"a": network, "b": network}, speeds)
+    made = {"a": write_glasses(tmp_path / "a", [{6: 0.5, 8: 0.5}, {5: 0.25, 7: 0.75}])}
+    rows = search_rows(folders, {"a": network, "b": network}, speeds, made)
     assert [row["pareto"] for row in rows] == [True, False]
+    assert not set(GLASS_COLUMNS) & set(rows[1])
+    # Mean sizes are 7 and 6.5, their standard deviations 1 and √0.75.
+    numbers = (2, 2.2, 0.01, 1.5, 0.02, 1.6, 0.05, 6.75, 0.25)
+    numbers += ((1 + 0.75**0.5) / 2, (1 - 0.75**0.5) / 2)
+    assert [rows[0][name] for name in GLASS_COLUMNS] == pytest.approx(numbers)
     assert rows[0]["epochs"] == 2
     assert rows[0]["training_s"] == 2.5
     assert plot_search(rows).axes

@@ -164,6 +164,35 @@ def test_different_densities_cannot_be_compared(tmp_path, campaign, monkeypatch)
     assert measures_pressure.hot_density(evidence, "").mean == pytest.approx(2.72)
 
 
+def test_of_pairs_of_equal_density_the_most_densified_is_compared(tmp_path, monkeypatch):
+    # The glasses from 7.7 GPa differ by 0.03 and are hardly densified; these, by 0.04 and are.
+    added = {
+        "cold_20GPa": {"parent": "cold_7.7GPa", "stages": [press(300, [7.7, 20])]},
+        "cold_20GPa/recovered": {"parent": "cold_20GPa", "stages": [press(300, [20, 0])]},
+        "hot_7.7GPa_3000K": {"parent": "cold_7.7GPa", "stages": [press([3000, 300], 7.7)]},
+        "hot_7.7GPa_3000K/recovered": {
+            "parent": "hot_7.7GPa_3000K",
+            "stages": [press(300, [7.7, 0])],
+        },
+    }
+    for name in added:
+        monkeypatch.setitem(TRUTH, name, (3.5, 1.9, 1.3, 0.1))
+    monkeypatch.setitem(TRUTH, "cold_20GPa/recovered", (2.60, 1.75, 1.40, 0.1))
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_3000K/recovered", (2.64, 1.75, 1.30, 0.1))
+    write_structure(tmp_path, states=tuple(TRUTH))
+    config = make_config().model_dump(mode="json")
+    config["md"]["states"] |= added
+    evidence = Evidence(Results(tmp_path, config))
+    found = measures_pressure.hot_above_cold(evidence, "")
+    assert found.mean == 0.0
+    assert found.remark == "hot_7.7GPa_3000K/recovered 1.300, cold_20GPa/recovered 1.400"
+    assert measures_pressure.centre_peak(evidence, "").mean == 0.0
+
+
+def press(temperature, pressure):
+    return {"ensemble": "npt", "temperature_K": temperature, "pressure_GPa": pressure}
+
+
 def test_a_worse_potential_fails_its_gate(tmp_path, campaign):
     write_potential(tmp_path, energy_mae=3.1)
     row = next(row for row in acceptance.load_rows() if row.number == "1a")

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from report_campaign import make_config, write_csv, write_potential, write_studies
+from report_campaign import STATES, make_config, write_csv, write_potential, write_studies
 
 from glassml.campaign.config import parse_campaign
 from glassml.campaign.errors import ConfigError
@@ -19,10 +19,12 @@ STUDIES = {
         "committee": 2,
         "generations": 2,
         "gates": {"phonons": {"crystals": ["alpha_quartz", "stishovite"]}},
+        "search": {"variants": {"model": {}, "large": {}}, "glasses": ["model", "large"]},
     },
+    "md": {"engine": "torch", "states": STATES},
     "report": {"include": ["search", "learning_curve"]},
 }
-NAMES = {"generations", "size_search", "learning_curve", "phonons"}
+NAMES = {"generations", "size_search", "size_search_glasses", "learning_curve", "phonons"}
 
 
 def write_page(root, folder, **changes):
@@ -58,7 +60,8 @@ def test_a_campaign_without_studies_has_no_place_for_them(tmp_path):
     write_potential(tmp_path)
     text, tables = write_page(tmp_path, tmp_path / "report")
     assert not set(tables) & NAMES
-    for title in ("Generations", "Size of the network", "Learning curve", "Phonons"):
+    titles = ("Generations", "Size of the network", "Glasses of the networks", "Learning curve")
+    for title in (*titles, "Phonons"):
         assert title not in text
 
 
@@ -101,6 +104,24 @@ def test_the_networks_of_the_search_are_ordered_by_their_cost(studied):
     search = studied[2]["size_search"]
     assert list(search.variant) == ["small", "model", "wide", "large"]
     assert list(search.pareto) == [True, True, False, True]
+
+
+def test_what_networks_make_of_the_glass_is_shown_with_its_errors(studied):
+    _, text, tables = studied
+    observables = tables["size_search_observables"]
+    assert list(observables.variant) == ["model", "large"]
+    assert list(observables.glasses) == [3, 1]
+    assert "1.520 ± 0.020" in text
+    assert not {"glasses", "Q1_per_A"} & set(tables["size_search_networks"])
+    assert "state ambient, made anew by each of these networks" in text
+
+
+def test_a_search_without_glasses_shows_none(tmp_path):
+    write_potential(tmp_path, generation=1)
+    write_studies(tmp_path)
+    _, tables = write_page(tmp_path, tmp_path / "report", report={"include": ["search"]})
+    assert "size_search" in tables
+    assert not {"size_search_glasses", "size_search_observables"} & set(tables)
 
 
 def test_own_errors_beside_published_ones_are_rms_of_glass_and_liquid(studied):

@@ -227,6 +227,24 @@ def test_summary_is_mean_and_error_of_glasses(campaign):
         assert bool(row["position"]) != bool(row["reason"])
 
 
+def test_summary_of_one_state_has_the_rows_that_the_whole_has(campaign, tmp_path):
+    config, state = campaign.parent / "campaign.yaml", "cold/recovered"
+    folders = ["--input-dir", str(campaign), "--output-dir", str(tmp_path / "one")]
+    command = ["structure", "summary", "--config", str(config), *folders, "--states"]
+    assert main([*command, state]) == 0
+    for name in ("states.csv", "rings.csv", "sq.csv"):
+        whole = [row for row in rows(campaign / "summary" / name) if row["state"] == state]
+        assert rows(tmp_path / "one" / name) == whole
+    assert {row["state"] for row in rows(tmp_path / "one" / "fsdp.csv")} == {state}
+
+
+def test_summary_of_a_state_that_is_none_is_refused(campaign, tmp_path, capsys):
+    config = str(campaign.parent / "campaign.yaml")
+    folders = ["--input-dir", str(campaign), "--output-dir", str(tmp_path)]
+    assert main(["structure", "summary", "--config", config, *folders, "--states", "warm"]) == 2
+    assert "there is no such state" in capsys.readouterr().err
+
+
 def test_summary_of_glasses_that_all_failed(campaign, tmp_path):
     from glassml.structure.glass import set_aside, write_glass
 

@@ -556,6 +556,118 @@ rule time_variant:
         " --labels {input.labels} --output {output} > {log} 2>&1"
 
 
+# Networks that search.glasses names also make the first state of md.states, each for itself.
+SEARCHED = CAMPAIGN.potential.search.glasses
+SEARCH_STATE = CAMPAIGN.md.first_state()
+SEARCH_MD = f"{SEARCH}/{{variant}}/md/{SEARCH_STATE}"
+SEARCH_STRUCTURE = f"{SEARCH}/{{variant}}/structure"
+SEARCH_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
+
+
+rule melt_variant:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_variant.output.package,
+        start=expand(
+            f"{RESULTS}/md/start/{{glass}}/restart.npz",
+            glass=CAMPAIGN.md.classical_starts(
+                SEARCH_STATE, CAMPAIGN.md.glass_names()
+            ),
+        ),
+    output:
+        final=expand(f"{SEARCH_MD}/{{glass}}/final.extxyz", **SEARCH_GLASSES),
+        trajectory=expand(f"{SEARCH_MD}/{{glass}}/trajectory.h5md", **SEARCH_GLASSES),
+        series=expand(f"{SEARCH_MD}/{{glass}}/series.csv", **SEARCH_GLASSES),
+        record=expand(f"{SEARCH_MD}/{{glass}}/record.json", **SEARCH_GLASSES),
+        restart=expand(f"{SEARCH_MD}/{{glass}}/restart.npz", **SEARCH_GLASSES),
+    log:
+        f"{LOGS}/potential/search/{{variant}}/melt.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/melt_{{variant}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
+        runtime=CAMPAIGN.md.runtime_minutes(SEARCH_STATE),
+        gpu=1,
+    params:
+        protocol=CAMPAIGN.md.settings_of(SEARCH_STATE),
+        seed=CAMPAIGN.seed,
+        state=SEARCH_STATE,
+        folder=SEARCH_MD,
+        code=code_digest("md"),
+    message:
+        "Size search: glasses of {wildcards.variant}"
+    shell:
+        "glassml md batch --config {input.config} --state {params.state}"
+        " --potential {input.package} --start {input.start}"
+        " --output-dir {params.folder} > {log} 2>&1"
+
+
+rule structure_variant:
+    input:
+        config=ancient(CONFIG),
+        final=f"{SEARCH_MD}/{{glass}}/final.extxyz",
+        trajectory=f"{SEARCH_MD}/{{glass}}/trajectory.h5md",
+        record=f"{SEARCH_MD}/{{glass}}/record.json",
+    output:
+        folder=directory(f"{SEARCH_STRUCTURE}/{SEARCH_STATE}/{{glass}}"),
+    log:
+        f"{LOGS}/potential/search/{{variant}}/structure_{{glass}}.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/structure_{{variant}}_{{glass}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500 + CAMPAIGN.md.atoms // 500,
+        runtime=30 + CAMPAIGN.md.atoms // 10_000,
+    params:
+        settings=section("structure"),
+        state=SEARCH_STATE,
+        code=code_digest("structure"),
+    message:
+        "Size search: structure of {wildcards.glass} of {wildcards.variant}"
+    shell:
+        "glassml structure analyse --config {input.config} --state {params.state}"
+        " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
+        " --record {input.record} --threads {threads} --output-dir {output.folder} > {log} 2>&1"
+
+
+rule summarise_variant:
+    input:
+        config=ancient(CONFIG),
+        glasses=expand(rules.structure_variant.output.folder, **SEARCH_GLASSES),
+    output:
+        [
+            f"{SEARCH_STRUCTURE}/summary/{name}"
+            for name in ("states.csv", "fsdp.csv", "sq.csv", "rings.csv")
+        ],
+    log:
+        f"{LOGS}/potential/search/{{variant}}/summary.log",
+    benchmark:
+        f"{BENCHMARKS}/potential/search/summary_{{variant}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        settings=section("structure"),
+        seed=CAMPAIGN.seed,
+        state=SEARCH_STATE,
+        tables=subpath(output[0], ancestor=2),
+        folder=subpath(output[0], parent=True),
+        code=code_digest("structure"),
+    message:
+        "Size search: means over glasses of {wildcards.variant}"
+    shell:
+        "glassml structure summary --config {input.config} --states {params.state}"
+        " --input-dir {params.tables} --output-dir {params.folder} > {log} 2>&1"
+
+
 rule potential_search:
     input:
         config=ancient(CONFIG),
@@ -566,9 +678,20 @@ rule potential_search:
         speeds=expand(
             rules.time_variant.output, variant=CAMPAIGN.potential.search.variants
         ),
+        structures=expand(
+            rules.structure_variant.output.folder,
+            variant=SEARCHED,
+            glass=CAMPAIGN.md.glass_names(),
+        ),
+        summaries=expand(rules.summarise_variant.output, variant=SEARCHED),
     output:
         table=f"{SEARCH}/search.csv",
         figure=f"{SEARCH}/search.png",
+        glasses=(
+            [f"{SEARCH}/search_glasses.csv", f"{SEARCH}/search_glasses.png"]
+            if SEARCHED
+            else []
+        ),
     log:
         f"{LOGS}/potential/search/search.log",
     benchmark:
@@ -586,7 +709,8 @@ rule potential_search:
         "Size search: accuracy against speed"
     shell:
         "glassml potential search --config {input.config} --folder {params.folder}"
-        " --table {output.table} --figure {output.figure} > {log} 2>&1"
+        " --table {output.table} --figure {output.figure}"
+        " --glasses {output.glasses} > {log} 2>&1"
 
 
 rule potential_learning_curve:

@@ -2,7 +2,10 @@
 
 LAST_GENERATION = CAMPAIGN.potential.generations - 1
 STUDIES = {
-    "search": rules.potential_search.output.table,
+    "search": [
+        rules.potential_search.output.table,
+        rules.potential_search.output.glasses,
+    ],
     "learning_curve": [
         rules.potential_learning_curve.output.table,
         rules.potential_learning_curve.output.fit,

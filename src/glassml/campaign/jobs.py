@@ -158,7 +158,27 @@ def _studies(campaign: Campaign) -> Iterator[Job]:
                 (f"{folder}/{name}/{file}",),
                 timed_as=f"{folder}/{step}_{name}",
             )
+        if study == "search":
+            yield from _search_glasses(campaign)
         yield Job("potential", f"{folder}/{study}", (f"{folder}/{study}.csv",))
+
+
+def _search_glasses(campaign: Campaign) -> Iterator[Job]:
+    """List what makes the glasses of networks of the size search, and analyses them."""
+    state, glasses = campaign.md.first_state(), campaign.md.glass_names()
+    for name in campaign.potential.search.glasses:
+        folder, timed = f"potential/search/{name}", "potential/search"
+        made = tuple(f"{folder}/md/{state}/{glass}/record.json" for glass in glasses)
+        yield Job("potential", f"{folder}/melt", made, timed_as=f"{timed}/melt_{name}")
+        for glass in glasses:
+            yield Job(
+                "potential",
+                f"{folder}/structure_{glass}",
+                (f"{folder}/structure/{state}/{glass}",),
+                timed_as=f"{timed}/structure_{name}_{glass}",
+            )
+        summary = (f"{folder}/structure/summary/states.csv",)
+        yield Job("potential", f"{folder}/summary", summary, timed_as=f"{timed}/summary_{name}")
 
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from glassml.campaign.config import Campaign
 from glassml.campaign.config.configurations import Classical, Glasses
+from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.jobs import Job, list_jobs
 
 # One k point of 24 atoms in 350 Å³ at 800 eV took 50 s of a core; 72 atoms took 550 s, so that
@@ -177,6 +178,9 @@ def _learning(campaign: Campaign, jobs: list[Job], gpu: bool) -> list[Item]:
     }
     included = [studies[study] for study in set(campaign.report.include)]
     hours += sum(number * minutes for number, minutes in included) / 60
+    if "search" in campaign.report.include:
+        melt = _dynamics_hours(campaign.md, campaign.md.first_state(), gpu)
+        hours += len(potential.search.glasses) * melt
     trainings = members + sum(number for number, _ in included)
     counts = {stage: sum(job.stage == stage for job in jobs) for stage in ("dataset", "potential")}
     checks = trainings * 3.0 / 60
@@ -209,21 +213,27 @@ def _start(campaign: Campaign, jobs: list[Job]) -> Item:
     return Item("md", "start", md.glasses, number, hours, 0.0, 0.0)
 
 
+def _dynamics_hours(md: MolecularDynamics, state: str, gpu: bool) -> float:
+    """Estimate the GPU-hours or core-hours that a network takes for a state of all glasses."""
+    atom_steps = md.steps(state) * md.atoms * md.glasses
+    if gpu:
+        return atom_steps / NEQUIP_GPU_ATOM_STEPS_PER_SECOND / 3600
+    return atom_steps * NEQUIP_CPU_SECONDS_PER_ATOM_STEP / 3600
+
+
 def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
     md = campaign.md
-    atom_steps = 0 if md.given else md.steps(state) * md.atoms * md.glasses
+    hours = 0.0 if md.given else _dynamics_hours(md, state, gpu)
     duration_fs = 1000.0 * sum(stage.length_ps() for stage in md.states[state].stages)
     frames = duration_fs / md.frame_every_fs * FRAME_BYTES_PER_ATOM * md.atoms
     series = duration_fs / md.sample_every_fs * SAMPLE_BYTES
-    on_gpu = atom_steps / NEQUIP_GPU_ATOM_STEPS_PER_SECOND / 3600
-    on_cpu = atom_steps * NEQUIP_CPU_SECONDS_PER_ATOM_STEP / 3600
     return Item(
         "md",
         state,
         md.glasses,
         1 if md.runs_batches() else md.glasses,
-        0.0 if gpu else on_cpu,
-        on_gpu if gpu else 0.0,
+        0.0 if gpu else hours,
+        hours if gpu else 0.0,
         md.glasses * (frames + series) / 1e6,
     )
 

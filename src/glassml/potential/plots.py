@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from glassml.potential.search_glasses import CURVES, CURVES_COLUMNS, Q_RANGE_PER_A
 from glassml.potential.studies import ERROR_COLUMNS, ERRORS, TARGETS
+
+THIN = {"lw": 0.8}
 
 
 def plot_search(rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -47,6 +51,33 @@ def plot_search(rows: Sequence[Mapping[str, Any]]) -> Figure:
     axes.set(
         xlim=(min(costs) / 1.3, max(costs) * 4.0), ylim=(min(errors) / 1.15, max(errors) * 2.0)
     )
+    return figure
+
+
+def plot_search_glasses(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw S(Q) around the first peak and the ring sizes of the glasses of each variant.
+
+    Parameters
+    ----------
+    rows
+        From `glassml.potential.search_glasses.glass_curves`.
+    """
+    figure = Figure(figsize=(9.6, 4.0), layout="constrained")
+    factor, rings = figure.subplots(1, 2)
+    table = pd.DataFrame(rows, columns=list(CURVES_COLUMNS))
+    variants = table.groupby("variant", sort=False)
+    for index, (variant, each) in enumerate(variants):
+        colour, (sq, sizes) = f"C{index}", (each[each["curve"] == curve] for curve in CURVES)
+        factor.plot(sq["x"], sq["value"], color=colour, lw=1.2, label=variant)
+        low, high = sq["value"] - sq["error"], sq["value"] + sq["error"]
+        factor.fill_between(sq["x"], low, high, color=colour, alpha=0.22, lw=0)
+        width = 0.8 / variants.ngroups
+        place = sizes["x"] + width * (index - (variants.ngroups - 1) / 2)
+        rings.bar(place, sizes["value"], width, yerr=sizes["error"], color=colour, error_kw=THIN)
+    factor.set(xlabel="Q / Å⁻¹", ylabel="neutron S(Q)", xlim=Q_RANGE_PER_A)
+    factor.legend(fontsize=8)
+    rings.set(xlabel="Si atoms in a King ring", ylabel="share of King rings")
+    rings.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from glassml.potential.errors import MULTIPLICITY, held_out_rows
+from glassml.potential.search_glasses import GLASS_COLUMNS, SUMMARY, glass_columns
 
 FARTHEST_LABELS = 1e8
 TARGETS = ("energy", "force", "stress")
@@ -25,6 +26,7 @@ SEARCH_COLUMNS = (
     "ms_per_atom_step",
     "device",
     "pareto",
+    *GLASS_COLUMNS,
 )
 CURVE_COLUMNS = ("labels", "epochs", "training_s", *ERROR_COLUMNS)
 GENERATION_COLUMNS = (
@@ -78,6 +80,7 @@ def search_rows(
     folders: Mapping[str, Path],
     networks: Mapping[str, Mapping[str, Any]],
     speeds: Mapping[str, Mapping[str, Any]],
+    glasses: Mapping[str, Sequence[Path]],
 ) -> list[dict[str, Any]]:
     """Join what is known of each variant of the size search.
 
@@ -89,11 +92,14 @@ def search_rows(
         Their sections `potential.model`.
     speeds
         What `glassml.potential.speed.measure_speed` found.
+    glasses
+        Of variants that made glasses: the folders of their structure.
 
     Returns
     -------
     list of dict
-        Columns `SEARCH_COLUMNS`; `pareto` by force error against time per atom and step.
+        Columns `SEARCH_COLUMNS`; `pareto` by force error against time per atom and step. Without
+        glasses there are none of `GLASS_COLUMNS`.
     """
     rows = [
         {"variant": name}
@@ -101,6 +107,7 @@ def search_rows(
         | training_summary(folder)
         | held_out_errors(folder)
         | {key: speeds[name][key] for key in ("ms_per_atom_step", "device")}
+        | (glass_columns(folder / SUMMARY, glasses[name]) if name in glasses else {})
         for name, folder in folders.items()
     ]
     front = on_pareto_front(

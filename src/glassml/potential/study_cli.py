@@ -61,6 +61,9 @@ def _register_studies(actions: Any, add: Add) -> None:
     search.add_argument("--folder", type=Path, required=True, help="with a folder per variant")
     search.add_argument("--table", type=Path, required=True, help="CSV")
     search.add_argument("--figure", type=Path, required=True, help="PNG")
+    search.add_argument(
+        "--glasses", type=Path, nargs="*", default=[], help="CSV and PNG, if variants made glasses"
+    )
 
     curve = add(actions, "learning-curve", _learning_curve, "errors against number of labels")
     curve.add_argument("--folder", type=Path, required=True, help="with a folder per number")
@@ -173,19 +176,31 @@ def _search(args: argparse.Namespace) -> None:
 
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import atomic_path, write_csv
-    from glassml.potential.plots import plot_search
+    from glassml.potential.plots import plot_search, plot_search_glasses
+    from glassml.potential.search_glasses import CURVES_COLUMNS, SUMMARY, glass_curves
     from glassml.potential.studies import SEARCH_COLUMNS, search_rows
 
-    section = load_campaign(args.config).potential
+    campaign = load_campaign(args.config)
+    section, md = campaign.potential, campaign.md
     folders = {name: args.folder / name for name in section.search.variants}
     rows = search_rows(
         folders,
         {name: section.variant(name)[0].model_dump() for name in folders},
         {name: json.loads((each / "speed.json").read_text()) for name, each in folders.items()},
+        {
+            name: [folders[name] / "structure" / md.first_state() / g for g in md.glass_names()]
+            for name in section.search.glasses
+        },
     )
     write_csv(args.table, rows, SEARCH_COLUMNS)
     with atomic_path(args.figure) as temporary:
         plot_search(rows).savefig(temporary, dpi=150)
+    if args.glasses:
+        table, figure = args.glasses
+        curves = glass_curves({name: folders[name] / SUMMARY for name in section.search.glasses})
+        write_csv(table, curves, CURVES_COLUMNS)
+        with atomic_path(figure) as temporary:
+            plot_search_glasses(curves).savefig(temporary, dpi=150)
 
 
 def _learning_curve(args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from glassml.report.results import AbsentError, Results
-from glassml.report.states import Kind, State, describe_all
+from glassml.report.states import Kind, State, describe_all, lineage
 
 PRESSURE_TOLERANCE_GPa = 0.6
 DENSITY_TOLERANCE_g_cm3 = 0.05
@@ -55,6 +55,8 @@ class Evidence:
     def ambient(self) -> State:
         """Give the state at 300 K and no pressure that was never compressed.
 
+        Of several it is the one that is listed first in the configuration.
+
         Raises
         ------
         AbsentError
@@ -64,6 +66,20 @@ class Evidence:
         if not states:
             raise AbsentError("the campaign has no state at 300 K and 0 GPa")
         return states[0]
+
+    def origin(self, state: State) -> State:
+        """Give the ambient state from which a state descends: what its changes are measured from.
+
+        A state that was compressed before it had come to 300 K has none; `ambient` stands for it.
+
+        Raises
+        ------
+        AbsentError
+            If the campaign has no ambient state.
+        """
+        ancestors = lineage(self.results.config["md"]["states"], state.name)
+        own = [one for one in self.find("ambient") if one.name in ancestors]
+        return max(own, key=lambda one: ancestors.index(one.name)) if own else self.ambient()
 
     def in_situ(self, low_GPa: float, high_GPa: float) -> State:
         """Give a cold state under a pressure from `low_GPa` to `high_GPa`, both included.
@@ -84,20 +100,37 @@ class Evidence:
         raise AbsentError(f"the campaign has no state at 300 K under {span} GPa")
 
     def cold_path(self, up_to_GPa: float) -> list[State]:
-        """Give ambient and the cold states in situ up to a pressure, by pressure.
+        """Give an ambient state and its cold states in situ up to a pressure, by pressure.
 
         Raises
         ------
         AbsentError
-            If it does not reach that pressure.
+            If the campaign does not reach that pressure.
         """
-        self.in_situ(up_to_GPa, up_to_GPa)
-        states = [
+        start = self.origin(self.in_situ(up_to_GPa, up_to_GPa))
+        return [
             state
-            for state in self.find("cold in situ")
+            for state in self._cold_line(start)
             if (state.pressure_GPa or 0.0) <= up_to_GPa + PRESSURE_TOLERANCE_GPa
         ]
-        return [self.ambient(), *sorted(states, key=lambda state: state.pressure_GPa or 0.0)]
+
+    def cold_states(self) -> list[State]:
+        """Give an ambient state and all its cold states in situ, by pressure.
+
+        Of several ambient states it is the first that has any.
+
+        Raises
+        ------
+        AbsentError
+            If the campaign has no ambient state.
+        """
+        starts = {self.origin(state) for state in self.find("cold in situ")}
+        return self._cold_line(min(starts, key=self.states.index, default=self.ambient()))
+
+    def _cold_line(self, start: State) -> list[State]:
+        """Give an ambient state and the cold states in situ that descend from it, by pressure."""
+        states = [state for state in self.find("cold in situ") if self.origin(state) == start]
+        return [start, *sorted(states, key=lambda state: state.pressure_GPa or 0.0)]
 
     def recovered(self, way: str, peak_GPa: float) -> list[State]:
         """Give recovered states of a way (hot, cold) from a pressure, by anneal temperature.
@@ -258,11 +291,6 @@ class Evidence:
         if pd.isna(row["slope_A"]):
             raise AbsentError(f"{state.name} has too few {criterion} rings for a slope")
         return _value(row["slope_A"], row["slope_A_error"])
-
-    def cold_states(self) -> list[State]:
-        """Give ambient and all cold states in situ by pressure."""
-        states = self.find("cold in situ")
-        return [self.ambient(), *sorted(states, key=lambda state: state.pressure_GPa or 0.0)]
 
     def model_errors(self) -> pd.DataFrame:
         """Give the errors of all members of the last generation.

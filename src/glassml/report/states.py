@@ -49,7 +49,8 @@ class State:
     def label(self) -> str:
         """Give a short name for legends."""
         if self.kind == "ambient":
-            return "ambient"
+            # Glasses that never were compressed differ by how they were made: their names tell.
+            return self.name.replace("_", " ")
         if self.kind == "liquid":
             return f"liquid {self.temperature_K:.0f} K"
         way, where = self.kind.split(" ", 1)
@@ -112,7 +113,7 @@ def _kind(pressure: float | None, temperature: float, peak: float, anneal: float
 
 
 def describe_all(states: Mapping[str, Any]) -> list[State]:
-    """Classify all states: ambient first, then by kind and pressure."""
+    """Classify all states: ambient first, then by kind and pressure, else as they are listed."""
     described = [describe(states, name) for name in states]
     return sorted(
         described,

@@ -89,6 +89,7 @@ def _register_campaign(actions: Any) -> None:
     summary.add_argument("--config", required=True)
     summary.add_argument("--input-dir", required=True, help="results/…/structure")
     summary.add_argument("--output-dir", required=True)
+    summary.add_argument("--states", nargs="+", help="these alone; default: all")
     summary.set_defaults(run=run_summary)
 
 
@@ -337,16 +338,20 @@ def _campaign_frames(args: argparse.Namespace, last: int, stride: int) -> list[A
 
 
 def run_summary(args: argparse.Namespace) -> None:
-    """Write the tables of all states."""
+    """Write the tables of all states, or of those that are asked for."""
     from glassml.campaign.config import load_campaign
     from glassml.campaign.seeds import generator
+    from glassml.md.cli import check_state
     from glassml.structure.summary import summarise
 
     campaign = load_campaign(args.config)
     section, md = campaign.structure, campaign.md
     root = Path(args.input_dir)
+    states = args.states or list(md.states)
+    for state in states:
+        check_state(md, state)
     summarise(
-        {state: [root / state / glass for glass in md.glass_names()] for state in md.states},
+        {state: [root / state / glass for glass in md.glass_names()] for state in states},
         args.output_dir,
         generator(campaign.seed, "structure", "bootstrap"),
         section.q_bin_per_A,

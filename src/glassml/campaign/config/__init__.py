@@ -45,6 +45,8 @@ class Campaign(Section):
         self.dft.check_elements(self.configurations.elements())
         for package in self.potential.packages():
             self.dataset.check_held_out(self.seed, Path(package))
+        if self.potential.search.glasses:
+            self.md.check_first_state()
         return self
 
 

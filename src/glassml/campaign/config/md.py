@@ -406,6 +406,37 @@ class MolecularDynamics(Section):
         """Give the names of the glasses: glass00, glass01 …."""
         return [f"glass{index:02d}" for index in range(self.glasses)]
 
+    def first_state(self) -> str:
+        """Give the name of the state that is listed first."""
+        return next(iter(self.states))
+
+    def check_first_state(self) -> None:
+        """Check that networks of the size search can make the first state.
+
+        Raises
+        ------
+        ValueError
+            If it continues from another one, or the engine, the potential or a guard is not
+            theirs, or nothing is to be run.
+        """
+        name = self.first_state()
+        if self.states[name].parent is not None:
+            raise ValueError(
+                f"potential: search: glasses: the first of md.states, {name}, continues from "
+                f"{self.states[name].parent}: list one without a parent first"
+            )
+        if self.engine != "torch" or self.potential != "trained":
+            raise ValueError(
+                "potential: search: glasses: needs md.engine torch and md.potential trained"
+            )
+        if self.given is not None:
+            raise ValueError("potential: search: glasses: with md.given no glass is made")
+        if self.guards.max_force_spread_eV_A is not None:
+            raise ValueError(
+                "potential: search: glasses: md.guards.max_force_spread_eV_A needs a committee, "
+                "and each network of the search is alone"
+            )
+
     def takes_batches(self) -> bool:
         """Tell whether the engine moves all glasses of a state at once."""
         return self.engine in {"torch", "torchsim"}

@@ -115,6 +115,20 @@ class Search(Section):
         default=None, description="How all are trained; by default as `potential.training` says."
     )
     atoms: int = Field(default=192, ge=10, le=100_000, description="Box that times the networks.")
+    glasses: list[Annotated[str, Field(pattern=NAME)]] = Field(
+        default=[],
+        description="Variants that also make the glasses of the first state of `md.states`: the "
+        "table then has their density, FSDP and ring sizes.",
+    )
+
+    @model_validator(mode="after")
+    def _check_glasses(self) -> "Search":
+        if unknown := [name for name in self.glasses if name not in self.variants]:
+            raise ValueError(
+                f"glasses: {', '.join(unknown)}: no such variants; there are: "
+                f"{', '.join(self.variants)}"
+            )
+        return self
 
 
 class LearningCurve(Section):

@@ -23,7 +23,8 @@ class Report(Section):
         default=6,
         ge=1,
         le=8,
-        description="With more states, figures show one of each kind; tables have all.",
+        description="With more states, figures show one of each kind, and as many ambient "
+        "states as there is room for; tables have all.",
     )
     ring_view: bool = Field(
         default=True, description="Embed an interactive view of the rings: 5 MB of script."

@@ -55,8 +55,9 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
 def shown_states(evidence: Evidence) -> list[State]:
     """Choose the states that figures show: all that were analysed, or of many one of each kind.
 
-    Of a kind the one of the highest pressure and hottest anneal stands for the others; tables
-    have all.
+    Of a kind the one of the highest pressure and hottest anneal stands for the others. None does
+    for an ambient state: the first is shown, and of the others as many as there is room for.
+    Tables have all.
     """
     states = []
     for state in evidence.states:
@@ -66,10 +67,12 @@ def shown_states(evidence: Evidence) -> list[State]:
             continue
         if state.kind != "liquid":
             states.append(state)
-    if len(states) <= evidence.results.config["report"]["states_in_figures"]:
+    limit = evidence.results.config["report"]["states_in_figures"]
+    if len(states) <= limit:
         return states
-    last = {state.kind: state for state in states}
-    return [last[kind] for kind in KINDS if kind in last]
+    ambient = [state for state in states if state.kind == "ambient"]
+    last = {state.kind: state for state in states if state.kind != "ambient"}
+    return [*ambient[: max(limit - len(last), 1)], *(last[kind] for kind in KINDS if kind in last)]
 
 
 def _experiment(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -87,6 +90,7 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
         measured = table[table.state == "experiment"]
+        label = "experiment, ambient"
         for index, (state, colour) in enumerate(reversed(coloured(states))):
             part = table[table.state == state.name]
             plot_band(axis, part, "q_per_A", "neutron", colour, offset=index, label=state.label)
@@ -99,8 +103,9 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
                     mfc="none",
                     color="k",
                     mew=0.7,
-                    label="experiment, ambient",
+                    label=label,
                 )
+                label = "_nolegend_"  # once, with however many ambient states
         axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron, shifted by 1 each", xlim=(0, 16))
         handles, labels = axis.get_legend_handles_labels()
         axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))

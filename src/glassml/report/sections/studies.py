@@ -2,12 +2,21 @@
 
 import numpy as np
 
+from glassml.potential.search_glasses import CURVES, GLASS_COLUMNS, Q_RANGE_PER_A
 from glassml.potential.studies import ERROR_COLUMNS, ERRORS
-from glassml.report.figures import Canvas, draw
-from glassml.report.page import Block, Section, Table
+from glassml.report.curves import plot_band
+from glassml.report.figures import Canvas, colours, draw
+from glassml.report.page import Block, Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
 
 SHARES = ("accurate", "candidate", "failed")
+GLASS_VALUES = {
+    "density, g/cm³": ("density_g_cm3", "density_error"),
+    "Q1, 1/Å": ("Q1_per_A", "Q1_error"),
+    "S(Q1)": ("S_Q1", "S_Q1_error"),
+    "ring size": ("ring_size", "ring_size_error"),
+    "sd of ring sizes": ("ring_size_sd", "ring_size_sd_error"),
+}
 HOURS = ("training", "exploration", "dft")
 SECONDS_PER_HOUR = 3600.0
 
@@ -19,6 +28,8 @@ def add_studies(section: Section, results: Results) -> None:
     included = results.config["report"]["include"]
     if "search" in included:
         add(section, results, "Size of the network", lambda: _search(results))
+        if results.config["potential"]["search"]["glasses"]:
+            add(section, results, "Glasses of the networks", lambda: _search_glasses(results))
     if "learning_curve" in included:
         add(section, results, "Learning curve", lambda: _learning_curve(results))
 
@@ -102,7 +113,52 @@ def _search(results: Results) -> list[Block]:
         "Networks of the size search, their training, and mean absolute errors on test labels. A "
         "difference between two of them has the scatter of single trainings."
     )
-    return [figure, Table("size_search_networks", "Networks of the size search", text, rows, 3)]
+    networks = rows.drop(columns=list(GLASS_COLUMNS))
+    return [figure, Table("size_search_networks", "Networks of the size search", text, networks, 3)]
+
+
+def _search_glasses(results: Results) -> list[Block]:
+    rows = results.table("potential/search/search.csv")
+    table = results.table("potential/search/search_glasses.csv")
+    variants = table.groupby("variant", sort=False)
+
+    def paint(canvas: Canvas) -> None:
+        factor, rings = canvas.subplots(1, 2)
+        width = 0.8 / variants.ngroups
+        for index, (name, each) in enumerate(variants):
+            colour = colours(variants.ngroups)[index]
+            sq, sizes = (each[each.curve == curve] for curve in CURVES)
+            sq = sq.rename(columns={"error": "value_error"})
+            plot_band(factor, sq, "x", "value", colour, label=name)
+            place = sizes.x + width * (index - (variants.ngroups - 1) / 2)
+            thin = {"elinewidth": 0.8}
+            rings.bar(place, sizes.value, width, yerr=sizes.error, color=colour, error_kw=thin)
+        factor.set(xlim=Q_RANGE_PER_A, xlabel="Q, 1/Å", ylabel="neutron S(Q)")
+        rings.set(xlabel="Si atoms in a King ring", ylabel="share of King rings")
+        factor.legend()
+
+    first = next(iter(results.config["md"]["states"]))
+    caption = (
+        f"What the network does to the glass: state {first}, made anew by each of these networks "
+        "from the same beginning. Neutron structure factor around the first sharp diffraction "
+        "peak, and sizes of King rings; means over glasses with their standard errors."
+    )
+    title = "Glasses of the networks"
+    figure = draw("size_search_glasses", title, caption, table, paint, size=(8.4, 3.8))
+    made = rows.loc[rows.glasses.notna(), ["variant", *GLASS_COLUMNS]].astype({"glasses": int})
+    text = (
+        "Density, position and height of the fitted first peak of the mean neutron S(Q), mean "
+        "size of King rings and the standard deviation of their sizes, each with its standard "
+        "error over glasses."
+    )
+    shown = made[["variant", "glasses"]].assign(
+        **{
+            name: [with_error(*pair) for pair in made[[value, error]].to_numpy()]
+            for name, (value, error) in GLASS_VALUES.items()
+        }
+    )
+    title = "Density, first peak and rings by network"
+    return [figure, Table("size_search_observables", title, text, made, shown=shown)]
 
 
 def _learning_curve(results: Results) -> list[Block]:
