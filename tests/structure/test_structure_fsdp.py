@@ -1,5 +1,7 @@
 """FSDP: a known peak is recovered, noise gives its error, and no peak is refused."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,16 @@ def test_a_peak_below_one_has_no_width_at_half_height():
     assert peak.height == pytest.approx(0.8, abs=0.01)
     assert peak.fwhm is None
     assert peak.lorentzian_fwhm == pytest.approx(0.45, abs=0.01)
+
+
+def test_a_width_that_is_only_just_defined_has_no_error():
+    """The slope is so steep that a slightly other fit would not fall to half its height."""
+    q = np.arange(4.0, 6.4, 0.02)
+    values = 1.02 - 0.42 * (q - 4.7) + 0.5 / (1 + (2 * (q - 5.2) / 0.6) ** 2)
+    peak = fit_peak(q, values, np.full_like(q, 0.01), search=(4.6, 5.8))
+    assert peak.fwhm == pytest.approx(0.5355, abs=1e-3)
+    assert peak.fwhm_error is None
+    json.dumps(peak.as_dict(), allow_nan=False)
 
 
 def test_a_peak_narrower_than_a_bin_is_refused():

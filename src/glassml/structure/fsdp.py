@@ -35,7 +35,7 @@ class Peak:
         The fitted curve there, S(Q1).
     fwhm, fwhm_error : float or None
         Full width of the fitted curve at 1 + (height - 1)/2, in Å⁻¹; None if height ≤ 1, or if the
-        curve does not fall to that level.
+        curve does not fall to that level. The error is None too if the curve only just does.
     amplitude, amplitude_error : float
         Height of the Lorentzian above the background.
     lorentzian_fwhm, lorentzian_fwhm_error : float
@@ -191,15 +191,14 @@ def fit_peak(
         )
     if not search[0] <= summary[0] <= search[1]:
         raise NoPeakError(f"the fitted maximum, {summary[0]:.2f} Å⁻¹, is not in {search} Å⁻¹")
-    defined = bool(np.isfinite(summary[2]))
     on = "1 as" if background == "none" else f"a {background}"
     return Peak(
         position=float(summary[0]),
         position_error=float(summary_error[0]),
         height=float(summary[1]),
         height_error=float(summary_error[1]),
-        fwhm=float(summary[2]) if defined else None,
-        fwhm_error=float(summary_error[2]) if defined else None,
+        fwhm=_known(summary[2]),
+        fwhm_error=_known(summary_error[2]),
         amplitude=float(best[1]),
         amplitude_error=float(errors[1]),
         lorentzian_fwhm=float(best[2]),
@@ -210,6 +209,11 @@ def fit_peak(
             f" fitted curve's maximum, full width at 1 + (height - 1)/2"
         ),
     )
+
+
+def _known(number: float) -> float | None:
+    """Give None for what is not defined: a width; or its error, where the width next to it is."""
+    return float(number) if np.isfinite(number) else None
 
 
 def _highest(
