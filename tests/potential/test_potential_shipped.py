@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import read
+from ase.units import GPa
 
 from glassml.campaign.config import load_campaign
 from glassml.campaign.config.potential import Potential
 from glassml.campaign.files import file_sha256
 from glassml.dataset.split import place
 from glassml.potential.calculators import load_calculator
+from glassml.potential.errors import DISORDERED
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("potential", "potential_small")
@@ -58,3 +60,24 @@ def test_held_out_glass_is_predicted_as_well_as_the_card_says(name):
     # the card has the worst of four members
     error = np.abs(np.concatenate(differences)).mean()
     assert 0.7 * row["mae"] < error <= 1.001 * row["mae"]
+
+
+@pytest.mark.slow
+def test_labels_of_unseen_parents_are_predicted_within_the_targets():
+    unseen = read(ROOT / "resources/reference/unseen.extxyz.gz", index=":")
+    known = read(ROOT / "resources/reference/labels.extxyz.gz", index=":")
+    assert not {a.info["parent"] for a in unseen} & {a.info["parent"] for a in known}
+    frames = [atoms for atoms in unseen if atoms.info["config_type"] in DISORDERED]
+    assert len(frames) == 76
+    calculator = load_calculator(ROOT / "resources/potential/m0.nequip.zip", device="cpu")
+    energies, forces, stresses = [], [], []
+    for atoms in frames:
+        calculator.calculate(atoms, ["energy", "forces", "stress"])
+        found = calculator.results
+        energies.append(1e3 * (found["energy"] - atoms.info["REF_energy"]) / len(atoms))
+        forces.append(found["forces"] - atoms.arrays["REF_forces"])
+        stresses.append((found["stress"] - atoms.info["REF_stress"]) / GPa)
+    assert np.abs(energies).mean() < 3.0
+    assert np.abs(np.concatenate(forces)).mean() < 0.10
+    # of all nine components: shear is there twice
+    assert np.average(np.abs(stresses), weights=[[1, 1, 1, 2, 2, 2]] * len(frames)) < 0.2
