@@ -1,6 +1,7 @@
 """Runs made elsewhere: what is exported is taken up again, and nothing else is."""
 
 import json
+from pathlib import Path
 
 import ase.io
 import numpy as np
@@ -9,12 +10,15 @@ import yaml
 
 from glassml.campaign.config import load_campaign
 from glassml.campaign.errors import ConfigError, GlassmlError
+from glassml.campaign.files import file_sha256
 from glassml.cli import main
 from glassml.md.cli import build_stages
 from glassml.md.given import FILES, adopt_run, export_run
 from glassml.md.outputs import read_restart, read_trajectory
+from glassml.md.protocol import describe
 from glassml.structure.frames import read_frames
 
+ROOT = Path(__file__).parents[2]
 CAMPAIGN = {
     "name": "test",
     "configurations": {"families": {}},
@@ -135,3 +139,29 @@ def test_some_glasses_have_a_batch_and_random_numbers_of_their_own(made, tmp_pat
     assert len(set(seeds)) == 3
     assert main([*command, "--glasses", "glass07"]) == 2
     assert "--glasses glass07: there are glass00, glass01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["study", "study_remelted"])
+def test_the_shipped_runs_are_those_of_their_configuration_and_potential(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    campaign = load_campaign(Path("resources") / name / "campaign.yaml")
+    md = campaign.md
+    assert md.given == f"resources/{name}"
+    own = load_campaign(Path("config") / f"{campaign.name}.yaml").md
+    package = file_sha256(Path(campaign.potential.package_of(0)))
+    for state in md.states:
+        assert md.states[state] == own.states[state]
+        asked = json.loads(json.dumps(describe(build_stages(md, state))))
+        for glass in md.glass_names():
+            record = json.loads((Path(md.given) / state / glass / "record.json").read_text())
+            assert (record["state"], record["glass"], record["status"]) == (
+                state,
+                glass,
+                "finished",
+            )
+            assert record["protocol"] == asked
+            assert record["potential"]["sha256"] == package
+    adopt_run(Path(md.given) / state / glass, build_stages(md, state), tmp_path)
+    assert len(read_restart(tmp_path / "restart.npz")) == md.atoms
