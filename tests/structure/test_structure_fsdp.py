@@ -58,6 +58,16 @@ def test_bootstrap_over_glasses():
     assert peak.position == pytest.approx(1.53, abs=0.005)
 
 
+def test_glasses_that_agree_by_chance_still_have_the_noise_of_each():
+    rng = np.random.default_rng(4)
+    curves = [(Q, lorentzian(), np.full(len(Q), 0.02))] * 3
+    peak = bootstrap_peak(curves, rng)
+    single = fit_peak(*curves[0])
+    for name in ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm"):
+        expected = getattr(single, f"{name}_error") / np.sqrt(3)
+        assert getattr(peak, f"{name}_error") == pytest.approx(expected, rel=0.25)
+
+
 def test_two_glasses_keep_the_errors_of_the_fit():
     rng = np.random.default_rng(4)
     sigma = np.full(len(Q), 0.02)

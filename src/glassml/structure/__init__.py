@@ -52,7 +52,7 @@ with a single one), one set of rows per `state`, with the number of `glasses`.
     `network.json`, and `cutoff_A`, `void_volume_fraction`.
 `fsdp.csv`
     `state, glasses, weighting, peak, position, position_error, height, …, definition, reason`:
-    fit of the mean over glasses, errors by bootstrap over three or more.
+    fit of the mean over glasses; errors by bootstrap over three or more, and at least S(Q)'s noise.
 `sq.csv`, `ring_centre_sq.csv`
     As of a glass, with `…_error` over glasses for each curve; `counts` is the sum over glasses.
 others

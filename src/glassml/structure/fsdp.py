@@ -1,6 +1,6 @@
 """The first sharp diffraction peak: position, height and width by a stated fit, with errors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ SIGNIFICANT = 16.0
 MAX_EVALUATIONS = 200
 # Two glasses have three different draws: too few to tell a scatter. Then the fit's errors stand.
 MIN_BOOTSTRAP = 3
+SMOOTHING_PER_A = 0.1  # of the curve whose maximum the fit starts from
 # Where each peak's maximum is sought, in Å⁻¹ (silica, ambient to 40 GPa).
 PEAK_RANGES = {"Q1": (1.0, 2.3), "Q2": (2.5, 3.6), "Q3": (4.6, 5.9)}
 
@@ -226,8 +227,10 @@ def _highest(
             f"only {len(candidates)} values of Q in {search[0]}-{search[1]} Å⁻¹: the box is too "
             f"small"
         )
+    near = (q >= search[0] - 10 * SMOOTHING_PER_A) & (q <= search[1] + 10 * SMOOTHING_PER_A)
+    q, s, weight = q[near], s[near], weight[near]
     grid = np.linspace(search[0], search[1], 201)
-    kernel = np.exp(-0.5 * ((grid[:, None] - q[None, :]) / 0.1) ** 2) * weight
+    kernel = np.exp(-0.5 * ((grid[:, None] - q[None, :]) / SMOOTHING_PER_A) ** 2) * weight
     norm = kernel.sum(axis=1)
     smooth = np.divide(kernel @ s, norm, out=np.full(len(grid), -np.inf), where=norm > 1e-300)
     top = int(np.argmax(smooth))
@@ -285,8 +288,9 @@ def bootstrap_peak(
 ) -> Peak:
     """Fit independent glasses together; standard errors by drawing glasses with replacement.
 
-    Glasses may have different Q vectors, as boxes of different size do. With fewer than three
-    glasses the errors are those of the fit, which follow from the errors of S.
+    Glasses may have different Q vectors, as boxes of different size do. Three glasses can agree by
+    chance, so that errors are never smaller than the scatter of fits to S with its own noise drawn
+    anew. With fewer than three glasses the errors are those of the fit.
 
     Parameters
     ----------
@@ -295,7 +299,7 @@ def bootstrap_peak(
     rng
         Random numbers.
     samples
-        Number of draws. Draws without a peak are left out; most must have one.
+        Number of draws, of each kind. Draws without a peak are left out; most must have one.
     options
         As of `fit_peak`.
 
@@ -304,30 +308,47 @@ def bootstrap_peak(
     NoPeakError
         As `fit_peak`, for all glasses; or if fewer than half the draws have a peak.
     """
-    mean = fit_peak(*_pool(curves), **options)
-    if len(curves) < MIN_BOOTSTRAP:
+    pooled = _pool(curves)
+    mean = fit_peak(*pooled, **options)
+    n = len(curves)
+    if n < MIN_BOOTSTRAP:
         return mean
-    names = ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm")
-    drawn: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(samples):
-        chosen = rng.integers(len(curves), size=len(curves))
+    draws = (_pool([curves[i] for i in rng.integers(n, size=n)]) for _ in range(samples))
+    peaks = _fits(draws, options)
+    if len(peaks) < samples / 2:
+        raise NoPeakError("fewer than half of the bootstrap samples have a peak")
+    q, s, sigma = pooled
+    noisy: list[Peak] = []
+    if sigma is not None:
+        noise = np.nan_to_num(sigma)
+        again = ((q, s + noise * rng.standard_normal(len(s)), sigma) for _ in range(samples))
+        noisy = _fits(again, options)
+    values = mean.as_dict()
+    for name in ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm"):
+        if values[name] is not None:
+            # A draw of n with replacement scatters by (n-1)/n of the variance of the mean.
+            errors = [_scatter(peaks, name) * np.sqrt(n / (n - 1)), _scatter(noisy, name)]
+            values[f"{name}_error"] = _known(np.fmax(*errors))
+    return Peak(**values)
+
+
+def _fits(
+    draws: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]], options: Mapping[str, Any]
+) -> list[Peak]:
+    """Fit each draw, and leave out those without a peak."""
+    peaks = []
+    for draw in draws:
         try:
-            peak = fit_peak(*_pool([curves[i] for i in chosen]), **options)
+            peaks.append(fit_peak(*draw, **options))
         except NoPeakError:
             continue
-        for name in names:
-            value = getattr(peak, name)
-            if value is not None:
-                drawn[name].append(value)
-    if len(drawn["position"]) < samples / 2:
-        raise NoPeakError("fewer than half of the bootstrap samples have a peak")
-    # A draw of n with replacement scatters by (n-1)/n of the variance of the mean.
-    factor = np.sqrt(len(curves) / (len(curves) - 1))
-    values = mean.as_dict()
-    for name in names:
-        if values[name] is not None and len(drawn[name]) > 1:
-            values[f"{name}_error"] = float(np.std(drawn[name], ddof=1) * factor)
-    return Peak(**values)
+    return peaks
+
+
+def _scatter(peaks: Sequence[Peak], name: str) -> float:
+    """Give the standard deviation of a peak's attribute over fits; NaN with fewer than two."""
+    values = [value for peak in peaks if (value := getattr(peak, name)) is not None]
+    return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
 
 
 def _pool(

@@ -226,7 +226,7 @@ def _fsdp_rows(
     bootstrap: int,
     options: dict[str, Any],
 ) -> list[Row]:
-    """Fit the peaks of all glasses together, with errors by bootstrap over them."""
+    """Fit the peaks of all glasses together, with errors by `bootstrap_peak`."""
     rows = []
     for weighting in WEIGHTINGS:
         curves = [_curve(table, weighting) for table in tables]

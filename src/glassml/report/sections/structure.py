@@ -205,7 +205,7 @@ def _peaks(evidence: Evidence) -> Table:
     )
     caption = (
         f"Peaks of S(Q). {''.join(definitions[:1]).rstrip('.')}. Errors are by bootstrap over "
-        "independent glasses; of a single glass, those of the fit."
+        "independent glasses, and at least the noise of S(Q); of a single glass, those of the fit."
     )
     return Table("peaks", "Peaks of S(Q)", caption, table, shown=shown)
 
