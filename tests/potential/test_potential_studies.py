@@ -1,7 +1,5 @@
 """The size search and the learning curve: nested subsets, the Pareto front, the fit."""
 
-import csv
-
 import numpy as np
 import pytest
 from ase import Atoms
@@ -10,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassml.campaign.config.potential import LearningCurve, Potential, Variant
+from glassml.campaign.files import write_csv
 from glassml.potential.members import nested_subset
 from glassml.potential.plots import plot_learning_curve, plot_search, plot_search_glasses
 from glassml.potential.search_glasses import (
@@ -95,11 +94,7 @@ def write_member(folder, error):
 
 
 def write_table(path, *rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, rows, list(rows[0]))
 
 
 def write_glasses(folder, fractions):

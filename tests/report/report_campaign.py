@@ -1,6 +1,5 @@
 """A small campaign's results, written in exactly the formats that the stages document."""
 
-import csv
 import itertools
 import json
 
@@ -9,6 +8,7 @@ import pandas as pd
 from ase.io import write
 from ase.spacegroup import crystal
 
+from glassml.campaign import files
 from glassml.campaign.config import parse_campaign
 from glassml.potential.phonons import compare
 from glassml.potential.search_glasses import CURVES, CURVES_COLUMNS
@@ -119,11 +119,7 @@ SCALARS = {
 
 
 def write_csv(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    files.write_csv(path, rows, list(rows[0]))
 
 
 def write_json(path, data):

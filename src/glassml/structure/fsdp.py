@@ -325,10 +325,10 @@ def bootstrap_peak(
         noisy = _fits(again, options)
     values = mean.as_dict()
     for name in ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm"):
-        if values[name] is not None:
-            # A draw of n with replacement scatters by (n-1)/n of the variance of the mean.
-            errors = [_scatter(peaks, name) * np.sqrt(n / (n - 1)), _scatter(noisy, name)]
-            values[f"{name}_error"] = _known(np.fmax(*errors))
+        # A draw of n with replacement scatters by (n-1)/n of the variance of the mean.
+        error = np.fmax(_scatter(peaks, name) * np.sqrt(n / (n - 1)), _scatter(noisy, name))
+        if values[name] is not None and np.isfinite(error):
+            values[f"{name}_error"] = float(error)
     return Peak(**values)
 
 
