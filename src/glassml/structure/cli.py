@@ -18,6 +18,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _register_rings(actions)
     _register_sq(actions)
+    _register_gr(actions)
     _register_fsdp(actions)
     _register_network(actions)
     crystals = actions.add_parser("crystals", help="check the ring searches on known crystals")
@@ -25,53 +26,112 @@ def register(commands: argparse._SubParsersAction) -> None:
     _register_campaign(actions)
 
 
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return value
+
+
 def _file_command(actions: Any, name: str, about: str, run: Any) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=about, description=about)
-    parser.add_argument("file", help="structure or trajectory that ASE or MDAnalysis reads")
+    parser.add_argument("file", help="structure or trajectory (docs/structure.md lists formats)")
     parser.add_argument(
-        "--topology", help="structure with the elements of an MDAnalysis trajectory"
+        "--topology", help="structure with the elements of a trajectory that has none"
+    )
+    parser.add_argument("--format", help="of the file, by ASE's name (default: by its content)")
+    parser.add_argument(
+        "--elements",
+        nargs="+",
+        metavar="SYMBOL",
+        help="of numbered types, in order (O Si), or of names (T=Si OB=O)",
     )
     parser.add_argument(
-        "--cell", type=float, nargs="+", help="3 lengths in Å (and 3 angles in degrees)"
+        "--cell",
+        type=float,
+        nargs="+",
+        help="1 edge, 3 lengths in Å (and 3 angles in degrees), where the file has none",
     )
-    parser.add_argument("--frames", type=int, default=1, help="how many of the last frames")
-    parser.add_argument("--stride", type=int, default=1, help="every how many frames")
+    parser.add_argument("--frames", type=_count, default=1, help="how many of the last frames")
+    parser.add_argument("--stride", type=_count, default=1, help="every how many frames")
     parser.add_argument("--json", action="store_true", help="print JSON on standard output")
-    parser.add_argument("--threads", type=int, help="threads (default: all cores)")
+    parser.add_argument("--threads", type=_count, help="threads (default: all cores)")
     parser.set_defaults(run=run)
     return parser
+
+
+def _bond_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cutoff", type=_positive, help="longest bond in Å (default: first minimum of each g(r))"
+    )
+    parser.add_argument(
+        "--formers",
+        nargs="+",
+        metavar="SYMBOL",
+        help="elements of the network's corners (default: Si; Ge Al B P Be Zn with 3 to 5 bridges)",
+    )
+    parser.add_argument(
+        "--bridges",
+        nargs="+",
+        metavar="SYMBOL",
+        help="elements that join them (default: O S Se F)",
+    )
 
 
 def _register_rings(actions: Any) -> None:
     parser = _file_command(actions, "rings", "Count rings, and measure their shape.", run_rings)
     criteria = ("primitive", "king", "king-shell", "guttman")
     parser.add_argument("--criterion", choices=criteria, default="primitive")
-    parser.add_argument("--max-size", type=int, default=12, help="largest ring in Si atoms")
-    parser.add_argument("--cutoff", type=float, help="longest Si-O bond in Å")
-    parser.add_argument("--atoms", choices=("Si+O", "Si"), default="Si+O", help="shape of which")
+    parser.add_argument("--max-size", type=_count, default=12, help="largest ring, in formers")
+    _bond_options(parser)
+    parser.add_argument(
+        "--atoms",
+        choices=("Si+O", "Si"),
+        default="Si+O",
+        help="shape of which: formers and bridges, or formers",
+    )
     parser.add_argument("--export", help="write the rings of the last frame: .json, .cif or .xyz")
 
 
 def _register_sq(actions: Any) -> None:
     parser = _file_command(actions, "sq", "Compute structure factors.", run_sq)
-    parser.add_argument("--q-max", type=float, default=25.0, help="in 1/Å")
-    parser.add_argument("--q-bin", type=float, default=0.02, help="in 1/Å")
-    parser.add_argument("--q-lattice", type=float, help="beyond it, transform g(r); in 1/Å")
-    parser.add_argument("--resolution", type=float, help="broaden by a Gaussian of this FWHM, 1/Å")
+    parser.add_argument("--q-max", type=_positive, default=25.0, help="in 1/Å")
+    parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
+    parser.add_argument("--q-lattice", type=_positive, help="beyond it, transform g(r); in 1/Å")
+    parser.add_argument(
+        "--resolution", type=_positive, help="broaden by a Gaussian of this FWHM, 1/Å"
+    )
+
+
+def _register_gr(actions: Any) -> None:
+    parser = _file_command(actions, "gr", "Compute g(r), T(r) and D(r).", run_gr)
+    parser.add_argument(
+        "--r-max", type=_positive, help="in Å (default: half the cell, at most 20 Å)"
+    )
+    parser.add_argument("--r-bin", type=_positive, default=0.02, help="in Å")
 
 
 def _register_fsdp(actions: Any) -> None:
     parser = _file_command(actions, "fsdp", "Fit the first sharp diffraction peak.", run_fsdp)
     parser.add_argument("--weighting", choices=("neutron", "xray"), default="neutron")
-    parser.add_argument("--search", type=float, nargs=2, default=(1.0, 2.3), help="range in 1/Å")
-    parser.add_argument("--half-window", type=float, default=0.5, help="of the fit, in 1/Å")
+    parser.add_argument(
+        "--search", type=_positive, nargs=2, default=(1.0, 2.3), help="range in 1/Å"
+    )
+    parser.add_argument("--half-window", type=_positive, default=0.5, help="of the fit, in 1/Å")
     parser.add_argument("--background", choices=("none", "constant", "linear"), default="linear")
-    parser.add_argument("--q-bin", type=float, default=0.02, help="in 1/Å")
+    parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
 
 
 def _register_network(actions: Any) -> None:
     parser = _file_command(actions, "network", "Coordination, angles, bonds.", run_network)
-    parser.add_argument("--cutoff", type=float, help="longest Si-O bond in Å")
+    _bond_options(parser)
 
 
 def _register_campaign(actions: Any) -> None:
@@ -103,14 +163,40 @@ def _set_threads(threads: int | None) -> None:
     numba.set_num_threads(wanted)
 
 
-def _frames(args: argparse.Namespace) -> list[Any]:
-    from glassml.structure.frames import read_frames
+def _frames(args: argparse.Namespace, bulk: bool = False) -> list[Any]:
+    """Read the frames that are asked for, of one composition; refuse what is no bulk if asked."""
+    from glassml.structure.frames import check_bulk, read_frames
+    from glassml.structure.observables import check_one_composition
 
     _set_threads(args.threads)
     if args.cell is not None and len(args.cell) not in (1, 3, 6):
         raise StructureError("--cell: 1 edge, 3 lengths, or 3 lengths and 3 angles")
     cell = args.cell * 3 if args.cell is not None and len(args.cell) == 1 else args.cell
-    return list(read_frames(args.file, args.topology, cell, args.frames, args.stride))
+    options = {"file_format": args.format, "elements": args.elements}
+    frames = list(read_frames(args.file, args.topology, cell, args.frames, args.stride, **options))
+    check_one_composition(frames)
+    if bulk:
+        check_bulk(frames[-1], args.file)
+    return frames
+
+
+def _rule(args: argparse.Namespace) -> Any:
+    from glassml.structure.observables import BondRule
+
+    return BondRule(args.cutoff, args.formers, args.bridges)
+
+
+def _mean(observable: Any, frames: list[Any]) -> Any:
+    return observable.mean([observable.measure(atoms) for atoms in frames])
+
+
+def _network_keys(network: Any) -> dict[str, Any]:
+    """Say which elements make the network, and which are left out of it."""
+    return {
+        "formers": list(network.formers),
+        "bridges": list(network.bridges),
+        "left_out": list(network.others),
+    }
 
 
 def _show(document: Any, as_json: bool) -> None:
@@ -128,90 +214,106 @@ def _finite(value: Any) -> Any:
 
 
 def run_rings(args: argparse.Namespace) -> None:
-    """Print ring counts per Si and ring shapes, means over frames."""
-    import numpy as np
-
-    from glassml.structure.network import find_bonds, find_cutoff
+    """Print ring counts per former and ring shapes, means over frames."""
+    from glassml.structure.observables import RingObservables
     from glassml.structure.ring_export import write_rings
-    from glassml.structure.ring_shape import RingShapes, ring_shapes, shape_by_size
-    from glassml.structure.rings import find_rings
-    from glassml.structure.statistics import mean_and_error
+    from glassml.structure.ring_shape import joined, shape_by_size
 
     frames = _frames(args)
-    cutoff = args.cutoff or find_cutoff(frames)
-    found = [
-        find_rings(
-            atoms,
-            args.criterion,
-            args.max_size,
-            find_bonds(atoms, cutoff),
-            progress=sys.stderr.isatty(),
-        )
-        for atoms in frames
-    ]
-    sizes = sorted({size for rings in found for size in rings.counts()})
-    per_si = [rings.per_si() for rings in found]
-    shapes = [ring_shapes(rings, args.atoms) for rings in found]
-    together = RingShapes(
-        np.concatenate([shape.size for shape in shapes]),
-        np.concatenate([shape.lengths for shape in shapes]),
-        args.atoms,
-    )
-    document = {
+    rule = _rule(args).settled(frames)
+    progress = sys.stderr.isatty()
+    means = _mean(RingObservables(args.criterion, args.max_size, rule, progress), frames)
+    last = means.frames[-1]
+    document: dict[str, Any] = {
         "atoms": len(frames[-1]),
-        "si": int(found[-1].is_si.sum()),
+        "si": int(last.is_former.sum()),
         "criterion": args.criterion,
-        "cutoff": cutoff,
+        "cutoff": rule.largest_cutoff,
         "frames": len(frames),
-        "rings_per_si": {
-            str(size): float(np.mean([frame.get(size, 0.0) for frame in per_si])) for size in sizes
+        "rings_per_si": {str(size): means.per_former[size] for size in means.sizes},
+        "shape": {
+            str(size): row for size, row in shape_by_size(joined(means.shapes(args.atoms))).items()
         },
-        "shape": {str(size): row for size, row in shape_by_size(together).items()},
+        **_network_keys(rule.network),
     }
     if len(frames) > 1:
-        document["rings_per_si_error"] = {
-            str(size): mean_and_error([frame.get(size, 0.0) for frame in per_si])[1]
-            for size in sizes
-        }
+        document["rings_per_si_error"] = {str(size): means.error[size] for size in means.sizes}
     if args.export:
-        write_rings(args.export, frames[-1], found[-1])
+        write_rings(args.export, frames[-1], last)
     _show(document, args.json)
 
 
 def run_sq(args: argparse.Namespace) -> None:
     """Print neutron, X-ray and partial structure factors."""
-    from glassml.structure.sq import average, broaden, structure_factor
+    from glassml.structure.observables import FactorObservables
+    from glassml.structure.scattering import bhatia_thornton
+    from glassml.structure.sq import broaden
 
-    factor = average(
-        [structure_factor(atoms, args.q_max, args.q_bin, args.q_lattice) for atoms in _frames(args)]
-    )
-    curves = {"neutron": factor.total("neutron"), "xray": factor.total("xray")}
-    curves |= factor.partials
-    if args.resolution:
-        curves = {
-            name: broaden(factor.q, curve, factor.counts, args.resolution)
-            for name, curve in curves.items()
-        }
+    frames = _frames(args, bulk=True)
+    factor = _mean(FactorObservables(args.q_max, args.q_bin, args.q_lattice), frames)
+
+    def curve(values: Any) -> list[float]:
+        if args.resolution:
+            values = broaden(factor.q, values, factor.counts, args.resolution)
+        return values.tolist()
+
+    totals, reasons = _totals(factor.total)
     document: dict[str, Any] = {"q": factor.q.tolist()}
-    document |= {name: curves[name].tolist() for name in ("neutron", "xray")}
-    document["partials"] = {pair: curves[pair].tolist() for pair in factor.partials}
+    document |= {name: curve(values) for name, values in totals.items()}
+    document["partials"] = {pair: curve(values) for pair, values in factor.partials.items()}
     document["counts"] = factor.counts.tolist()
-    for name in ("neutron", "xray"):
+    for name in totals:
         document[f"{name}_error"] = factor.standard_error(name).tolist()
+    document["shares"] = factor.shares
+    if len(factor.shares) == 2:
+        mixed = bhatia_thornton(factor.partials, factor.shares)
+        document["bhatia_thornton"] = {name: curve(values) for name, values in mixed.items()}
+    _show(document | reasons, args.json)
+
+
+def _totals(total: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the totals that can be, and null with a reason for an element without a length."""
+    found, reasons = {}, {}
+    for name in ("neutron", "xray"):
+        try:
+            found[name] = total(name)
+        except StructureError as reason:
+            print(f"{name}: {reason}", file=sys.stderr)
+            reasons |= {name: None, f"{name}_reason": str(reason)}
+    return found, reasons
+
+
+def run_gr(args: argparse.Namespace) -> None:
+    """Print partial and total g(r), T(r) and D(r), means over frames."""
+    from glassml.structure.observables import PairObservables
+
+    means = _mean(PairObservables(args.r_max, args.r_bin), _frames(args, bulk=True))
+    curves = {
+        "neutron": means.neutron,
+        "xray": means.xray,
+        "T_neutron_per_A2": means.t_neutron,
+        "D_neutron_per_A2": means.d_neutron,
+    }
+    document: dict[str, Any] = {"r": means.r.tolist()}
+    document |= {n: None if c is None else c.tolist() for n, c in curves.items()}
+    document["partials"] = {pair: values.tolist() for pair, values in means.partials.items()}
+    document["partials_error"] = {pair: values.tolist() for pair, values in means.errors.items()}
+    document["density_per_A3"] = means.density
     _show(document, args.json)
 
 
 def run_fsdp(args: argparse.Namespace) -> None:
     """Print the fit of the first peak, or the reason why there is none."""
     from glassml.structure.fsdp import NoPeakError, fit_peak
-    from glassml.structure.sq import average, structure_factor
+    from glassml.structure.observables import FactorObservables
 
-    factor = average([structure_factor(atoms, 6.0, args.q_bin, 6.0) for atoms in _frames(args)])
+    factor = _mean(FactorObservables(6.0, args.q_bin, 6.0), _frames(args, bulk=True))
+    total, error = factor.total(args.weighting), factor.standard_error(args.weighting)
     try:
         peak = fit_peak(
             factor.q,
-            factor.total(args.weighting),
-            factor.standard_error(args.weighting),
+            total,
+            error,
             search=tuple(args.search),
             half_window=args.half_window,
             background=args.background,
@@ -229,38 +331,31 @@ def run_network(args: argparse.Namespace) -> None:
     """Print density, coordination, angles and bonds, means over frames."""
     import numpy as np
 
-    from glassml.structure import network
-    from glassml.structure.frames import OXYGEN, SILICON, density_g_cm3
-    from glassml.structure.statistics import mean_and_error
+    from glassml.structure.network import fractions
+    from glassml.structure.observables import NetworkObservables
 
     frames = _frames(args)
-    cutoff = args.cutoff or network.find_cutoff(frames)
-    bonds = [network.find_bonds(atoms, cutoff) for atoms in frames]
-    pairs = list(zip(frames, bonds, strict=True))
-    coordination = {}
-    for symbol, number in (("Si", SILICON), ("O", OXYGEN)):
-        values = np.concatenate([b.coordination[a.numbers == number] for a, b in pairs])
-        coordination[symbol] = network.fractions(values)
-    angles = {}
-    for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
-        values = np.concatenate([network.bond_angles(a, b, centre) for a, b in pairs])
-        angles[name] = _mean_sd(values)
-    scalars = [network.network_scalars(a, b) for a, b in pairs]
-    names = sorted({name for frame in scalars for name in frame})
+    observable = NetworkObservables(_rule(args)).settled(frames)
+    means = _mean(observable, frames)
+
+    def pooled(name: str) -> dict[str, Any]:
+        items = [getattr(frame, name) for frame in means.frames]
+        return {key: np.concatenate([item[key] for item in items]) for key in items[0]}
+
+    names = sorted(means.mean)
     document = {
-        "density_g_cm3": float(np.mean([density_g_cm3(atoms) for atoms in frames])),
-        "cutoff": cutoff,
-        "coordination": coordination,
-        "angles": angles,
-        "bond": {"Si-O": _mean_sd(np.concatenate([b.length for b in bonds]))},
-        "observables": {
-            name: float(np.mean([frame.get(name, 0.0) for frame in scalars])) for name in names
-        },
+        "density_g_cm3": float(np.mean([frame.density for frame in means.frames])),
+        "cutoff": observable.rule.largest_cutoff,
+        "coordination": {s: fractions(numbers) for s, numbers in pooled("coordination").items()},
+        "angles": {name: _mean_sd(values) for name, values in pooled("angles").items()},
+        "bond": {pair: _mean_sd(values) for pair, values in pooled("lengths").items()},
+        "observables": {name: means.mean[name] for name in names},
+        "cutoffs": means.frames[-1].cutoffs,
+        "cutoffs_left_out": observable.others,
+        **_network_keys(means.frames[-1].network),
     }
     if len(frames) > 1:
-        document["observables_error"] = {
-            name: mean_and_error([frame.get(name, 0.0) for frame in scalars])[1] for name in names
-        }
+        document["observables_error"] = {name: means.error[name] for name in names}
     _show(document, args.json)
 
 

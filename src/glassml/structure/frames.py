@@ -1,24 +1,24 @@
 """Reading structures and trajectories, and refusing what cannot be analysed, with the reason."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
-from ase.io import iread
 from ase.units import _amu
 
 from glassml.campaign.errors import StructureError
+from glassml.structure.reading.files import read_file, tail
+from glassml.structure.reading.names import ElementNames, parse_elements
+from glassml.structure.reading.recognise import check_format, recognise
+from glassml.structure.reading.trajectories import open_universe, read_trajectory
 
-SILICON, OXYGEN = 14, 8
 # More atoms per Å³ than in any condensed matter below a terapascal (diamond: 0.18; silica: 0.07).
 MAX_DENSITY_PER_A3 = 0.5
+VACUUM_A = 8.0  # no pore of a glass or zeolite leaves a whole layer empty
 # No two atoms of a real structure are closer (H2: 0.74 Å); an O-Si pair at 1500 K is above 1.3 Å.
 MIN_DISTANCE_A = 0.5
-LOG = logging.getLogger(__name__)
 
 
 def check_atoms(atoms: Atoms, source: str = "structure") -> None:
@@ -34,19 +34,13 @@ def check_atoms(atoms: Atoms, source: str = "structure") -> None:
     Raises
     ------
     StructureError
-        If there are fewer than two atoms, no Si or no O, no three-dimensional periodic cell,
-        a number that is not finite, a density that no matter has, or overlapping atoms.
+        If there are fewer than two atoms, types in place of elements, no three-dimensional
+        periodic cell, a number that is not finite, a density that no matter has, or overlapping
+        atoms.
     """
     if len(atoms) < 2:
-        raise StructureError(
-            f"{source}: has {len(atoms)} atom(s); at least one Si and one O needed"
-        )
-    for symbol, number in (("Si", SILICON), ("O", OXYGEN)):
-        if not np.any(atoms.numbers == number):
-            raise StructureError(
-                f"{source}: has no {symbol} ({atoms.get_chemical_formula()}); the network analysed "
-                f"here is that of Si-O bonds. If atom types are numbered, name the elements"
-            )
+        raise StructureError(f"{source}: has {len(atoms)} atom(s); at least two are needed")
+    _check_elements(atoms, source)
     if not np.all(np.isfinite(atoms.positions)):
         index = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
         raise StructureError(f"{source}: the position of atom {index} is not a finite number")
@@ -58,6 +52,20 @@ def check_atoms(atoms: Atoms, source: str = "structure") -> None:
             f"(silica has 0.07): is the cell in Å, and is it that of these atoms?"
         )
     _check_overlaps(atoms, source)
+
+
+def _check_elements(atoms: Atoms, source: str) -> None:
+    """Refuse placeholders, and types 1, 2 … that were taken for H, He …."""
+    numbers = np.unique(atoms.numbers)
+    if numbers[0] == 0:
+        raise StructureError(
+            f"{source}: has atoms without an element (X); name them with --elements"
+        )
+    if 2 in numbers and numbers[-1] <= len(numbers) + 1:
+        raise StructureError(
+            f"{source}: has {atoms.get_chemical_formula()}; these are atom types that are "
+            f"numbered, it seems: name their elements in order, e.g. --elements O Si"
+        )
 
 
 def _check_cell(atoms: Atoms, source: str) -> None:
@@ -89,12 +97,51 @@ def _check_overlaps(atoms: Atoms, source: str) -> None:
         )
 
 
+def check_bulk(atoms: Atoms, source: str = "structure") -> None:
+    """Refuse a slab, a wire or a cluster in a box: per volume, nothing of it means anything.
+
+    Raises
+    ------
+    StructureError
+        If a layer of more than 8 Å across the cell holds no atom.
+    """
+    fractions = np.sort((atoms.positions @ np.linalg.inv(atoms.cell.array)) % 1.0, axis=0)
+    gaps = np.diff(fractions, axis=0, append=fractions[:1] + 1.0).max(axis=0)
+    heights = 1 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
+    widest = int(np.argmax(gaps * heights))
+    if gaps[widest] * heights[widest] > VACUUM_A:
+        raise StructureError(
+            f"{source}: a layer of {gaps[widest] * heights[widest]:.1f} Å across cell vector "
+            f"{'abc'[widest]} is empty: density, S(Q) and g(r) of a slab or a cluster in a box are "
+            f"not those of a bulk; cut out the bulk"
+        )
+
+
+def periodic_cell(atoms: Atoms) -> np.ndarray:
+    """Give the cell (3, 3) of a structure that is periodic in three dimensions.
+
+    Raises
+    ------
+    StructureError
+        If it is not.
+    """
+    _check_cell(atoms, atoms.get_chemical_formula())
+    return np.asarray(atoms.cell.array, float)
+
+
 def wrapped(atoms: Atoms) -> Atoms:
-    """Copy numbers, cell and positions, the latter folded into the cell (fractions in [0, 1))."""
-    fractions = atoms.positions @ np.linalg.inv(atoms.cell.array)
+    """Copy numbers, cell and positions, the latter folded into the cell (fractions in [0, 1)).
+
+    Raises
+    ------
+    StructureError
+        If the structure is not periodic in three dimensions.
+    """
+    cell = periodic_cell(atoms)
+    fractions = atoms.positions @ np.linalg.inv(cell)
     fractions -= np.floor(fractions)
     fractions[fractions >= 1.0] = 0.0  # -1e-17 folds to 1.0
-    return Atoms(atoms.numbers, fractions @ atoms.cell.array, cell=atoms.cell.array, pbc=True)
+    return Atoms(atoms.numbers, fractions @ cell, cell=cell, pbc=True)
 
 
 def density_g_cm3(atoms: Atoms) -> float:
@@ -117,22 +164,28 @@ def read_frames(
     last: int | None = None,
     stride: int = 1,
     start: int = 0,
+    file_format: str | None = None,
+    elements: Sequence[str] | None = None,
 ) -> Iterator[Atoms]:
     """Read the frames of a structure or trajectory, checked.
 
     Parameters
     ----------
     path
-        Anything that ASE reads, or, with `topology`, a trajectory that MDAnalysis reads (H5MD,
-        DCD, XTC …).
+        Anything that ASE reads, CIF, LAMMPS data and dumps, RMC configurations; or, with
+        `topology`, a trajectory that MDAnalysis reads (H5MD, DCD, XTC …).
     topology
-        A structure that ASE reads, with the elements in the order of the trajectory.
+        A structure with the elements in the order of the trajectory.
     cell
         Three lengths in Å, or three lengths and three angles in degrees, where the file has none.
     last, stride
         At most `last` frames, every `stride`-th, counted backwards from the last one.
     start
-        First frame that may be used.
+        First frame of a trajectory that may be used.
+    file_format
+        ASE's name, "lammps-data", "lammps-dump-text" or "rmc-cfg"; by default by content.
+    elements
+        Of types, in order (["O", "Si"]), or of names (["T=Si"]).
 
     Yields
     ------
@@ -144,90 +197,64 @@ def read_frames(
     StructureError
         If a file is missing, broken or of an unknown format, or a frame cannot be analysed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise StructureError(f"{path}: there is no such file")
-    frames = (
-        _read_ase(path, last, stride, start)
-        if topology is None
-        else _read_mdanalysis(path, Path(topology), last, stride, start)
-    )
     number = None
-    for number, atoms in frames:
+    for number, atoms in _numbered(
+        Path(path), topology, last, stride, start, file_format, parse_elements(elements)
+    ):
+        source = f"{path} (frame {number})"
         if cell is not None:
-            atoms.set_cell(Cell.new(cell))
-            atoms.pbc = True
-        check_atoms(atoms, f"{path} (frame {number})")
+            _give_cell(atoms, cell, source)
+        check_atoms(atoms, source)
         yield atoms
     if number is None:
         raise StructureError(f"{path}: holds no frame")
 
 
-def _read_ase(
-    path: Path, last: int | None, stride: int, start: int = 0
+def _numbered(
+    path: Path,
+    topology: str | Path | None,
+    last: int | None,
+    stride: int,
+    start: int,
+    file_format: str | None,
+    names: ElementNames,
 ) -> Iterator[tuple[int, Atoms]]:
-    try:
-        if last == 1:
-            for atoms in iread(path, index=-1):
-                yield -1, atoms
-            return
-        count = sum(1 for _ in iread(path, index=":"))
-        chosen = set(select(count, last, stride, start))
-        for number, atoms in enumerate(iread(path, index=":")):
-            if number in chosen:
-                yield number, atoms
-    except StructureError:
-        raise
-    except Exception as error:  # noqa: BLE001 - readers of ASE raise whatever their parsing meets
+    kind = _kind(path, file_format)
+    if kind != "trajectory" and topology is None:
+        frames = read_file(path, kind, names, None if last is None else last * stride)
+        yield from tail(frames, last, stride)
+        return
+    if topology is None:
         raise StructureError(
-            f"{path}: cannot be read (truncated, damaged, or of a format that ASE does not know): "
-            f"{type(error).__name__}: {error}"
-        ) from None
+            f"{path}: is a trajectory without elements; give a structure that has them, in the "
+            f"same order, with --topology"
+        )
+    topology = Path(topology)
+    template = read_file(topology, _kind(topology), names, 1)
+    if not template:
+        raise StructureError(f"{topology}: holds no frame")
+    universe = open_universe(template[-1], path)
+    chosen = select(len(universe.trajectory), last, stride, start)
+    yield from read_trajectory(universe, path, template[-1], chosen)
 
 
-def _read_mdanalysis(
-    path: Path, topology: Path, last: int | None, stride: int, start: int
-) -> Iterator[tuple[int, Atoms]]:
-    template = next(atoms for _, atoms in _read_ase(topology, 1, 1))
-    universe = open_universe(template, path)
-    for number in select(len(universe.trajectory), last, stride, start):
-        try:
-            frame = universe.trajectory[number]
-        except Exception as error:  # noqa: BLE001 - as above, for MDAnalysis and HDF5
-            raise StructureError(f"{path}: frame {number} cannot be read: {error}") from None
-        yield number, frame_atoms(universe, frame)
+def _kind(path: Path, file_format: str | None = None) -> str:
+    if not path.is_file():
+        raise StructureError(f"{path}: there is no such file")
+    if path.stat().st_size == 0:
+        raise StructureError(f"{path}: is empty")
+    return recognise(path) if file_format is None else check_format(file_format)
 
 
-def open_universe(template: Atoms, path: str | Path) -> Any:
-    """Open a trajectory as an MDAnalysis `Universe` whose elements are those of `template`.
-
-    Raises
-    ------
-    StructureError
-        If MDAnalysis cannot read the trajectory, or its number of atoms differs.
-    """
-    import MDAnalysis  # noqa: PLC0415 - takes a second to import, needed for trajectories only
-
-    universe = MDAnalysis.Universe.empty(len(template), trajectory=False)
-    symbols = template.get_chemical_symbols()
-    for attribute in ("elements", "types", "names"):
-        universe.add_TopologyAttr(attribute, symbols)
-    try:
-        universe.load_new(str(path))
-    except Exception as error:  # noqa: BLE001 - readers raise whatever their parsing meets
+def _give_cell(atoms: Atoms, lengths: Sequence[float], source: str) -> None:
+    """Give a cell to atoms that have none; their own is never replaced."""
+    if not np.all(np.isfinite(lengths)) or min(lengths[:3]) <= 0:
+        raise StructureError(f"--cell: {' '.join(map(str, lengths))} are not lengths in Å")
+    cell = Cell.new(list(lengths))
+    if atoms.cell.rank == 3 and not np.allclose(atoms.cell.array, cell.array, atol=1e-3):
+        own = " ".join(f"{x:.4f}" for x in atoms.cell.cellpar())
         raise StructureError(
-            f"{path}: cannot be read as a trajectory of {len(template)} atoms (truncated, damaged, "
-            f"or of another structure): {type(error).__name__}: {error}"
-        ) from None
-    return universe
-
-
-def frame_atoms(universe: Any, frame: Any) -> Atoms:
-    """Turn the current frame of a universe into ASE atoms (lengths in Å)."""
-    triclinic = frame.triclinic_dimensions
-    return Atoms(
-        list(universe.atoms.elements),
-        frame.positions.astype(float),
-        cell=None if triclinic is None else np.asarray(triclinic, float),
-        pbc=triclinic is not None,
-    )
+            f"{source}: has a cell of its own ({own}), which --cell does not replace"
+        )
+    atoms.set_cell(cell)
+    atoms.pbc = True

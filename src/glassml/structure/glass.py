@@ -10,25 +10,39 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from glassml.campaign.errors import StructureError
 from glassml.campaign.files import write_csv, write_json
-from glassml.structure import network
-from glassml.structure.frames import OXYGEN, SILICON
+from glassml.structure.frames import check_bulk
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_peak
-from glassml.structure.gr import PAIRS, PairDistribution, pair_distribution
+from glassml.structure.observables import (
+    BondRule,
+    FactorObservables,
+    NetworkMeans,
+    NetworkObservables,
+    PairMeans,
+    PairObservables,
+    RingMeans,
+    RingObservables,
+    check_one_composition,
+)
 from glassml.structure.ring_centres import (
     centre_pair_distribution,
     centre_structure_factor,
     contributions,
 )
-from glassml.structure.ring_shape import ATOMS, ring_shapes, slope_of_l2
-from glassml.structure.rings import Rings, find_rings
-from glassml.structure.scattering import B_O_FM, B_SI_FM, WEIGHTINGS, bhatia_thornton
-from glassml.structure.sq import StructureFactor, average, structure_factor
+from glassml.structure.ring_shape import ATOMS, slope_of_l2
+from glassml.structure.rings import Rings
+from glassml.structure.scattering import WEIGHTINGS, bhatia_thornton
+from glassml.structure.species import elements_of, pairs_of
+from glassml.structure.sq import StructureFactor
 from glassml.structure.statistics import as_field, curve_error, mean_and_error
 from glassml.structure.voids import void_statistics
 
 LOG = logging.getLogger(__name__)
 ANGLE_BIN, Z_BIN = 1.0, 0.05
+# The campaign's tables have columns of these.
+ELEMENTS = ("Si", "O")
+PAIRS = tuple(pairs_of(ELEMENTS))
 Row = dict[str, Any]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -139,23 +153,17 @@ def analyse_glass(
     Raises
     ------
     StructureError
-        If the frames have no Si-O network. A peak or rings that are not there are no error.
+        If the frames are not silica, or are no bulk. A peak or rings that are not there are no
+        error.
     """
     frames = list(frames)
-    cutoff = settings.cutoff or network.find_cutoff(frames)
-    bonds = [network.find_bonds(atoms, cutoff) for atoms in frames]
+    _check_silica(frames)
+    rule = BondRule(settings.cutoff, ELEMENTS[:1], ELEMENTS[1:]).settled(frames)
     bar = tqdm(total=2 + len(settings.criteria), desc="structure", disable=not progress)
-    document, tables = _network(frames, bonds)
-    tables["gr.csv"] = _pair_rows(
-        [pair_distribution(atoms, settings.r_max, settings.r_bin) for atoms in frames]
-    )
+    document, tables = _network(_mean(NetworkObservables(rule), frames), frames)
+    tables["gr.csv"] = _pair_rows(_mean(PairObservables(settings.r_max, settings.r_bin), frames))
     bar.update()
-    factor = average(
-        [
-            structure_factor(atoms, settings.q_max, settings.q_bin, settings.q_lattice)
-            for atoms in frames
-        ]
-    )
+    factor = _mean(FactorObservables(settings.q_max, settings.q_bin, settings.q_lattice), frames)
     tables["sq.csv"] = structure_factor_rows(factor)
     fsdp = peaks(factor, settings)
     bar.update()
@@ -164,16 +172,28 @@ def analyse_glass(
     for name in ("ring_centre_sq.csv", "ring_centre_gr.csv"):
         tables[name] = []
     for criterion in settings.criteria:
-        rings = [
-            find_rings(atoms, criterion, settings.max_ring_size, found)
-            for atoms, found in zip(frames, bonds, strict=True)
-        ]
+        rings = _mean(RingObservables(criterion, settings.max_ring_size, rule), frames)
         _add_ring_rows(tables, rings, criterion)
         if criterion == settings.criteria[0]:
-            _add_centre_rows(tables, rings[-1], settings)
+            _add_centre_rows(tables, rings.frames[-1], settings)
         bar.update()
     bar.close()
     return {"network.json": document, "fsdp.json": fsdp}, tables
+
+
+def _check_silica(frames: Sequence[Atoms]) -> None:
+    """Refuse what the campaign's tables have no columns for, and what is no bulk."""
+    if tuple(elements_of(frames[0])) != ELEMENTS:
+        raise StructureError(
+            f"a campaign's glass is of {' and '.join(ELEMENTS)}; this is "
+            f"{frames[0].get_chemical_formula()} (the commands on files take any elements)"
+        )
+    check_one_composition(frames)
+    check_bulk(frames[-1])
+
+
+def _mean(observable: Any, frames: Sequence[Atoms]) -> Any:
+    return observable.mean([observable.measure(atoms) for atoms in frames])
 
 
 def set_aside(reason: str) -> tuple[dict[str, Any], dict[str, list[Row]]]:
@@ -199,47 +219,31 @@ def write_glass(
 
 
 def _network(
-    frames: list[Atoms], bonds: list[network.Bonds]
+    means: NetworkMeans, frames: Sequence[Atoms]
 ) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     """Network observables: their mean and standard error over frames."""
-    scalars: dict[str, list[float]] = {}
-    curves: dict[str, list[np.ndarray]] = {"O-Si-O": [], "Si-O-Si": [], "z": []}
     edges = np.arange(0.0, 180.0 + ANGLE_BIN, ANGLE_BIN)
     z_edges = np.arange(-2.0, 4.0 + Z_BIN / 2, Z_BIN)
-    for atoms, found in zip(frames, bonds, strict=True):
-        for name, value in network.network_scalars(atoms, found).items():
-            scalars.setdefault(name, []).append(value)
-        for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
-            curves[name].append(_density(network.bond_angles(atoms, found, centre), edges))
-        curves["z"].append(_density(network.kono_z(atoms), z_edges))
-    void = void_statistics(frames[-1])
+    angle_columns = [(edges[1:] + edges[:-1]) / 2]
+    for name in ("O-Si-O", "Si-O-Si"):
+        curves = np.array([_density(frame.angles[name], edges) for frame in means.frames])
+        angle_columns += [curves.mean(axis=0), curve_error(curves)]
+    z = np.array([_density(frame.z, z_edges) for frame in means.frames])
+    z_columns = [(z_edges[1:] + z_edges[:-1]) / 2, z.mean(axis=0), curve_error(z)]
     document: dict[str, Any] = {
         "status": "analysed",
         "reason": None,
         "frames": len(frames),
         "atoms": len(frames[-1]),
-        "si": int((frames[-1].numbers == SILICON).sum()),
-        "cutoff_A": bonds[-1].cutoff,
-        "voids": void,
-        "observables": {},
+        "si": len(means.frames[-1].z),
+        "cutoff_A": means.frames[-1].cutoff,
+        "voids": void_statistics(frames[-1]),
+        "observables": {
+            name: {"mean": mean, "error": means.error[name]} for name, mean in means.mean.items()
+        },
     }
-    # A coordination that some frames do not have is a share of zero there.
-    for name, values in scalars.items():
-        padded = values + [0.0] * (len(frames) - len(values))
-        mean, error = mean_and_error(padded)
-        document["observables"][name] = {"mean": mean, "error": error}
-    o_si_o, si_o_si = np.array(curves["O-Si-O"]), np.array(curves["Si-O-Si"])
-    columns = [
-        (edges[1:] + edges[:-1]) / 2,
-        o_si_o.mean(axis=0),
-        curve_error(o_si_o),
-        si_o_si.mean(axis=0),
-        curve_error(si_o_si),
-    ]
-    z = np.array(curves["z"])
-    z_columns = [(z_edges[1:] + z_edges[:-1]) / 2, z.mean(axis=0), curve_error(z)]
     return document, {
-        "angles.csv": _rows("angles.csv", columns),
+        "angles.csv": _rows("angles.csv", angle_columns),
         "kono_z.csv": _rows("kono_z.csv", z_columns),
     }
 
@@ -250,30 +254,22 @@ def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return counts / (max(len(values), 1) * np.diff(edges))
 
 
-def _pair_rows(pairs: list[PairDistribution]) -> list[Row]:
-    shortest = min(len(p.r) for p in pairs)
-    partials = {pair: np.array([p.partials[pair][:shortest] for p in pairs]) for pair in PAIRS}
-    totals = {
-        "neutron": np.mean([p.total(B_SI_FM, B_O_FM)[:shortest] for p in pairs], axis=0),
-        "xray": np.mean([p.total(SILICON, OXYGEN)[:shortest] for p in pairs], axis=0),
-    }
-    r = pairs[0].r[:shortest]
-    scale = 4 * np.pi * np.mean([p.number_density for p in pairs]) * r
+def _pair_rows(means: PairMeans) -> list[Row]:
     columns = [
-        r,
-        *(partials[pair].mean(axis=0) for pair in PAIRS),
-        *(curve_error(partials[pair]) for pair in PAIRS),
-        totals["neutron"],
-        totals["xray"],
-        scale * totals["neutron"],
-        scale * (totals["neutron"] - 1),
+        means.r,
+        *means.partials.values(),
+        *means.errors.values(),
+        means.neutron,
+        means.xray,
+        means.t_neutron,
+        means.d_neutron,
     ]
     return _rows("gr.csv", columns)
 
 
 def structure_factor_rows(factor: StructureFactor) -> list[Row]:
     """Rows of `sq.csv`."""
-    mixed = bhatia_thornton(factor.partials, factor.c_si)
+    mixed = bhatia_thornton(factor.partials, factor.shares)
     columns = [factor.q, factor.counts, *(factor.partials[pair] for pair in PAIRS)]
     for weighting in WEIGHTINGS:
         columns += [factor.total(weighting), factor.standard_error(weighting)]
@@ -299,23 +295,22 @@ def peaks(factor: StructureFactor, settings: Settings) -> dict[str, dict[str, An
     return results
 
 
-def _add_ring_rows(tables: dict[str, list[Row]], rings: list[Rings], criterion: str) -> None:
-    per_si = [found.per_si() for found in rings]
-    sizes = sorted({size for frame in per_si for size in frame})
-    total = sum(np.mean([frame.get(size, 0.0) for frame in per_si]) for size in sizes)
+def _add_ring_rows(tables: dict[str, list[Row]], means: RingMeans, criterion: str) -> None:
+    sizes = means.sizes
+    total = sum(means.per_former.values())
     for size in sizes:
-        mean, error = mean_and_error([frame.get(size, 0.0) for frame in per_si])
+        per_former = means.per_former[size]
         row = (
             criterion,
             size,
-            sum(found.counts().get(size, 0) for found in rings) / len(rings),
-            mean,
-            error,
-            (mean or 0.0) / total,
+            means.counts[size],
+            per_former,
+            means.error[size],
+            per_former / total,
         )
         tables["rings.csv"].append(_row("rings.csv", row))
     for atoms in ATOMS:
-        shapes = [ring_shapes(found, atoms) for found in rings]
+        shapes = means.shapes(atoms)
         slope = mean_and_error([slope_of_l2(shape) for shape in shapes])
         tables["ring_slope.csv"].append(_row("ring_slope.csv", (criterion, atoms, *slope)))
         all_sizes = np.concatenate([shape.size for shape in shapes])
@@ -329,13 +324,13 @@ def _add_ring_rows(tables: dict[str, list[Row]], rings: list[Rings], criterion: 
             for value in values.values():
                 finite = value[chosen & np.isfinite(value)]
                 # Frames of a glass have the same rings: only those of one frame are independent.
-                independent = max(len(finite) / len(rings), 1.0)
+                independent = max(len(finite) / len(shapes), 1.0)
                 if len(finite):
                     spread = float(finite.std())
                     numbers += [float(finite.mean()), spread, spread / np.sqrt(independent)]
                 else:
                     numbers += [None, None, None]
-            count = chosen.sum() / len(rings)
+            count = chosen.sum() / len(shapes)
             tables["ring_shape.csv"].append(
                 _row("ring_shape.csv", (criterion, atoms, size, count, *numbers))
             )

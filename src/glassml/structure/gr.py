@@ -1,5 +1,6 @@
 """Pair distribution functions: exact counts of pairs by columns of atoms, in any cell, to any r."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,9 +9,9 @@ from ase import Atoms
 from numba import njit, prange
 
 from glassml.structure.compiled import thread_count
-from glassml.structure.frames import SILICON
-
-PAIRS = ("Si-Si", "Si-O", "O-O")
+from glassml.structure.frames import periodic_cell
+from glassml.structure.scattering import weighted
+from glassml.structure.species import count_elements, pairs_of, shares_of, species_index
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class PairDistribution:
     edges : (bins + 1,)
         Their edges.
     counts : dict of (bins,)
-        Unordered pairs per bin, images included, for Si-Si, Si-O, O-O.
+        Unordered pairs per bin, images included, by pair of elements (Si-Si, Si-O, O-O).
     partials : dict of (bins,)
         g_ab(r), dimensionless: 1 where there is no correlation.
-    n_si, n_o : int
-        Numbers of atoms.
+    numbers : dict of int
+        Atoms of each element.
     volume : float
         Volume of the cell in Å³.
     """
@@ -37,29 +38,22 @@ class PairDistribution:
     edges: np.ndarray
     counts: dict[str, np.ndarray]
     partials: dict[str, np.ndarray]
-    n_si: int
-    n_o: int
+    numbers: dict[str, int]
     volume: float
 
     @property
     def number_density(self) -> float:
         """Atoms per Å³."""
-        return (self.n_si + self.n_o) / self.volume
+        return sum(self.numbers.values()) / self.volume
 
-    def total(self, weight_si: float, weight_o: float) -> np.ndarray:
+    def total(self, weight: Mapping[str, float]) -> np.ndarray:
         """Weigh the partials: g = ΣΣ c_a c_b w_a w_b g_ab / (Σ c_a w_a)².
 
-        With scattering lengths this is the neutron-weighted g(r), with atomic numbers the X-ray
-        one in the approximation f(Q) = Z k(Q), with ones the g(r) of all atoms.
+        With scattering lengths by element this is the neutron-weighted g(r), with atomic numbers
+        the X-ray one in the approximation f(Q) = Z k(Q), with ones the g(r) of all atoms.
         """
-        n = self.n_si + self.n_o
-        x_si, x_o = self.n_si * weight_si / n, self.n_o * weight_o / n
-        mixed = (
-            x_si**2 * self.partials["Si-Si"]
-            + 2 * x_si * x_o * self.partials["Si-O"]
-            + x_o**2 * self.partials["O-O"]
-        )
-        return mixed / (x_si + x_o) ** 2
+        lengths = [weight[element] for element in self.numbers]
+        return weighted(self.partials, shares_of(self.numbers), lengths)
 
     def t_of_r(self, total: np.ndarray) -> np.ndarray:
         """T(r) = 4πρ r g(r), in Å⁻²."""
@@ -83,40 +77,42 @@ def pair_distribution(
     Parameters
     ----------
     atoms
-        Si and O in a periodic cell of any shape.
+        Any elements, in a periodic cell of any shape.
     r_max
         Largest distance in Å; by default 20 Å, or half the smallest height of the cell if that is
         less. It may exceed the cell: all images are counted.
     bin_width
         Width of the bins in Å.
     """
-    cell = np.asarray(atoms.cell.array, float)
+    cell = periodic_cell(atoms)
     if r_max is None:
         r_max = min(20.0, float(perpendicular_heights(cell).min()) / 2)
     bins = max(1, int(np.ceil(r_max / bin_width - 1e-9)))
     edges = np.arange(bins + 1) * bin_width
-    is_si = atoms.numbers == SILICON
-    counts = count_pairs(atoms.positions, cell, is_si, bins, bin_width)
-    n_si, n_o = int(is_si.sum()), int((~is_si).sum())
+    numbers = count_elements(atoms)
+    species = species_index(atoms, list(numbers))
+    counts = count_pairs(atoms.positions, cell, species, bins, bin_width)
     shells = 4 / 3 * np.pi * np.diff(edges**3) / atoms.cell.volume
-    # Unordered pairs that an ideal gas of the same density has in each shell.
-    ideal = {"Si-Si": n_si**2 / 2, "Si-O": n_si * n_o, "O-O": n_o**2 / 2}
-    by_pair = dict(zip(PAIRS, counts, strict=True))
+    by_pair, partials = {}, {}
+    n = list(numbers.values())
+    for (pair, (a, b)), found in zip(pairs_of(list(numbers)).items(), counts, strict=True):
+        # Unordered pairs that an ideal gas of the same density has in each shell.
+        ideal = n[a] ** 2 / 2 if a == b else n[a] * n[b]
+        by_pair[pair], partials[pair] = found, found / (ideal * shells)
     return PairDistribution(
         r=(edges[1:] + edges[:-1]) / 2,
         edges=edges,
         counts=by_pair,
-        partials={pair: by_pair[pair] / (ideal[pair] * shells) for pair in PAIRS},
-        n_si=n_si,
-        n_o=n_o,
+        partials=partials,
+        numbers=numbers,
         volume=float(atoms.cell.volume),
     )
 
 
 def count_pairs(
-    positions: np.ndarray, cell: np.ndarray, is_si: np.ndarray, bins: int, bin_width: float
+    positions: np.ndarray, cell: np.ndarray, species: np.ndarray, bins: int, bin_width: float
 ) -> np.ndarray:
-    """Histogram the distances of all pairs: (3, bins) counts of Si-Si, Si-O, O-O.
+    """Histogram the distances of all pairs: (pairs, bins) counts, of 0-0, 0-1, …, 1-1, ….
 
     Parameters
     ----------
@@ -124,17 +120,32 @@ def count_pairs(
         In Å, anywhere.
     cell : (3, 3)
         Rows are the vectors, in Å.
-    is_si : (n,) of bool
-        Which atoms are Si.
+    species : (n,) of int
+        Species of each atom, from 0.
     bins, bin_width
         Distances 0 … bins · bin_width, in Å.
     """
     columns = _columns(positions, cell, bins * bin_width)
-    # Where in a histogram the bins of an atom with Si begin; those of a pair: the sum of both.
-    row = np.where(is_si[columns.order], 0, 2 * bins).astype(np.int32)
-    histogram = np.zeros((thread_count(), 3, bins), np.int64)
+    marks = _distinct_sums(int(species.max()) + 1)
+    # Where in a histogram the bins of an atom with the first species begin; those of a pair: the
+    # sum of both.
+    row = (2 * bins * marks[species[columns.order]]).astype(np.int32)
+    histogram = np.zeros((thread_count(), 2 * marks[-1] + 1, bins), np.int64)
     _histogram(*columns[1:], row, bin_width, histogram)
-    return histogram.sum(axis=0)
+    first, second = np.triu_indices(len(marks))
+    return histogram.sum(axis=0)[marks[first] + marks[second]]
+
+
+def _distinct_sums(number: int) -> np.ndarray:
+    """Give integers from 0 whose sums of two are all different (0, 1, 3, 7, 12: Mian-Chowla)."""
+    marks, sums = [0], {0}
+    while len(marks) < number:
+        new = marks[-1] + 1
+        while sums & {new + mark for mark in [*marks, new]}:
+            new += 1
+        marks.append(new)
+        sums |= {new + mark for mark in marks}
+    return np.array(marks, np.int64)
 
 
 class _Columns(NamedTuple):
@@ -224,7 +235,7 @@ def _histogram(points, frame, grid, start, radius, offsets, row, bin_width, hist
     xs, ys, zs = points[0], points[1], points[2]
     for thread in prange(threads):
         # Of each row, the second half takes what is beyond the last bin.
-        local = np.zeros(6 * bins, np.int32)
+        local = np.zeros(2 * histogram.shape[1] * bins, np.int32)
         place = np.empty(len(xs), np.int32)
         beyond = np.int32(2 * bins - 1)
         for own in range(thread, n0 * n1, threads):
@@ -267,5 +278,5 @@ def _histogram(points, frame, grid, start, radius, offsets, row, bin_width, hist
                             place,
                             local[row[i] :],
                         )
-            histogram[thread] += local.reshape(3, 2 * bins)[:, :bins]
+            histogram[thread] += local.reshape(histogram.shape[1], 2 * bins)[:, :bins]
             local[:] = 0

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from glassml.campaign.errors import StructureError
-from glassml.structure.network import Bonds
+from glassml.structure.bonds import Bonds
 
 # Images are packed as x·2²⁰ + y·2¹⁰ + z, -512 ≤ x, y, z < 512: sums of steps are sums of these.
 BITS = 10
@@ -63,7 +63,7 @@ class CoveringGraph:
         return len(self.order)
 
     @classmethod
-    def from_bonds(cls, is_si: np.ndarray, bonds: Bonds, max_steps: int) -> "CoveringGraph":
+    def from_bonds(cls, bonds: Bonds, max_steps: int) -> "CoveringGraph":
         """Build the graph for searches of up to `max_steps` bonds.
 
         Raises
@@ -82,7 +82,7 @@ class CoveringGraph:
                 f"atom {worst} has {bonds.coordination[worst]} bonds of up to {bonds.cutoff:.2f} "
                 f"Å: is the cutoff right?"
             )
-        order = np.lexsort((_blocks(bonds), ~is_si)).astype(np.int32)
+        order = np.lexsort((_blocks(bonds), ~bonds.is_former)).astype(np.int32)
         new = np.empty(len(order), np.int32)
         new[order] = np.arange(len(order), dtype=np.int32)
         kept = _on_cycles(bonds)
@@ -93,7 +93,7 @@ class CoveringGraph:
         np.cumsum(np.bincount(first, minlength=len(order)), out=pointer[1:])
         return cls(
             order=order,
-            n_si=int(is_si.sum()),
+            n_si=int(bonds.is_former.sum()),
             pointer=pointer,
             neighbour=second[rows],
             image=image[rows],

@@ -72,7 +72,7 @@ def compare_crystals() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for crystal, criteria in KNOWN_RINGS.items():
         for criterion, known in criteria.items():
-            computed = find_rings(polymorph(crystal), criterion).per_si()
+            computed = find_rings(polymorph(crystal), criterion).per_former()
             equal = computed.keys() == known.keys() and all(
                 abs(computed[size] - known[size]) < 1e-9 for size in known
             )

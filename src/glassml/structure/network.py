@@ -1,123 +1,16 @@
-"""Si-O bonds by a stated rule, and what follows from them: coordination, Qn, angles, Kono's z."""
+"""What follows from the bonds of a network: coordination, Qn, angles, how polyhedra meet, z."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from matscipy.neighbours import neighbour_list
-from scipy.ndimage import gaussian_filter1d
+from ase.data import atomic_numbers
 from scipy.spatial import cKDTree
 
-from glassml.campaign.errors import StructureError
-from glassml.structure.frames import OXYGEN, SILICON, density_g_cm3, wrapped
-from glassml.structure.gr import pair_distribution
-
-PEAK_WINDOW_A = (1.2, 2.2)
-MINIMUM_WITHIN = 1.75  # of the first peak's distance: the second shell begins at about twice
-
-
-@dataclass(frozen=True)
-class Bonds:
-    """Si-O bonds, in both directions, sorted by the first atom.
-
-    Attributes
-    ----------
-    n : int
-        Number of atoms.
-    first, second : (2 bonds,)
-        The two atoms of each directed bond.
-    shift : (2 bonds, 3)
-        Image of the second atom, in cell vectors, for atoms folded into the cell.
-    positions : (n, 3)
-        Atoms folded into the cell, in Å.
-    cell : (3, 3)
-        Rows are the vectors, in Å.
-    cutoff : float
-        What counts as a bond, in Å.
-    """
-
-    n: int
-    first: np.ndarray
-    second: np.ndarray
-    shift: np.ndarray
-    positions: np.ndarray
-    cell: np.ndarray
-    cutoff: float
-
-    @property
-    def vector(self) -> np.ndarray:
-        """(2 bonds, 3): from the first to the second atom, in Å."""
-        return self.positions[self.second] - self.positions[self.first] + self.shift @ self.cell
-
-    @property
-    def pointer(self) -> np.ndarray:
-        """(n + 1,): the bonds of atom i are pointer[i] … pointer[i + 1]."""
-        counts = np.bincount(self.first, minlength=self.n)
-        return np.concatenate([[0], np.cumsum(counts)])
-
-    @property
-    def coordination(self) -> np.ndarray:
-        """(n,): number of bonds of each atom."""
-        return np.bincount(self.first, minlength=self.n)
-
-    @property
-    def length(self) -> np.ndarray:
-        """(2 bonds,): lengths in Å."""
-        return np.linalg.norm(self.vector, axis=1)
-
-
-def first_minimum(r: np.ndarray, g: np.ndarray) -> float:
-    """Find the cutoff of a bond: the first minimum of g(r) after its first peak.
-
-    g is smoothed by a Gaussian of 0.04 Å. The first peak is the maximum for 1.2 < r < 2.2 Å, the
-    minimum is sought up to 1.75 times the distance of the peak. Where it is flat (within 0.05 of
-    its lowest value, as the empty gap of a glass or crystal is), its middle is taken.
-
-    Raises
-    ------
-    StructureError
-        If there is no first peak, or no minimum below a third of it (a gas, other elements).
-    """
-    smooth = gaussian_filter1d(g, 0.04 / (r[1] - r[0]))
-    window = np.flatnonzero((r > PEAK_WINDOW_A[0]) & (r < PEAK_WINDOW_A[1]))
-    if len(window) == 0 or smooth[window].max() < 1.5:
-        raise StructureError("no Si-O peak between 1.2 and 2.2 Å in g(r): give a cutoff")
-    peak = window[np.argmax(smooth[window])]
-    after = np.flatnonzero((r > r[peak]) & (r <= MINIMUM_WITHIN * r[peak]))
-    if len(after) == 0 or smooth[after].min() > smooth[peak] / 3:
-        raise StructureError("no minimum after the Si-O peak of g(r): give a cutoff")
-    lowest = after[np.argmin(smooth[after])]
-    flat = smooth[after] <= smooth[lowest] + 0.05
-    left = right = int(lowest - after[0])
-    while left > 0 and flat[left - 1]:
-        left -= 1
-    while right + 1 < len(flat) and flat[right + 1]:
-        right += 1
-    return float((r[after[left]] + r[after[right]]) / 2)
-
-
-def find_cutoff(frames: list[Atoms]) -> float:
-    """Find the Si-O cutoff in Å of the mean g(r) of frames (see `first_minimum`)."""
-    curves = [pair_distribution(atoms, r_max=4.0, bin_width=0.02) for atoms in frames]
-    return first_minimum(curves[0].r, np.mean([c.partials["Si-O"] for c in curves], axis=0))
-
-
-def find_bonds(atoms: Atoms, cutoff: float | None = None) -> Bonds:
-    """Find the Si-O bonds; images are distinct, so a cell may be smaller than the cutoff.
-
-    Parameters
-    ----------
-    atoms
-        Si and O in a periodic cell of any shape.
-    cutoff
-        Largest Si-O distance in Å that is a bond; by default the first minimum of g(r).
-    """
-    cutoff = find_cutoff([atoms]) if cutoff is None else float(cutoff)
-    folded = wrapped(atoms)
-    # Sorted by the first atom.
-    first, second, shift = neighbour_list("ijS", folded, cutoff={(SILICON, OXYGEN): cutoff})
-    cell = folded.cell.array
-    return Bonds(len(atoms), first, second, shift.astype(np.int16), folded.positions, cell, cutoff)
+from glassml.structure.bonds import Bonds, coordination_by
+from glassml.structure.frames import density_g_cm3, wrapped
+from glassml.structure.species import Network
 
 
 def bond_angles(atoms: Atoms, bonds: Bonds, centre: int) -> np.ndarray:
@@ -148,26 +41,25 @@ def fractions(values: np.ndarray) -> dict[str, float]:
     return {str(int(n)): float(c / len(values)) for n, c in zip(numbers, counts, strict=True)}
 
 
-def q_species(atoms: Atoms, bonds: Bonds) -> np.ndarray:
-    """Count the bridging oxygens (bonded to two or more Si) of each Si: the n of Qn."""
+def q_species(bonds: Bonds) -> np.ndarray:
+    """(formers,): bridges that each former shares with others, the n of Qn."""
     bridging = bonds.coordination >= 2
-    of_si = atoms.numbers[bonds.first] == SILICON
+    of_former = bonds.is_former[bonds.first]
     counts = np.bincount(
-        bonds.first[of_si], weights=bridging[bonds.second[of_si]], minlength=bonds.n
+        bonds.first[of_former], weights=bridging[bonds.second[of_former]], minlength=bonds.n
     )
-    return counts[atoms.numbers == SILICON].astype(int)
+    return counts[bonds.is_former].astype(int)
 
 
-def shared_oxygens(atoms: Atoms, bonds: Bonds) -> dict[str, float]:
-    """How polyhedra meet: pairs of Si that share 1 (corner), 2 (edge), 3 (face) O, per Si.
+def shared_bridges(bonds: Bonds) -> dict[str, float]:
+    """How polyhedra meet: pairs of formers that share 1 (corner), 2 (edge), 3 (face), per former.
 
     Images are distinct: a pair is (Si, Si, image).
     """
     pointer, coordination = bonds.pointer, bonds.coordination
     keys = []
-    oxygen = atoms.numbers == OXYGEN
-    for number in np.unique(coordination[oxygen]):
-        chosen = np.flatnonzero(oxygen & (coordination == number))
+    for number in np.unique(coordination[bonds.is_bridge]):
+        chosen = np.flatnonzero(bonds.is_bridge & (coordination == number))
         index = pointer[chosen][:, None] + np.arange(number)
         one, two = np.triu_indices(number, k=1)
         a, b = bonds.second[index[:, one]].ravel(), bonds.second[index[:, two]].ravel()
@@ -175,11 +67,11 @@ def shared_oxygens(atoms: Atoms, bonds: Bonds) -> dict[str, float]:
         flip = (a > b) | ((a == b) & (_lexicographic_sign(shift) < 0))
         low, high = np.where(flip, b, a), np.where(flip, a, b)
         keys.append(np.column_stack([low, high, np.where(flip[:, None], -shift, shift)]))
-    n_si = int((atoms.numbers == SILICON).sum())
+    formers = int(bonds.is_former.sum())
     if not keys or not sum(len(k) for k in keys):
         return {}
     _, shared = np.unique(np.concatenate(keys), axis=0, return_counts=True)
-    return {str(int(n)): float((shared == n).sum() / n_si) for n in np.unique(shared)}
+    return {str(int(n)): float((shared == n).sum() / formers) for n in np.unique(shared)}
 
 
 def _lexicographic_sign(vectors: np.ndarray) -> np.ndarray:
@@ -188,16 +80,18 @@ def _lexicographic_sign(vectors: np.ndarray) -> np.ndarray:
     return np.sign(signs @ np.array([4, 2, 1]))
 
 
-def kono_z(atoms: Atoms) -> np.ndarray:
+def kono_z(atoms: Atoms, network: Network | None = None) -> np.ndarray:
     """Kono's z of each Si in Å: distance of the 5th nearest Si minus that of the 4th nearest O.
 
-    Kono et al., Nat. Commun. 13, 2292 (2022). The search is over all periodic images.
+    Kono et al., Nat. Commun. 13, 2292 (2022); of other networks formers and bridges. The search is
+    over all periodic images.
     """
+    network = Network(("Si",), ("O",)) if network is None else network
     folded = wrapped(atoms)
-    is_si = folded.numbers == SILICON
-    silicons = folded.positions[is_si]
-    fifth = _nth_distance(silicons, folded.positions[is_si], folded.cell.array, 5, skip_self=True)
-    fourth = _nth_distance(silicons, folded.positions[~is_si], folded.cell.array, 4)
+    formers = folded.positions[network.is_former(folded)]
+    bridges = folded.positions[network.is_bridge(folded)]
+    fifth = _nth_distance(formers, formers, folded.cell.array, 5, skip_self=True)
+    fourth = _nth_distance(formers, bridges, folded.cell.array, 4)
     return fifth - fourth
 
 
@@ -233,25 +127,138 @@ def images_near(
     return np.concatenate(kept) @ cell
 
 
-def network_scalars(atoms: Atoms, bonds: Bonds) -> dict[str, float]:
-    """Numbers that describe the network of a frame, by name with unit."""
-    coordination = bonds.coordination
-    scalars = {"density_g_cm3": density_g_cm3(atoms)}
-    for symbol, number in (("Si", SILICON), ("O", OXYGEN)):
-        of_species = coordination[atoms.numbers == number]
-        scalars[f"coordination_{symbol}_mean"] = float(of_species.mean())
-        for count, share in fractions(of_species).items():
-            scalars[f"coordination_{symbol}_{count}"] = share
-    for count, share in fractions(q_species(atoms, bonds)).items():
-        scalars[f"Q{count}"] = share
-    for count, per_si in shared_oxygens(atoms, bonds).items():
-        scalars[f"pairs_sharing_{count}_O_per_si"] = per_si
-    lengths = bonds.length
-    spread = {"bond_Si-O": ("A", lengths), "kono_z": ("A", kono_z(atoms))}
-    for name, centre in (("O-Si-O", SILICON), ("Si-O-Si", OXYGEN)):
-        spread[f"angle_{name}"] = ("deg", bond_angles(atoms, bonds, centre))
-    for name, (unit, values) in spread.items():
-        if len(values):
-            scalars[f"{name}_mean_{unit}"] = float(np.mean(values))
-            scalars[f"{name}_sd_{unit}"] = float(np.std(values))
-    return scalars
+def angle_names(network: Network) -> dict[str, int]:
+    """Name each kind of angle, with its middle atom's number: O-Si-O, Si-O-Si.
+
+    X is any of several bridges, T any of several formers.
+    """
+    t, x = network.former, network.bridge
+    names = {f"{x}-{former}-{x}": atomic_numbers[former] for former in network.formers}
+    return names | {f"{t}-{bridge}-{t}": atomic_numbers[bridge] for bridge in network.bridges}
+
+
+def bond_lengths(atoms: Atoms, bonds: Bonds) -> dict[str, np.ndarray]:
+    """Lengths in Å of the bonds of each pair, in both directions."""
+    lengths, numbers = bonds.length, atoms.numbers
+    found = {}
+    for former, bridge in bonds.network.pairs:
+        pair = [atomic_numbers[former], atomic_numbers[bridge]]
+        chosen = np.isin(numbers[bonds.first], pair) & np.isin(numbers[bonds.second], pair)
+        found[f"{former}-{bridge}"] = lengths[chosen]
+    return found
+
+
+def coordination_numbers(
+    atoms: Atoms, bonds: Bonds, others: Mapping[str, Mapping[str, float]] | None = None
+) -> dict[str, np.ndarray]:
+    """Give the bonds of each atom by element: of formers, of bridges, and of others.
+
+    Parameters
+    ----------
+    others
+        Cutoffs in Å of elements that are left out of the network: {"Na": {"Na-O": 3.1}}.
+    """
+    numbers = {
+        symbol: bonds.coordination[atoms.numbers == atomic_numbers[symbol]]
+        for symbol in (*bonds.network.formers, *bonds.network.bridges)
+    }
+    for symbol, cutoffs in (others or {}).items():
+        numbers[symbol] = coordination_by(atoms, symbol, cutoffs)
+    return numbers
+
+
+@dataclass(frozen=True)
+class NetworkFrame:
+    """What the network of one frame is like.
+
+    Attributes
+    ----------
+    density : float
+        In g/cm³.
+    network : Network
+        Its formers and bridges.
+    cutoffs : dict of float
+        What counted as a bond, in Å, by pair.
+    coordination : dict of (atoms,)
+        Bonds of each atom, by element.
+    bridging : dict of (atoms,)
+        Bridges that each former shares with another, the n of Qn, by element.
+    sharing : dict of float
+        Pairs of formers that share so many bridges, per former.
+    lengths : dict of (bonds,)
+        In Å, by pair.
+    angles : dict of (angles,)
+        In degrees, by name (O-Si-O).
+    z : (formers,)
+        Kono's z in Å.
+    """
+
+    density: float
+    network: Network
+    cutoffs: dict[str, float]
+    coordination: dict[str, np.ndarray]
+    bridging: dict[str, np.ndarray]
+    sharing: dict[str, float]
+    lengths: dict[str, np.ndarray]
+    angles: dict[str, np.ndarray]
+    z: np.ndarray
+
+    @property
+    def cutoff(self) -> float:
+        """The largest cutoff in Å."""
+        return max(self.cutoffs.values())
+
+    def scalars(self) -> dict[str, float]:
+        """Numbers that describe the network, by name with unit."""
+        former, bridge = self.network.former.lower(), self.network.bridge
+        scalars = {"density_g_cm3": self.density}
+        for symbol, numbers in self.coordination.items():
+            scalars[f"coordination_{symbol}_mean"] = float(numbers.mean())
+            scalars |= _shares(f"coordination_{symbol}_", numbers)
+        scalars |= _shares("Q", np.concatenate(list(self.bridging.values())))
+        if len(self.bridging) > 1:
+            for symbol, numbers in self.bridging.items():
+                scalars |= _shares("Q", numbers, f"_{symbol}")
+        for symbol in self.network.bridges:
+            scalars[f"non_bridging_{symbol}"] = float((self.coordination[symbol] == 1).mean())
+        for count, per_former in self.sharing.items():
+            scalars[f"pairs_sharing_{count}_{bridge}_per_{former}"] = per_former
+        spread = {f"bond_{pair}": ("A", values) for pair, values in self.lengths.items()}
+        spread["kono_z"] = ("A", self.z)
+        spread |= {f"angle_{name}": ("deg", values) for name, values in self.angles.items()}
+        for name, (unit, values) in spread.items():
+            if len(values):
+                scalars[f"{name}_mean_{unit}"] = float(np.mean(values))
+                scalars[f"{name}_sd_{unit}"] = float(np.std(values))
+        return scalars
+
+
+def _shares(before: str, numbers: np.ndarray, after: str = "") -> dict[str, float]:
+    return {f"{before}{n}{after}": share for n, share in fractions(numbers).items()}
+
+
+def describe_network(
+    atoms: Atoms, bonds: Bonds, others: Mapping[str, Mapping[str, float]] | None = None
+) -> NetworkFrame:
+    """Measure the network of a frame.
+
+    Parameters
+    ----------
+    others
+        As of `coordination_numbers`.
+    """
+    n, formers = q_species(bonds), atoms.numbers[bonds.is_former]
+    return NetworkFrame(
+        density=density_g_cm3(atoms),
+        network=bonds.network,
+        cutoffs=bonds.cutoffs,
+        coordination=coordination_numbers(atoms, bonds, others),
+        bridging={symbol: n[formers == atomic_numbers[symbol]] for symbol in bonds.network.formers},
+        sharing=shared_bridges(bonds),
+        lengths=bond_lengths(atoms, bonds),
+        angles={
+            name: bond_angles(atoms, bonds, centre)
+            for name, centre in angle_names(bonds.network).items()
+        },
+        z=kono_z(atoms, bonds.network),
+    )

@@ -46,7 +46,7 @@ def centre_structure_factor(
     """
     centres = rings.centres
     results = {}
-    for name, chosen in (("si", rings.is_si), ("o", ~rings.is_si)):
+    for name, chosen in (("si", rings.is_former), ("o", rings.is_bridge)):
         partners = rings.positions[chosen]
         sums = _pair_sums(centres, partners, rings.cell, q_max, q_bin)
         filled = sums[3] > 0
@@ -121,11 +121,11 @@ def centre_pair_distribution(
     edges = np.arange(bins + 1) * bin_width
     shells = 4 / 3 * np.pi * np.diff(edges**3) / abs(np.linalg.det(rings.cell))
     centres, g = rings.centres, {}
-    for name, chosen in (("Si", rings.is_si), ("O", ~rings.is_si)):
+    for name, chosen in (("Si", rings.is_former), ("O", rings.is_bridge)):
         partners = rings.positions[chosen]
         points = np.concatenate([centres, partners])
-        is_centre = np.arange(len(points)) < len(centres)
-        counts = count_pairs(points, rings.cell, is_centre, bins, bin_width)
+        species = (np.arange(len(points)) >= len(centres)).astype(np.int64)
+        counts = count_pairs(points, rings.cell, species, bins, bin_width)
         g["centre-centre"] = counts[0] / (len(centres) ** 2 / 2 * shells)
         g[f"centre-{name}"] = counts[1] / (len(centres) * len(partners) * shells)
     return (edges[1:] + edges[:-1]) / 2, g

@@ -1,5 +1,6 @@
 """Shapes of rings: principal lengths l1 ≤ l2 ≤ l3, aspect ratio, roughness, slope of l2."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,7 @@ def _principal_lengths(rings: Rings, part: slice, start: int, stop: int, atoms: 
     members = rings.members[part]
     positions = rings.positions[members] + unpack(rings.packed_images[part]) @ rings.cell
     begin = rings.pointer[start:stop] - rings.pointer[start]
-    weight = np.ones(len(members)) if atoms == "Si+O" else rings.is_si[members].astype(float)
+    weight = np.ones(len(members)) if atoms == "Si+O" else rings.is_former[members].astype(float)
     number = np.add.reduceat(weight, begin)[:, None]
     centre = np.add.reduceat(positions * weight[:, None], begin, axis=0) / number
     away = positions - np.repeat(centre, 2 * rings.size[start:stop], axis=0)
@@ -94,6 +95,15 @@ def _principal_lengths(rings: Rings, part: slice, start: int, stop: int, atoms: 
             sums = np.add.reduceat(weight * away[:, i] * away[:, j], begin)
             tensor[:, i, j] = tensor[:, j, i] = sums / number[:, 0]
     return np.sqrt(np.maximum(np.linalg.eigvalsh(tensor), 0.0))
+
+
+def joined(shapes: Sequence[RingShapes]) -> RingShapes:
+    """Put the shapes of several frames together."""
+    return RingShapes(
+        np.concatenate([shape.size for shape in shapes]),
+        np.concatenate([shape.lengths for shape in shapes]),
+        shapes[0].atoms,
+    )
 
 
 def shape_by_size(shapes: RingShapes) -> dict[int, dict[str, dict[str, float]]]:

@@ -1,4 +1,7 @@
-"""Rings of the Si-O network by four criteria, with their members and images."""
+"""Rings of a network by four criteria, with their members and images.
+
+Si and O stand for formers and bridges, whichever elements these are (see `BondRule`).
+"""
 
 from dataclasses import dataclass
 
@@ -8,8 +11,8 @@ from numba import njit
 from tqdm import tqdm
 
 from glassml.campaign.errors import StructureError
+from glassml.structure.bonds import Bonds, find_bonds
 from glassml.structure.compiled import thread_count
-from glassml.structure.frames import SILICON
 from glassml.structure.gr import perpendicular_heights
 from glassml.structure.graph import (
     BUFFER_FULL,
@@ -21,7 +24,6 @@ from glassml.structure.graph import (
     unpack,
 )
 from glassml.structure.nearby import nearby_silicon
-from glassml.structure.network import Bonds, find_bonds
 from glassml.structure.primitive import primitive_rings
 from glassml.structure.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
 
@@ -51,8 +53,8 @@ class Rings:
         Positions that the images refer to, folded into the cell, in Å.
     cell : (3, 3)
         Rows are the vectors in Å.
-    is_si : (atoms,) of bool
-        Which atoms are Si.
+    is_former, is_bridge : (atoms,) of bool
+        Which atoms are Si, and O, or what stands for them.
     criterion : str
         The criterion of the search.
     """
@@ -63,7 +65,8 @@ class Rings:
     packed_images: np.ndarray
     positions: np.ndarray
     cell: np.ndarray
-    is_si: np.ndarray
+    is_former: np.ndarray
+    is_bridge: np.ndarray
     criterion: str
 
     def __len__(self) -> int:
@@ -92,10 +95,10 @@ class Rings:
         numbers, counts = np.unique(self.size, return_counts=True)
         return {int(n): int(c) for n, c in zip(numbers, counts, strict=True)}
 
-    def per_si(self) -> dict[int, float]:
-        """Count the rings of each size per Si atom of the cell."""
-        n_si = int(self.is_si.sum())
-        return {size: count / n_si for size, count in self.counts().items()}
+    def per_former(self) -> dict[int, float]:
+        """Count the rings of each size per Si (former) of the cell."""
+        formers = int(self.is_former.sum())
+        return {size: count / formers for size, count in self.counts().items()}
 
     def ring(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Members (2n,) and images (2n, 3) of one ring."""
@@ -117,7 +120,8 @@ class Rings:
             self.packed_images[kept],
             self.positions,
             self.cell,
-            self.is_si,
+            self.is_former,
+            self.is_bridge,
             self.criterion,
         )
 
@@ -129,12 +133,12 @@ def find_rings(
     bonds: Bonds | None = None,
     progress: bool = False,
 ) -> Rings:
-    """Find the rings of the Si-O network, exactly, in any periodic cell.
+    """Find the rings of a network, exactly, in any periodic cell.
 
     Parameters
     ----------
     atoms
-        Si and O in a periodic cell of any shape and size.
+        In a periodic cell of any shape and size.
     criterion
         "primitive" (no shortcut), "king" (shortest through each pair of an Si's neighbours, the Si
         out of the way), "king-shell" (its other neighbours too), "guttman" (shortest around each
@@ -142,20 +146,21 @@ def find_rings(
     max_size
         Largest ring in Si atoms.
     bonds
-        From `find_bonds`; by default with its own cutoff.
+        From `find_bonds`; by default with its own formers, bridges and cutoffs.
     progress
         Whether to show a progress bar.
 
     Raises
     ------
     StructureError
-        If the network is so dense or the limit so large that the search does not fit in memory.
+        If there is no network, or it is so dense or the limit so large that the search does not fit
+        in memory.
     """
     if criterion not in CRITERIA:
         raise StructureError(f"ring criterion {criterion!r} is not one of {', '.join(CRITERIA)}")
     bonds = find_bonds(atoms) if bonds is None else bonds
-    is_si = atoms.numbers == SILICON
-    graph = CoveringGraph.from_bonds(is_si, bonds, 2 * max_size)
+    is_former, is_bridge = bonds.is_former, bonds.is_bridge
+    graph = CoveringGraph.from_bonds(bonds, 2 * max_size)
     # Paths meander: in silica, 2k bonds rarely span more than 2k · 0.8 Å.
     bits = image_bits(perpendicular_heights(bonds.cell), 1.6 * max_size)
     order, roots = graph.order, np.arange(graph.n_si)
@@ -181,7 +186,8 @@ def find_rings(
         packed_images=images,
         positions=positions,
         cell=cell,
-        is_si=is_si,
+        is_former=is_former,
+        is_bridge=is_bridge,
         criterion=criterion,
     )
 

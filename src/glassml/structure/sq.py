@@ -8,10 +8,11 @@ The amplitudes of all Q vectors are one type-1 transform (finufft). Two things k
 - *Sublattices*: coset s = 0 alone is a fair sample of the lattice, every m-th vector along each
   axis. Each is still an exact vector of the box.
 
-Si and O share one transform, with strengths 1 and i: F = A + iB at Q; conj(F(-Q)) = A - iB.
+Two elements share one transform, with strengths 1 and i: F = A + iB at Q; conj(F(-Q)) = A - iB. Of
+more elements each pair is transformed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,10 +21,12 @@ import numpy as np
 from ase import Atoms
 from numba import njit, prange
 
+from glassml.campaign.errors import StructureError
 from glassml.structure.compiled import thread_count
-from glassml.structure.frames import SILICON
-from glassml.structure.gr import PAIRS, pair_distribution
+from glassml.structure.frames import periodic_cell
+from glassml.structure.gr import pair_distribution
 from glassml.structure.scattering import total_standard_error, total_structure_factor
+from glassml.structure.species import count_elements, pairs_of, shares_of, species_index
 
 # Modes of one transform: 199³ in single precision take 60 MB, and the grid of 250³ behind them 125.
 MODES = 199**3
@@ -53,9 +56,9 @@ class StructureFactor:
     counts : (bins,)
         Number of Q vectors in each bin, -Q not counted; 0 where g(r) was transformed.
     partials : dict of (bins,)
-        Faber-Ziman S_ab(Q) for Si-Si, Si-O, O-O.
-    c_si : float
-        Share of atoms that are Si.
+        Faber-Ziman S_ab(Q) by pair of elements (Si-Si, Si-O, O-O).
+    shares : dict of float
+        Share of atoms of each element.
     q_bin : float
         Width of the bins in Å⁻¹: the resolution.
     """
@@ -63,12 +66,12 @@ class StructureFactor:
     q: np.ndarray
     counts: np.ndarray
     partials: dict[str, np.ndarray]
-    c_si: float
+    shares: dict[str, float]
     q_bin: float
 
     def total(self, weighting: str) -> np.ndarray:
         """Total S(Q), weighting "neutron" or "xray" (Faber-Ziman, divided by <w>²)."""
-        return total_structure_factor(self.q, self.partials, self.c_si, weighting)
+        return total_structure_factor(self.q, self.partials, self.shares, weighting)
 
     def standard_error(self, weighting: str) -> np.ndarray:
         """Give the error of the total by the finite number of Q vectors; NaN where counts is 0.
@@ -77,7 +80,7 @@ class StructureFactor:
         bin would make low points weigh more than high ones in every fit.
         """
         total = broaden(self.q, self.total(weighting), self.counts, ERROR_SMOOTHING)
-        return total_standard_error(self.q, total, self.counts, self.c_si, weighting)
+        return total_standard_error(self.q, total, self.counts, self.shares, weighting)
 
 
 def structure_factor(
@@ -92,7 +95,7 @@ def structure_factor(
     Parameters
     ----------
     atoms
-        Si and O in a periodic cell of any shape.
+        Any elements, in a periodic cell of any shape.
     q_max
         Largest Q in Å⁻¹.
     q_bin
@@ -112,20 +115,55 @@ def structure_factor(
     small = len(atoms) <= COMPLETE_UP_TO
     q_lattice = min(q_max, q_max if small else LATTICE_Q) if q_lattice is None else q_lattice
     complete = len(atoms) <= 100_000 if complete is None else complete
-    cell = np.asarray(atoms.cell.array, float)
-    is_si = atoms.numbers == SILICON
+    cell = periodic_cell(atoms)
+    numbers = count_elements(atoms)
     modes = MODES // 2 if len(atoms) <= DOUBLE_UP_TO else MODES
-    reach = min(q_lattice, q_max)
-    sums = lattice_sums(atoms.positions, cell, is_si, reach, q_bin, complete, modes)
-    n, n_si = len(atoms), int(is_si.sum())
-    q, counts, partials = _faber_ziman(sums, n_si, n - n_si)
+    q, counts, partials = _lattice_partials(
+        atoms, cell, numbers, min(q_lattice, q_max), q_bin, complete, modes
+    )
     if q_lattice < q_max:
         beyond = q_bin * (np.arange(round(q_lattice / q_bin), round(q_max / q_bin)) + 0.5)
         tail = transform_of_gr(atoms, beyond)
         q = np.concatenate([q, beyond])
         counts = np.concatenate([counts, np.zeros(len(beyond), counts.dtype)])
-        partials = {pair: np.concatenate([partials[pair], tail[pair]]) for pair in PAIRS}
-    return StructureFactor(q, counts, partials, n_si / n, q_bin)
+        partials = {pair: np.concatenate([partials[pair], tail[pair]]) for pair in partials}
+    return StructureFactor(q, counts, partials, shares_of(numbers), q_bin)
+
+
+def _lattice_partials(
+    atoms: Atoms,
+    cell: np.ndarray,
+    numbers: Mapping[str, int],
+    q_max: float,
+    q_bin: float,
+    complete: bool,
+    modes: int,
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Faber-Ziman partials by lattice sums: mean |Q|, counts and S_ab of each bin with vectors.
+
+    |A|² of an element comes with the first of its pairs.
+    """
+    elements, n = list(numbers), list(numbers.values())
+    species = species_index(atoms, elements)
+    total = len(atoms)
+    shares = [number / total for number in n]
+    together = [(a, b) for a, b in pairs_of(elements).values() if a != b] or [(0, 0)]
+    found: dict[tuple[int, int], np.ndarray] = {}
+    for a, b in together:
+        chosen = slice(None) if len(n) <= 2 else np.isin(species, (a, b))
+        sums = lattice_sums(
+            atoms.positions[chosen], cell, species[chosen] == a, q_max, q_bin, complete, modes
+        )
+        sums = sums[:, sums[3] > 0]
+        counts, q = sums[3], sums[4] / sums[3]
+        found[a, a] = 1 + (sums[0] / counts / n[a] - 1) / shares[a]
+        if a != b:
+            found[b, b] = 1 + (sums[1] / counts / n[b] - 1) / shares[b]
+            found[a, b] = 1 + sums[2] / counts / total / (shares[a] * shares[b])
+    if len(q) == 0:
+        raise StructureError(f"the cell has no Q vector up to {q_max:g} 1/Å: raise the largest Q")
+    partials = {pair: found[index] for pair, index in pairs_of(elements).items()}
+    return q, counts.astype(np.int64), partials
 
 
 def average(factors: Sequence[StructureFactor]) -> StructureFactor:
@@ -133,7 +171,17 @@ def average(factors: Sequence[StructureFactor]) -> StructureFactor:
 
     `counts` of the result is the mean over frames: frames of a frozen glass are not independent,
     and averaging them does not remove the noise of its Q vectors.
+
+    Raises
+    ------
+    StructureError
+        If the frames differ in composition: a total is of one.
     """
+    for factor in factors:
+        if not _same_shares(factor.shares, factors[0].shares):
+            raise StructureError(
+                "frames of several compositions have no mean S(Q): analyse each composition alone"
+            )
     q_bin = factors[0].q_bin
     index = np.concatenate([(f.q / q_bin).astype(np.int64) for f in factors])
     counts = np.concatenate([f.counts for f in factors])
@@ -148,10 +196,14 @@ def average(factors: Sequence[StructureFactor]) -> StructureFactor:
     return StructureFactor(
         q=mean([f.q for f in factors]),
         counts=np.round(np.bincount(index, counts)[filled] / len(factors)).astype(np.int64),
-        partials={pair: mean([f.partials[pair] for f in factors]) for pair in PAIRS},
-        c_si=factors[0].c_si,
+        partials={pair: mean([f.partials[pair] for f in factors]) for pair in factors[0].partials},
+        shares=factors[0].shares,
         q_bin=q_bin,
     )
+
+
+def _same_shares(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return one.keys() == other.keys() and all(abs(one[e] - other[e]) < 1e-9 for e in one)
 
 
 def transform_of_gr(
@@ -172,27 +224,12 @@ def transform_of_gr(
     pairs = pair_distribution(atoms, r_max, bin_width=0.01)
     # g is constant in each bin: ∫ r sin(Qr) is a sum over edges of (sin(Qr) - Qr cos(Qr)) / Q²,
     # each times the step of g there, that at the cut included.
-    steps = -np.diff([pairs.partials[pair] - 1 for pair in PAIRS], axis=1, prepend=0, append=0)
+    steps = -np.diff([g - 1 for g in pairs.partials.values()], axis=1, prepend=0, append=0)
     waves = np.vstack([steps, steps * pairs.edges]).astype(complex)
     sums = finufft.nufft1d3(pairs.edges, waves, q, eps=1e-12, isign=1, nthreads=1)
-    integrals = (sums[:3].imag - q * sums[3:].real) / q**2
+    integrals = (sums[: len(steps)].imag - q * sums[len(steps) :].real) / q**2
     values = 1 + 4 * np.pi * pairs.number_density / q * integrals
-    return dict(zip(PAIRS, values, strict=True))
-
-
-def _faber_ziman(
-    sums: np.ndarray, n_si: int, n_o: int
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Means per bin and Faber-Ziman normalisation of lattice sums; empty bins are dropped."""
-    sums = sums[:, sums[3] > 0]
-    counts = sums[3]
-    c_si, c_o = n_si / (n_si + n_o), n_o / (n_si + n_o)
-    partials = {
-        "Si-Si": 1 + (sums[0] / counts / n_si - 1) / c_si,
-        "Si-O": 1 + sums[2] / counts / (n_si + n_o) / (c_si * c_o),
-        "O-O": 1 + (sums[1] / counts / n_o - 1) / c_o,
-    }
-    return sums[4] / counts, counts.astype(np.int64), partials
+    return dict(zip(pairs.partials, values, strict=True))
 
 
 def lattice_sums(

@@ -8,7 +8,7 @@ from ase.io import read
 from glassml.report.evidence import Evidence
 from glassml.report.page import Embedded
 from glassml.report.results import AbsentError
-from glassml.structure.network import find_bonds
+from glassml.structure.bonds import find_bonds
 from glassml.structure.rings import find_rings
 from glassml.structure.viewer import ring_view
 

@@ -1,0 +1,163 @@
+"""Frames of a file that ASE, gemmi or a reader here can read."""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+
+from glassml.campaign.errors import StructureError
+from glassml.structure.reading.cif import read_cif
+from glassml.structure.reading.lammps import read_data, read_dump
+from glassml.structure.reading.names import ElementNames, element_of
+from glassml.structure.reading.recognise import OPENERS, check_growth
+from glassml.structure.reading.rmc import comment_cells, read_rmc
+
+# Arrays of ASE with the names of sites, by format.
+_SITE_NAMES = {"gromacs": "atomtypes", "dlp4": "dlp4_labels", "dlp-history": "dlp4_labels"}
+_XYZ = {"xyz", "extxyz"}
+
+
+def read_file(path: Path, kind: str, names: ElementNames, last: int | None) -> list[Atoms]:
+    """Read the last frames of a file.
+
+    Parameters
+    ----------
+    kind
+        From `recognise`.
+    names
+        What the user says about elements.
+    last
+        How many; None for all.
+
+    Raises
+    ------
+    StructureError
+        If the file cannot be read, or its elements cannot be told.
+    """
+    check_growth(path)
+    index = slice(None) if last is None else slice(-last, None)
+    try:
+        return _frames(path, kind, names, index)
+    except StructureError:
+        raise
+    except Exception as error:  # noqa: BLE001 - readers of ASE raise whatever their parsing meets
+        raise StructureError(
+            f"{path}: cannot be read as {kind} (truncated, damaged, or of another format: see "
+            f"--format): {type(error).__name__}: {error}"
+        ) from None
+
+
+def _frames(path: Path, kind: str, names: ElementNames, index: slice) -> list[Atoms]:
+    if kind == "cif":
+        return read_cif(path, names)[index]
+    if kind == "rmc-cfg":
+        return read_rmc(path, names)[index]
+    if kind == "lammps-data":
+        return read_data(path, names)[index]
+    if kind == "lammps-dump-text":
+        return read_dump(path, names, index)
+    if kind in _XYZ:
+        return _xyz_frames(path, names, index)
+    if kind == "dlp-history":  # ASE's reader knows no frames counted from the end
+        limit = None if index.start is None else -index.start
+        frames = list(deque(iread(path, index=slice(None), format=kind), maxlen=limit))
+    else:
+        frames = list(iread(path, index=index, format=kind))
+    if kind == "proteindatabank":
+        _share_cell(path, frames)
+    if kind in _SITE_NAMES:
+        for atoms in frames:
+            _name_sites(atoms, _SITE_NAMES[kind], names)
+    return _with_types_named(frames, names)
+
+
+def _share_cell(path: Path, frames: list[Atoms]) -> None:
+    """Give the models of a PDB the cell that its first one has, or the file states anywhere."""
+    if all(atoms.cell.rank == 3 for atoms in frames):
+        return
+    first = next(iread(path, index=slice(0, 1), format="proteindatabank"))
+    for atoms in frames:
+        if atoms.cell.rank < 3 and first.cell.rank == 3:
+            atoms.set_cell(first.cell.array)
+            atoms.pbc = True
+
+
+def _name_sites(atoms: Atoms, array: str, names: ElementNames) -> None:
+    """Take the elements from the whole names of sites, of which ASE uses a letter or two."""
+    labels = atoms.arrays[array]
+    if array == "dlp4_labels":  # what is left of the name behind the element
+        labels = [s + label for s, label in zip(atoms.symbols, labels, strict=True)]
+    known = {str(label): element_of(str(label), names) for label in sorted(set(labels))}
+    atoms.set_chemical_symbols([known[str(label)] for label in labels])
+
+
+def _with_types_named(frames: list[Atoms], names: ElementNames) -> list[Atoms]:
+    """Turn "elements" 1, 2, … (H, He) into those that the user names."""
+    if not names.by_type:
+        return frames
+    for atoms in frames:
+        if atoms.numbers.max() <= len(names.by_type):
+            atoms.set_chemical_symbols([names.by_type[n - 1] for n in atoms.numbers])
+    return frames
+
+
+def _xyz_frames(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
+    try:
+        frames = list(iread(path, index=index, format="extxyz"))
+    except KeyError:  # a name that is no element
+        frames = list(iread(_with_elements(path, names), index=index, format="extxyz"))
+    if any(atoms.cell.rank == 0 for atoms in frames) and path.suffix not in OPENERS:
+        cells = comment_cells(path)
+        if cells is not None:
+            for atoms, cell in zip(frames, cells[index], strict=True):
+                atoms.set_cell(cell)
+                atoms.pbc = True
+    return _with_types_named(frames, names)
+
+
+def _with_elements(path: Path, names: ElementNames) -> StringIO:
+    """Rewrite an xyz file with elements in place of the names of its sites."""
+    by_type = {str(number): symbol for number, symbol in enumerate(names.by_type, 1)}
+    known: dict[str, str] = {}
+    text = StringIO()
+    opener = OPENERS.get(path.suffix, open)
+    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            comment = next(file)
+            text.write(line + comment)
+            column = _species_column(comment)
+            for _ in range(int(line)):
+                row = next(file).split()
+                name = row[column]
+                if name not in known:
+                    known[name] = by_type.get(name) or element_of(name, names)
+                row[column] = known[name]
+                text.write(" ".join(row) + "\n")
+    text.seek(0)
+    return text
+
+
+def _species_column(comment: str) -> int:
+    """Column of the species in rows of extended xyz; 0 in plain xyz."""
+    match = re.search(r'Properties="?([^\s"]+)', comment)
+    column = 0
+    if match:
+        fields = match[1].split(":")
+        for name, _, width in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+            if name == "species":
+                break
+            column += int(width)
+    return column
+
+
+def tail(frames: list[Atoms], last: int | None, stride: int) -> Iterator[tuple[int, Atoms]]:
+    """Choose every `stride`-th of the last frames, numbered from the end (-1, …), in order."""
+    numbers = np.arange(-len(frames), 0)
+    chosen = numbers[::-1][::stride][:last][::-1]
+    for number in chosen.tolist():
+        yield number, frames[number]
