@@ -1,4 +1,4 @@
-"""MDAnalysis classes equal the plain functions; plots and the 3D view draw what they are given."""
+"""Observables of MDAnalysis frames equal the plain functions; the 3D view is whole and offline."""
 
 import os
 import re
@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from glassml.campaign.errors import StructureError
-from glassml.structure import analysis
+from glassml.structure.analysis import FrameAnalysis
 from glassml.structure.compiled import forget_stale_code
-from glassml.structure.frames import open_universe
+from glassml.structure.observables import (
+    FactorObservables,
+    NetworkObservables,
+    PairObservables,
+    RingObservables,
+)
+from glassml.structure.reading.trajectories import open_universe
 from glassml.structure.rings import find_rings
 from glassml.structure.sq import average, structure_factor
 
@@ -25,30 +31,33 @@ def universe(h5md):
 
 def test_rings_of_a_trajectory(universe, h5md):
     frames = h5md[2]
-    run = analysis.RingAnalysis(universe.atoms, criterion="king", max_size=8).run(step=2)
-    expected = [find_rings(atoms, "king", 8).per_si() for atoms in frames[::2]]
-    assert run.results.per_si[6] == pytest.approx(np.mean([e[6] for e in expected]))
-    assert run.results.shape[6]["count"] == sum(round(e[6] * 32) for e in expected)
+    run = FrameAnalysis(universe.atoms, RingObservables("king", 8)).run(step=2)
+    expected = [find_rings(atoms, "king", 8).per_former() for atoms in frames[::2]]
+    assert run.results.mean.per_former[6] == pytest.approx(np.mean([e[6] for e in expected]))
+    sizes = np.concatenate([shape.size for shape in run.results.mean.shapes("Si+O")])
+    assert (sizes == 6).sum() == sum(round(e[6] * 32) for e in expected)
 
 
 def test_parallel_backend_gives_the_same(universe):
-    serial = analysis.NetworkAnalysis(universe.atoms).run()
-    parallel = analysis.NetworkAnalysis(universe.atoms).run(backend="multiprocessing", n_workers=2)
-    assert parallel.results.mean == pytest.approx(serial.results.mean)
-    assert serial.results.mean["coordination_Si_4"] == 1.0
+    serial = FrameAnalysis(universe.atoms, NetworkObservables()).run()
+    parallel = FrameAnalysis(universe.atoms, NetworkObservables()).run(
+        backend="multiprocessing", n_workers=2
+    )
+    assert parallel.results.mean.mean == pytest.approx(serial.results.mean.mean)
+    assert serial.results.mean.mean["coordination_Si_4"] == 1.0
 
 
 def test_structure_factor_of_a_trajectory(universe, h5md):
-    run = analysis.StructureFactorAnalysis(universe.atoms, q_max=4.0).run(start=1)
+    run = FrameAnalysis(universe.atoms, FactorObservables(4.0)).run(start=1)
     expected = average([structure_factor(atoms, 4.0) for atoms in h5md[2][1:]])
-    np.testing.assert_allclose(run.results.neutron, expected.total("neutron"), atol=1e-3)
+    found = run.results.mean.total("neutron")
+    np.testing.assert_allclose(found, expected.total("neutron"), atol=1e-3)
 
 
 def test_pair_distribution_of_a_trajectory(universe):
-    run = analysis.PairDistributionAnalysis(universe.atoms, r_max=6.0).run()
-    peak = run.results.r[np.argmax(run.results.partials["Si-O"])]
-    assert peak == pytest.approx(1.61, abs=0.05)
-    assert np.nanmax(run.results.partials_error["Si-O"]) > 0
+    mean = FrameAnalysis(universe.atoms, PairObservables(r_max=6.0)).run().results.mean
+    assert mean.r[np.argmax(mean.partials["Si-O"])] == pytest.approx(1.61, abs=0.05)
+    assert np.nanmax(mean.errors["Si-O"]) > 0
 
 
 def test_atoms_without_elements_are_refused():
@@ -56,7 +65,7 @@ def test_atoms_without_elements_are_refused():
 
     bare = MDAnalysis.Universe.empty(3, trajectory=True)
     with pytest.raises(StructureError, match="elements"):
-        analysis.RingAnalysis(bare.atoms)
+        FrameAnalysis(bare.atoms, RingObservables())
 
 
 def test_ring_view_is_offline_and_whole(quartz):

@@ -1,4 +1,4 @@
-"""Bonds, coordination, angles, Qn, shared oxygens, Kono's z, voids: crystals and a glass."""
+"""Bonds, coordination, angles, Qn, shared bridges, Kono's z, voids: crystals and a glass."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,14 @@ from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
 from glassml.configurations.crystals import polymorph
+from glassml.structure.bonds import find_bonds, find_cutoffs
 from glassml.structure.frames import density_g_cm3
 from glassml.structure.network import (
     bond_angles,
-    find_bonds,
-    find_cutoff,
     fractions,
     kono_z,
     q_species,
-    shared_oxygens,
+    shared_bridges,
 )
 from glassml.structure.voids import cavities, distance_to_atoms, void_statistics
 
@@ -34,8 +33,8 @@ def test_crystals(name, si, o, shared):
     bonds = find_bonds(atoms)
     assert fractions(bonds.coordination[atoms.numbers == 14]) == {str(si): 1.0}
     assert fractions(bonds.coordination[atoms.numbers == 8]) == {str(o): 1.0}
-    assert set(q_species(atoms, bonds)) == {si}
-    assert shared_oxygens(atoms, bonds) == pytest.approx(shared)
+    assert set(q_species(bonds)) == {si}
+    assert shared_bridges(bonds) == pytest.approx(shared)
 
 
 def test_angles_of_beta_cristobalite():
@@ -52,7 +51,7 @@ def test_density_of_quartz(quartz):
 
 
 def test_cutoff_is_between_the_shells(disordered):
-    cutoff = find_cutoff([disordered])
+    cutoff = find_cutoffs([disordered])["Si-O"]
     assert 1.95 < cutoff < 2.7
 
 
@@ -61,7 +60,7 @@ def test_a_gas_has_no_cutoff():
     atoms = Atoms([14] * 300 + [8] * 600, cell=[24.0] * 3, pbc=True)
     atoms.set_scaled_positions(rng.random((900, 3)))
     with pytest.raises(StructureError, match="give a cutoff"):
-        find_cutoff([atoms])
+        find_cutoffs([atoms])
 
 
 def test_kono_z_by_brute_force(disordered):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glassml.configurations.crystals import polymorph
-from glassml.structure.network import find_bonds
+from glassml.structure.bonds import find_bonds
 from glassml.structure.ring_centres import (
     centre_pair_distribution,
     centre_structure_factor,
@@ -26,7 +26,8 @@ def polygon(n, long=2.0, short=1.0, lift=0.0):
         packed_images=np.zeros(2 * n, np.int32),
         positions=positions,
         cell=50 * np.eye(3),
-        is_si=np.arange(2 * n) % 2 == 0,
+        is_former=np.arange(2 * n) % 2 == 0,
+        is_bridge=np.arange(2 * n) % 2 == 1,
         criterion="primitive",
     )
 

@@ -12,7 +12,7 @@ from glassml.configurations.crystals import polymorph
 from glassml.structure.scattering import (
     ashcroft_langreth,
     bhatia_thornton,
-    form_factors,
+    form_factor,
     total_structure_factor,
 )
 from glassml.structure.sq import (
@@ -179,12 +179,12 @@ def test_large_boxes_continue_with_g_of_r(disordered):
 def test_sum_rules_of_the_weightings(disordered):
     """Equal weights give S_NN; Ashcroft-Langreth partials are not negative; limits at large Q."""
     factor = structure_factor(disordered, 20.0, 0.5)
-    mixed = bhatia_thornton(factor.partials, factor.c_si)
-    c = factor.c_si
+    mixed = bhatia_thornton(factor.partials, factor.shares)
+    c = factor.shares["Si"]
     ones = 1 + c**2 * (factor.partials["Si-Si"] - 1) + (1 - c) ** 2 * (factor.partials["O-O"] - 1)
     ones += 2 * c * (1 - c) * (factor.partials["Si-O"] - 1)
     np.testing.assert_allclose(mixed["NN"], ones)
-    al = ashcroft_langreth(factor.partials, c)
+    al = ashcroft_langreth(factor.partials, factor.shares)
     assert al["Si-Si"].min() > 0
     assert al["O-O"].min() > 0
     assert (al["Si-Si"] * al["O-O"] - al["Si-O"] ** 2).min() > -1e-6
@@ -195,8 +195,8 @@ def test_sum_rules_of_the_weightings(disordered):
 def test_bhatia_thornton_gives_the_neutron_total(disordered):
     """S_N = (<b>² S_NN + 2 <b> Δb S_NC + Δb² (S_CC - c_a c_b)) / <b>²."""
     factor = structure_factor(disordered, 6.0, 0.1)
-    mixed = bhatia_thornton(factor.partials, factor.c_si)
-    b_si, b_o, c = 4.1491, 5.803, factor.c_si
+    mixed = bhatia_thornton(factor.partials, factor.shares)
+    b_si, b_o, c = 4.1491, 5.803, factor.shares["Si"]
     mean, difference = c * b_si + (1 - c) * b_o, b_si - b_o
     total = mean**2 * mixed["NN"] + 2 * mean * difference * mixed["NC"]
     total += difference**2 * (mixed["CC"] - c * (1 - c))
@@ -205,7 +205,7 @@ def test_bhatia_thornton_gives_the_neutron_total(disordered):
 
 def test_form_factors_count_electrons():
     """Electrons of the neutral atoms at Q = 0; Waasmaier-Kirfel fits them to 1e-2."""
-    si, o = form_factors(np.array([0.0, 5.0]))
+    si, o = (form_factor(np.array([0.0, 5.0]), element) for element in ("Si", "O"))
     assert si[0] == pytest.approx(14, abs=0.02)
     assert o[0] == pytest.approx(8, abs=0.01)
     assert si[1] < si[0]
@@ -215,7 +215,9 @@ def test_xray_total_with_equal_atoms_is_the_partial():
     q = np.linspace(1, 5, 9)
     partials = {"Si-Si": q, "Si-O": q, "O-O": q}
     for weighting in ("neutron", "xray"):
-        np.testing.assert_allclose(total_structure_factor(q, partials, 1 / 3, weighting), q)
+        np.testing.assert_allclose(
+            total_structure_factor(q, partials, {"Si": 1 / 3, "O": 2 / 3}, weighting), q
+        )
 
 
 def test_average_of_equal_frames_is_the_frame(disordered):

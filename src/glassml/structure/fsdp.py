@@ -15,6 +15,9 @@ SIGNIFICANT = 16.0
 MAX_EVALUATIONS = 200
 # Two glasses have three different draws: too few to tell a scatter. Then the fit's errors stand.
 MIN_BOOTSTRAP = 3
+# Neighbouring points of S(Q) scatter as their errors say: by 1 to 2 of them, squared, in glasses
+# of 300 to 3000 atoms, by 38 and more in crystals of 144 to 2304 atoms.
+BRAGG = 8.0
 SMOOTHING_PER_A = 0.1  # of the curve whose maximum the fit starts from
 # Where each peak's maximum is sought, in Å⁻¹ (silica, ambient to 40 GPa).
 PEAK_RANGES = {"Q1": (1.0, 2.3), "Q2": (2.5, 3.6), "Q3": (4.6, 5.9)}
@@ -137,9 +140,9 @@ def fit_peak(
     Raises
     ------
     NoPeakError
-        If there are too few points, no maximum inside `search`, the fit does not converge, is not
-        significantly better than a straight line, leaves its window, is narrower than a bin, or
-        has an error of the height that exceeds the height.
+        If there are too few points, no maximum inside `search`, Bragg peaks, the fit does not
+        converge, is not significantly better than a straight line, leaves its window, is narrower
+        than a bin, or has an error of the height that exceeds the height.
     """
     q, s = np.asarray(q, float), np.asarray(s, float)
     weight = np.ones_like(s) if sigma is None else 1 / np.maximum(sigma, 1e-12) ** 2
@@ -153,6 +156,8 @@ def fit_peak(
             f"only {inside.sum()} values of Q within {half_window} Å⁻¹ of {centre:.2f} Å⁻¹ for "
             f"{n_parameters} parameters: the box is too small"
         )
+    if sigma is not None:
+        _check_disorder(q[inside], s[inside], weight[inside])
     model = _Curve(centre - half_window, centre + half_window)
     extra = BACKGROUNDS[background]
     start = [centre, max(float(np.interp(centre, q, s)) - 0.5, 0.1), 0.35] + [0.5] * extra
@@ -237,6 +242,26 @@ def _highest(
     if top in (0, len(grid) - 1):
         raise NoPeakError(f"S(Q) has no maximum inside {search[0]}-{search[1]} Å⁻¹")
     return float(grid[top])
+
+
+def _check_disorder(q: np.ndarray, s: np.ndarray, weight: np.ndarray) -> None:
+    """Refuse Bragg peaks: the points scatter far more than those of a disordered system.
+
+    The measure is Σd²/Σvar(d), with d the distance of each point from the line between its
+    neighbours, to which the curve's own shape adds little.
+    """
+    order = np.argsort(q, kind="stable")
+    q, s, variance = q[order], s[order], 1 / weight[order]
+    width = q[2:] - q[:-2]
+    left = np.divide(q[2:] - q[1:-1], width, out=np.full(len(width), 0.5), where=width > 0)
+    distance = s[1:-1] - left * s[:-2] - (1 - left) * s[2:]
+    expected = variance[1:-1] + left**2 * variance[:-2] + (1 - left) ** 2 * variance[2:]
+    scatter = float(np.sum(distance**2) / np.sum(expected))
+    if scatter > BRAGG:
+        raise NoPeakError(
+            f"S(Q) near {q.mean():.2f} Å⁻¹ scatters {scatter:.0f} times as much, squared, as a "
+            f"disordered system of this size: these are Bragg peaks of a crystal, not an FSDP"
+        )
 
 
 def _check_window(best: np.ndarray, centre: float, half_window: float) -> None:

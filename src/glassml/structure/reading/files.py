@@ -1,17 +1,19 @@
 """Frames of a file that ASE, gemmi or a reader here can read."""
 
+import logging
 import re
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.io import iread
+from ase.io.vasp import read_vasp
 
 from glassml.campaign.errors import StructureError
 from glassml.structure.reading.cif import read_cif
+from glassml.structure.reading.dlpoly import read_history
 from glassml.structure.reading.lammps import read_data, read_dump
 from glassml.structure.reading.names import ElementNames, element_of
 from glassml.structure.reading.recognise import OPENERS, check_growth
@@ -19,7 +21,7 @@ from glassml.structure.reading.rmc import comment_cells, read_rmc
 
 # Arrays of ASE with the names of sites, by format.
 _SITE_NAMES = {"gromacs": "atomtypes", "dlp4": "dlp4_labels", "dlp-history": "dlp4_labels"}
-_XYZ = {"xyz", "extxyz"}
+LOG = logging.getLogger(__name__)
 
 
 def read_file(path: Path, kind: str, names: ElementNames, last: int | None) -> list[Atoms]:
@@ -53,38 +55,43 @@ def read_file(path: Path, kind: str, names: ElementNames, last: int | None) -> l
 
 
 def _frames(path: Path, kind: str, names: ElementNames, index: slice) -> list[Atoms]:
-    if kind == "cif":
-        return read_cif(path, names)[index]
-    if kind == "rmc-cfg":
-        return read_rmc(path, names)[index]
-    if kind == "lammps-data":
-        return read_data(path, names)[index]
-    if kind == "lammps-dump-text":
-        return read_dump(path, names, index)
-    if kind in _XYZ:
-        return _xyz_frames(path, names, index)
-    if kind == "dlp-history":  # ASE's reader knows no frames counted from the end
-        limit = None if index.start is None else -index.start
-        frames = list(deque(iread(path, index=slice(None), format=kind), maxlen=limit))
+    if kind in _READERS:
+        return _READERS[kind](path, names, index)
+    if kind == "vasp" and names.by_type:
+        return [_poscar_with_elements(path, names)]
+    if kind == "dlp-history":
+        frames = read_history(path, None if index.start is None else -index.start)
     else:
         frames = list(iread(path, index=index, format=kind))
-    if kind == "proteindatabank":
-        _share_cell(path, frames)
     if kind in _SITE_NAMES:
         for atoms in frames:
             _name_sites(atoms, _SITE_NAMES[kind], names)
     return _with_types_named(frames, names)
 
 
-def _share_cell(path: Path, frames: list[Atoms]) -> None:
-    """Give the models of a PDB the cell that its first one has, or the file states anywhere."""
-    if all(atoms.cell.rank == 3 for atoms in frames):
-        return
-    first = next(iread(path, index=slice(0, 1), format="proteindatabank"))
-    for atoms in frames:
-        if atoms.cell.rank < 3 and first.cell.rank == 3:
-            atoms.set_cell(first.cell.array)
+def _blocks(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
+    frames = read_cif(path, names)
+    if len(frames) > 1:
+        LOG.warning("%s: holds %d structures, which count as frames", path, len(frames))
+    return frames[index]
+
+
+def _models(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
+    """Read the models of a PDB, each with the cell that the file states once."""
+    frames = [a for a in iread(path, index=slice(None), format="proteindatabank") if len(a)]
+    for atoms in frames[1:]:
+        if atoms.cell.rank < 3 and frames[0].cell.rank == 3:
+            atoms.set_cell(frames[0].cell.array)
             atoms.pbc = True
+    return _with_types_named(frames[index], names)
+
+
+def _poscar_with_elements(path: Path, names: ElementNames) -> Atoms:
+    """Read a POSCAR without symbols (VASP 4), with those that the user names."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    if lines[5].split()[0].isdigit():
+        lines.insert(5, " ".join(names.by_type))
+    return read_vasp(StringIO("\n".join(lines) + "\n"))
 
 
 def _name_sites(atoms: Atoms, array: str, names: ElementNames) -> None:
@@ -161,3 +168,14 @@ def tail(frames: list[Atoms], last: int | None, stride: int) -> Iterator[tuple[i
     chosen = numbers[::-1][::stride][:last][::-1]
     for number in chosen.tolist():
         yield number, frames[number]
+
+
+_READERS: dict[str, Callable[[Path, ElementNames, slice], list[Atoms]]] = {
+    "cif": _blocks,
+    "rmc-cfg": lambda path, names, index: read_rmc(path, names)[index],
+    "lammps-data": lambda path, names, index: read_data(path, names)[index],
+    "lammps-dump-text": read_dump,
+    "xyz": _xyz_frames,
+    "extxyz": _xyz_frames,
+    "proteindatabank": _models,
+}

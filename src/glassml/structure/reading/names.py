@@ -77,8 +77,9 @@ def element_of(name: str, names: ElementNames | None = None) -> str:
         return symbol
     if initial in {"O", "H"} and len(stem) <= 3:
         return initial
+    example = f"{stem}=O" if stem else "Si O (of types 1, 2 …)"
     raise StructureError(
-        f"site {name!r}: is no element's name; say which it is, e.g. --elements {stem or name}=Si"
+        f"site {name!r}: is no element's name; say which it is, e.g. --elements {example}"
     )
 
 
