@@ -21,6 +21,7 @@ from glassml.configurations.crystals import deform, polymorph
 from glassml.configurations.rattle import gaussian_rattle
 
 SETS = ("train", "validation", "test")
+TOLD = {"xc": "PBEsol", "code": "SHIK"}
 
 
 def classical_label(atoms, **info):
@@ -199,7 +200,7 @@ def test_second_build_is_the_same_bit_for_bit(dataset, tmp_path):
 
 
 def bad_labels():
-    """Ten labels with something wrong each, and the flag that each gets."""
+    """Eleven labels with something wrong each, and the flag that each gets."""
     cases = []
 
     def case(flag, reason, change):
@@ -216,7 +217,8 @@ def bad_labels():
     strong = np.zeros((9, 3))
     strong[0, 0], strong[1, 0] = 150.0, -150.0
     case("force", "150.0 eV/Å", set_forces(strong))
-    case("stress", "stress", set_info("REF_stress", np.full(6, 5.0)))
+    case("stress", "stress", set_info("REF_stress", np.full(6, -3.0)))
+    case("unusable", "tension of 481 GPa", set_info("REF_stress", np.full(6, 3.0)))
     case("unusable", "REF_energy is missing", lambda a: a.info.pop("REF_energy") and None)
     case("unusable", "not finite", set_info("REF_energy", np.nan))
     case("unusable", "not finite", set_forces(np.full((9, 3), np.inf)))
@@ -277,7 +279,8 @@ def test_shipped_labels_drop_in_by_configuration(suffix, tmp_path):
     path = tmp_path / f"set{suffix}"
     if suffix.endswith("gz"):
         path.write_bytes(gzip.compress((tmp_path / "set.extxyz").read_bytes()))
-    include = [{"path": str(path), "labels": {"energy": "dft_energy"}}]
+    labels = {"energy": "dft_energy", "xc": "PBEsol", "code": "SHIK"}
+    include = [{"path": str(path), "labels": labels}]
     folder = build(tmp_path, {"glass": rattled(8)}, include=include)
     assert sum(len(load(folder, name)) for name in SETS) == 38
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -288,7 +291,9 @@ def test_shipped_labels_drop_in_by_configuration(suffix, tmp_path):
 def test_the_same_label_from_two_places_is_used_once(tmp_path):
     write(tmp_path / "again.extxyz", rattled(8), format="extxyz")
     folder = build(
-        tmp_path, {"glass": rattled(8)}, include=[{"path": str(tmp_path / "again.extxyz")}]
+        tmp_path,
+        {"glass": rattled(8)},
+        include=[{"path": str(tmp_path / "again.extxyz"), "labels": TOLD}],
     )
     assert sum(len(load(folder, name)) for name in SETS) == 8
     rows = table(folder / "flags.csv")

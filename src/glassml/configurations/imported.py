@@ -1,5 +1,6 @@
 """Structures and labels from files of others."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,16 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 from ase.stress import full_3x3_to_voigt_6_stress
+from ase.units import GPa
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.provenance import CODE, XC, same_functional, stated_functional
 
 FORCE_LIMIT_EV_A = 1000.0
+# Of strained, rattled and compressed silica from -26 to 275 GPa is known here; beyond these it is
+# another unit, another sign, or no stress.
+STRESS_LIMIT_GPA, TENSION_LIMIT_GPA = 1000.0, 60.0
+UNITS_EV_A3 = {"eV/A3": 1.0, "GPa": GPa, "kbar": 0.1 * GPa}
 
 
 def imported(
@@ -20,7 +27,7 @@ def imported(
     frame: int,
     *,
     file_format: str | None = None,
-    labels: dict[str, str | None] | None = None,
+    labels: Mapping[str, str | None] | None = None,
 ) -> Atoms:
     """Read one frame of a file; keep its geometry, and its labels under `REF_*` if asked for.
 
@@ -31,8 +38,9 @@ def imported(
     frame
         Its number, from 0.
     labels
-        Names under which the file has `energy` (eV), `forces` (eV/Å) and `stress` (eV/Å³, None
-        where there is none). None: the labels of the file are dropped.
+        Names under which the file has `energy` (eV), `forces` (eV/Å), `stress` (in `stress_unit`,
+        eV/A3 by default, tension positive; None where there is none) or `virial` (eV), and what it
+        is of: `xc`, `code`. None: the labels of the file are dropped.
 
     Raises
     ------
@@ -50,17 +58,24 @@ def imported(
             atoms.info[key] = source.info[key]
     if labels is not None:
         copy_labels(source, atoms, labels)
+        atoms.info |= stated_provenance(source, path, labels)
     return atoms
 
 
-def copy_labels(source: Atoms, target: Atoms, keys: dict[str, str | None]) -> None:
+def copy_labels(source: Atoms, target: Atoms, keys: Mapping[str, str | None]) -> None:
     """Copy labels from `source` to `REF_energy`, `REF_forces`, `REF_stress` of `target`.
+
+    Parameters
+    ----------
+    keys
+        As of `imported`.
 
     Raises
     ------
     StructureError
         If energy or forces are missing, of the wrong shape, not finite, or beyond what any
-        structure has (forces above 1000 eV/Å, a net force above 0.1 eV/Å per atom).
+        structure has (forces above 1000 eV/Å, a net force above 0.1 eV/Å per atom, a stress above
+        1000 GPa, a tension above 60 GPa).
     """
     energy = _label(source, keys["energy"], ())
     forces = _label(source, keys["forces"], (len(source), 3))
@@ -78,8 +93,39 @@ def copy_labels(source: Atoms, target: Atoms, keys: dict[str, str | None]) -> No
         )
     target.info["REF_energy"] = float(energy)
     target.arrays["REF_forces"] = forces
-    if keys.get("stress") is not None:
-        target.info["REF_stress"] = _voigt(source, str(keys["stress"]))
+    stress = _stress(source, keys)
+    if stress is not None:
+        target.info["REF_stress"] = stress
+
+
+def stated_provenance(
+    source: Atoms, path: str | Path, labels: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Give the functional and the program of a frame's labels, under `REF_xc` and `REF_code`.
+
+    Raises
+    ------
+    StructureError
+        If the frame states another functional than `labels` does.
+    """
+    told, stated = labels.get("xc"), source.info.get(XC)
+    if told and stated and not same_functional(told, str(stated)):
+        raise StructureError(f"{path}: a frame states {stated}, but labels.xc says {told}")
+    found = {XC: stated or told or stated_functional(path)}
+    found[CODE] = source.info.get(CODE) or labels.get("code")
+    return {key: str(value) for key, value in found.items() if value}
+
+
+def label_names(atoms: Atoms) -> list[str]:
+    """Name all that a frame has beside its geometry, sorted."""
+    results = atoms.calc.results if isinstance(atoms.calc, SinglePointCalculator) else {}
+    return sorted({*atoms.info, *(set(atoms.arrays) - {"numbers", "positions"}), *results})
+
+
+def has_label(atoms: Atoms, key: str) -> bool:
+    """Whether a frame has a label, in info, arrays or, where ASE puts its own names, results."""
+    results = atoms.calc.results if isinstance(atoms.calc, SinglePointCalculator) else {}
+    return key in atoms.info or key in atoms.arrays or key in results
 
 
 def _label(atoms: Atoms, key: str | None, shape: tuple[int, ...]) -> np.ndarray:
@@ -97,25 +143,53 @@ def _label(atoms: Atoms, key: str | None, shape: tuple[int, ...]) -> np.ndarray:
 
 def _lookup(atoms: Atoms, key: str) -> Any:
     """Find a label in info, arrays, or, since ASE moves some names there, the calculator."""
-    if key in atoms.info:
-        return atoms.info[key]
-    if key in atoms.arrays:
-        return atoms.arrays[key]
-    if isinstance(atoms.calc, SinglePointCalculator) and key in atoms.calc.results:
-        return atoms.calc.results[key]
-    known = sorted({*atoms.info, *(set(atoms.arrays) - {"numbers", "positions"})})
-    raise StructureError(f"label {key} is missing; the frame has {', '.join(known) or 'none'}")
+    results = atoms.calc.results if isinstance(atoms.calc, SinglePointCalculator) else {}
+    for place in (atoms.info, atoms.arrays, results):
+        if key in place:
+            return place[key]
+    raise StructureError(
+        f"label {key} is missing; the frame has {', '.join(label_names(atoms)) or 'none'}"
+    )
 
 
-def _voigt(atoms: Atoms, key: str) -> np.ndarray:
-    """Give a stress of 6 or 3 x 3 numbers in ASE's Voigt order."""
-    stress = np.array(_lookup(atoms, key), dtype=float)
-    if stress.size == 9:
-        stress = stress.reshape(3, 3)
-        stress = full_3x3_to_voigt_6_stress(stress)
-    if stress.shape != (6,) or not np.isfinite(stress).all():
-        raise StructureError(f"label {key}: expected 6 or 9 finite numbers, shape {stress.shape}")
+def _stress(atoms: Atoms, keys: Mapping[str, str | None]) -> np.ndarray | None:
+    """Give the stress in eV/Å³, of its own key or of the virial; None where there is none."""
+    if keys.get("virial") is not None:
+        name = str(keys["virial"])
+        stress = -_voigt(atoms, name, (9,)) / atoms.get_volume()
+    elif keys.get("stress") is not None:
+        name = str(keys["stress"])
+        stress = _voigt(atoms, name, (6, 9)) * UNITS_EV_A3[keys.get("stress_unit") or "eV/A3"]
+    else:
+        return None
+    largest, pressure = float(np.abs(stress).max()) / GPa, -float(stress[:3].mean()) / GPa
+    if largest > STRESS_LIMIT_GPA or pressure < -TENSION_LIMIT_GPA:
+        what = (
+            f"a tension of {-pressure:.0f} GPa, which no solid bears"
+            if pressure < -TENSION_LIMIT_GPA
+            else f"a stress of {largest:.0f} GPa"
+        )
+        raise StructureError(
+            f"label {name}: {what}; is it a virial (in eV, of the other sign: labels.virial), or "
+            f"in another unit (labels.stress_unit)?"
+        )
     return stress
+
+
+def _voigt(atoms: Atoms, key: str, sizes: tuple[int, ...]) -> np.ndarray:
+    """Give a tensor of 6 or 3 x 3 numbers in ASE's Voigt order."""
+    expected = " or ".join(map(str, sizes))
+    try:
+        tensor = np.array(_lookup(atoms, key), dtype=float)
+    except (TypeError, ValueError):
+        raise StructureError(f"label {key}: expected {expected} numbers") from None
+    if tensor.size not in sizes or not np.isfinite(tensor).all():
+        raise StructureError(
+            f"label {key}: expected {expected} finite numbers, shape {tensor.shape}"
+        )
+    if tensor.size == 9:
+        return full_3x3_to_voigt_6_stress(tensor.reshape(3, 3))
+    return tensor.reshape(6)
 
 
 @lru_cache(maxsize=4)

@@ -1,5 +1,6 @@
 """Build a dataset: flags, split, sets, statistics, manifest."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -11,7 +12,9 @@ from ase import Atoms
 from ase.io import write
 from ase.units import GPa
 
+from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, file_sha256, write_csv, write_json
+from glassml.campaign.provenance import CODE, XC
 from glassml.configurations.screening import density
 from glassml.dataset.labels import Entry, isolated_energies, largest_force
 from glassml.dataset.split import SETS, check_disjoint, split_parents
@@ -95,12 +98,15 @@ def assign_sets(
             sizes[entry.parent] += 1
     held = {entries[index].parent for index, name in sets.items() if name == "train"}
     # What shares a parent with something that is never held out is not held out either.
-    assignment, moved = split_parents(
-        {parent: number for parent, number in sizes.items() if parent not in held},
-        seed,
-        validation_fraction,
-        test_fraction,
-    )
+    try:
+        assignment, moved = split_parents(
+            {parent: number for parent, number in sizes.items() if parent not in held},
+            seed,
+            validation_fraction,
+            test_fraction,
+        )
+    except StructureError as error:
+        raise StructureError(f"{error}{commonest_reason(entries)}") from None
     for index, entry in enumerate(entries):
         if index not in sets:
             sets[index] = assignment.get(entry.parent, "train")
@@ -136,8 +142,7 @@ def write_dataset(
         _write_frames(path, [entry for entry in members if entry.atoms is not None])
         files.append(path)
     write_json(folder / "isolated_atoms.json", isolated_energies(entries))
-    order = range(len(entries))
-    write_csv(folder / "flags.csv", [_flag_row(entries[i], sets[i]) for i in order], FLAG_COLUMNS)
+    write_flags(folder, entries, sets)
     write_csv(folder / "statistics.csv", statistics(entries, sets), STATISTICS_COLUMNS)
     files += [folder / name for name in ("isolated_atoms.json", "flags.csv", "statistics.csv")]
     whole = {
@@ -154,6 +159,34 @@ def write_dataset(
     }
     write_json(folder / "manifest.json", whole)
     return whole
+
+
+def write_flags(folder: str | Path, entries: Sequence[Entry], sets: Mapping[int, str]) -> None:
+    """Write `flags.csv`: one row for every configuration; no set where it has none yet."""
+    rows = [_flag_row(entry, sets.get(index, "")) for index, entry in enumerate(entries)]
+    write_csv(Path(folder) / "flags.csv", rows, FLAG_COLUMNS)
+
+
+def count_provenance(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
+    """Count the labels of each source by functional and program, where these are known."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        info = entry.atoms.info if entry.atoms is not None else {}
+        if XC in info:
+            counts[entry.source][f"{info[XC]}, {info.get(CODE, 'program not stated')}"] += 1
+    return {source: dict(counter) for source, counter in counts.items()}
+
+
+def commonest_reason(entries: Sequence[Entry]) -> str:
+    """Say why most of the configurations that have no label, or are flagged, are not used."""
+    reasons = Counter(
+        (entry.flags[0], re.sub(r"[\d.]+", "…", entry.reason)) for entry in entries if entry.flags
+    )
+    if not reasons:
+        return ""
+    (flag, _), number = reasons.most_common(1)[0]
+    example = next(entry.reason for entry in entries if entry.flags and entry.flags[0] == flag)
+    return f"; {number} of {len(entries)} are {flag}, e.g.: {example} (see flags.csv)"
 
 
 def statistics(entries: Sequence[Entry], sets: Mapping[int, str]) -> list[dict[str, Any]]:

@@ -37,9 +37,15 @@ def _build(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.config.dataset import LabelKeys
     from glassml.campaign.files import file_sha256
-    from glassml.dataset.build import assign_sets, unique_names, write_dataset
+    from glassml.dataset.build import (
+        assign_sets,
+        count_provenance,
+        unique_names,
+        write_dataset,
+        write_flags,
+    )
     from glassml.dataset.flags import flag_entries
-    from glassml.dataset.labels import included_entries, shard_entries
+    from glassml.dataset.labels import check_functional, included_entries, shard_entries
 
     campaign = load_campaign(args.config)
     section, families = campaign.dataset, campaign.configurations
@@ -49,9 +55,12 @@ def _build(args: argparse.Namespace) -> None:
         for entry in shard_entries(args.labels, family, families.shards(family))
     ]
     for file in section.include:
-        entries += included_entries(file.path, file.labels.model_dump(), file.config_type)
+        entries += included_entries(
+            file.path, file.labels.model_dump(), file.config_type, file.labels.named()
+        )
     for path in args.explored:
         entries += included_entries(path, LabelKeys().model_dump(), "explored")
+    check_functional(entries, campaign.dft.xc)
     unique_names(entries)
     flag_entries(
         entries,
@@ -60,6 +69,8 @@ def _build(args: argparse.Namespace) -> None:
         limits=section.filters.shortest_distances.limits(),
         duplicate_distance=section.filters.duplicate_distance,
     )
+    # What is wrong is written first: a refusal below points to it.
+    write_flags(args.output_dir, entries, {})
     sets, moved = assign_sets(
         entries,
         seed=campaign.seed,
@@ -79,6 +90,7 @@ def _build(args: argparse.Namespace) -> None:
             "dft": campaign.dft.model_dump(mode="json"),
             "dataset": section.model_dump(mode="json"),
             "included": {file.path: file_sha256(file.path) for file in section.include},
+            "functionals": count_provenance(entries),
             "moved_to_fill_a_set": moved,
         },
     )

@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.io import iread
+from scipy.stats import spearmanr
 
 from glassml.campaign.errors import StructureError
-from glassml.configurations.imported import copy_labels
+from glassml.campaign.provenance import XC, same_functional
+from glassml.configurations.imported import copy_labels, has_label, label_names, stated_provenance
 from glassml.configurations.screening import check_sanity, shortest_distances
 
 KEYS = {"energy": "REF_energy", "forces": "REF_forces", "stress": "REF_stress"}
@@ -77,28 +79,91 @@ def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
 
 
 def included_entries(
-    path: str | Path, keys: Mapping[str, str | None], config_type: str
-) -> Iterator[Entry]:
+    path: str | Path,
+    keys: Mapping[str, str | None],
+    config_type: str,
+    named: Sequence[str] = (),
+) -> list[Entry]:
     """Read the labels of a file from elsewhere; frames that cannot be used say why.
 
     Parameters
     ----------
     keys
-        Names under which the file has `energy`, `forces`, `stress`.
+        Names under which the file has `energy`, `forces`, `stress` or `virial`, the unit of the
+        stress, and what the file does not state of itself: `xc`, `code`.
     config_type
         For frames that have none.
+    named
+        Those of the names that some frame must have.
 
     Raises
     ------
     StructureError
-        If the file cannot be read at all.
+        If the file cannot be read at all, no frame has a label that is named, or its pressures
+        fall where the density rises.
     """
     path = Path(path)
-    for number, atoms in enumerate(_frames(path)):
+    frames = _frames(path)
+    for name in named:
+        if frames and not any(has_label(atoms, name) for atoms in frames):
+            has = sorted({key for atoms in frames[:100] for key in label_names(atoms)})
+            raise StructureError(
+                f"{path}: no frame has the label {name} that is named; they have {', '.join(has)}"
+            )
+    entries = []
+    for number, atoms in enumerate(frames):
         family = str(atoms.info.get("family", _stem(path)))
         atoms.info.setdefault("config_id", f"{_stem(path)}/{number:06d}")
         kind = str(atoms.info.get("config_type", config_type))
-        yield _entry(atoms, path, keys, family, kind)
+        entries.append(_entry(atoms, path, keys, family, kind))
+    check_signs(entries, str(path))
+    return entries
+
+
+def check_signs(entries: Sequence[Entry], source: str) -> None:
+    """Refuse stresses of the wrong sign: of denser frames the pressure is higher.
+
+    Raises
+    ------
+    StructureError
+        If, over ten frames or more of one composition, pressure falls with density (Spearman's
+        rank correlation below -0.5).
+    """
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for entry in entries:
+        if entry.atoms is not None and "REF_stress" in entry.atoms.info:
+            atoms = entry.atoms
+            pair = len(atoms) / atoms.get_volume(), -float(atoms.info["REF_stress"][:3].mean())
+            formula = atoms.get_chemical_formula(empirical=True)
+            groups.setdefault(formula, []).append(pair)
+    for formula, pairs in groups.items():
+        density, pressure = np.array(pairs).T
+        if len(pairs) < 10 or np.ptp(density) < 0.02 * density.mean() or not np.ptp(pressure):
+            continue
+        correlation = float(spearmanr(density, pressure).statistic)
+        if correlation < -0.5:
+            raise StructureError(
+                f"{source}: pressure falls with density over {len(pairs)} frames of {formula} "
+                f"(rank correlation {correlation:.2f}): the stress has the wrong sign; is it a "
+                f"virial (labels.virial)?"
+            )
+
+
+def check_functional(entries: Iterable[Entry], xc: str) -> None:
+    """Refuse labels that state another functional than the campaign's.
+
+    Raises
+    ------
+    StructureError
+        With the first of them.
+    """
+    for entry in entries:
+        stated = entry.atoms.info.get(XC) if entry.atoms is not None else None
+        if stated is not None and not same_functional(str(stated), xc):
+            raise StructureError(
+                f"{entry.source}: {entry.config_id} states {stated}; this campaign's labels are of "
+                f"{xc} (dft.xc), and two functionals must not be mixed"
+            )
 
 
 def isolated_energies(entries: Iterable[Entry]) -> dict[str, float]:
@@ -138,8 +203,10 @@ def _entry(
     atoms.info = {k: source.info[k] for k in ("seed", "label_key", "recipe") if k in source.info}
     try:
         check_sanity(atoms, {"Si", "O"})
-        has_stress = keys.get("stress") in {*source.info, *source.arrays}
-        copy_labels(source, atoms, dict(keys) | ({} if has_stress else {"stress": None}))
+        optional = {key: keys.get(key) for key in ("stress", "virial")}
+        absent = {k: None for k, name in optional.items() if name and not has_label(source, name)}
+        copy_labels(source, atoms, dict(keys) | absent)
+        atoms.info |= stated_provenance(source, path, keys)
     except StructureError as error:
         entry.flags, entry.reason = ["unusable"], str(error)
         return entry

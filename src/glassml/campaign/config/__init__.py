@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from glassml.campaign.config.base import Section
-from glassml.campaign.config.configurations import Configurations
+from glassml.campaign.config.configurations import Configurations, FromFile
 from glassml.campaign.config.dataset import Dataset
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.config.md import MolecularDynamics
@@ -16,6 +16,7 @@ from glassml.campaign.config.report import Report
 from glassml.campaign.config.structure import Structure
 from glassml.campaign.errors import ConfigError
 from glassml.campaign.files import write_text
+from glassml.campaign.provenance import functional_mistake
 
 __all__ = ["Campaign", "load_campaign", "parse_campaign", "resolved_text", "write_resolved"]
 
@@ -45,9 +46,25 @@ class Campaign(Section):
         self.dft.check_elements(self.configurations.elements())
         for package in self.potential.packages():
             self.dataset.check_held_out(self.seed, Path(package))
+        self._check_functionals()
         if self.potential.search.glasses:
             self.md.check_first_state()
         return self
+
+    def _check_functionals(self) -> None:
+        """Refuse labels of another functional; a file that is not there yet is read later."""
+        files = [(file.path, file.labels) for file in self.dataset.include]
+        files += [
+            (family.path, family.labels)
+            for family in self.configurations.families.values()
+            if isinstance(family, FromFile) and family.labels is not None
+        ]
+        for path, labels in files:
+            if labels.xc is None and not Path(path).is_file():
+                continue
+            mistake = functional_mistake(path, labels.xc, self.dft.xc)
+            if mistake:
+                raise ValueError(mistake)
 
 
 def parse_campaign(data: Any, source: str = "configuration") -> Campaign:

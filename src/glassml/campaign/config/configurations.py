@@ -274,11 +274,53 @@ class IsolatedAtoms(Family):
 
 
 class LabelKeys(Section):
-    """Names under which a file carries its labels."""
+    """Names under which a file carries its labels, and what these are."""
 
     energy: str = Field(default="REF_energy", description="Total energy of the cell, eV.")
     forces: str = Field(default="REF_forces", description="Forces, eV/Å.")
-    stress: str | None = Field(default="REF_stress", description="Stress, eV/Å³, if there is any.")
+    stress: str | None = Field(
+        default="REF_stress",
+        description="Stress, if there is any, in `stress_unit`; tension is positive.",
+    )
+    stress_unit: Literal["eV/A3", "GPa", "kbar"] = Field(
+        default="eV/A3", description="Of the stress."
+    )
+    virial: str | None = Field(
+        default=None,
+        description="In place of a stress: virial of the cell, eV, 9 numbers; stress = -virial/V.",
+    )
+    xc: str | None = Field(
+        default=None,
+        description="Functional of the labels, where the file does not state it (manifest.json "
+        "beside it, or REF_xc in its frames). It must be dft.xc.",
+    )
+    code: str | None = Field(
+        default=None, description="Program that calculated them; needed with `xc`."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_stress(cls, data: Any) -> Any:
+        """Let a virial take the place of the stress that is there by default."""
+        if isinstance(data, dict) and data.get("virial") is not None:
+            if data.get("stress") not in (None, "REF_stress"):
+                raise ValueError("name a stress or a virial, not both")
+            data = {**data, "stress": None}
+        return data
+
+    @model_validator(mode="after")
+    def _check_code(self) -> "LabelKeys":
+        if self.xc is not None and self.code is None:
+            raise ValueError(
+                "xc needs code, the program that calculated the labels: energies of two programs "
+                "have different zeros"
+            )
+        return self
+
+    def named(self) -> list[str]:
+        """Give the names that some frame must have: all but the stress that is a default."""
+        optional = [] if self.stress in (None, "REF_stress") else [str(self.stress)]
+        return [self.energy, self.forces, *optional, *([self.virial] if self.virial else [])]
 
 
 class FromFile(Family):
