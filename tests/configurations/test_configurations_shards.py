@@ -265,7 +265,13 @@ BAD_IMPORTS = [
     (labelled(positions=polymorph("alpha_quartz").positions[4] + 0.3), "is below"),
     (Atoms("SiO2", positions=3 * np.eye(3)), "missing"),
 ]
-KEYS = {"energy": "my_energy", "forces": "my_forces", "stress": "my_stress"}
+KEYS = {
+    "xc": "PBEsol",
+    "code": "made up",
+    "energy": "my_energy",
+    "forces": "my_forces",
+    "stress": "my_stress",
+}
 
 
 @pytest.fixture

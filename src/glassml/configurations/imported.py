@@ -19,6 +19,7 @@ FORCE_LIMIT_EV_A = 1000.0
 # Of strained, rattled and compressed silica from -26 to 275 GPa is known here; beyond these it is
 # another unit, another sign, or no stress.
 STRESS_LIMIT_GPA, TENSION_LIMIT_GPA = 1000.0, 60.0
+NO_STRESS = "is it a virial"
 UNITS_EV_A3 = {"eV/A3": 1.0, "GPa": GPa, "kbar": 0.1 * GPa}
 
 
@@ -170,8 +171,8 @@ def _stress(atoms: Atoms, keys: Mapping[str, str | None]) -> np.ndarray | None:
             else f"a stress of {largest:.0f} GPa"
         )
         raise StructureError(
-            f"label {name}: {what}; is it a virial (in eV, of the other sign: labels.virial), or "
-            f"in another unit (labels.stress_unit)?"
+            f"label {name}: {what}; {NO_STRESS} (in eV, of the other sign: labels.virial), or in "
+            f"another unit (labels.stress_unit)?"
         )
     return stress
 

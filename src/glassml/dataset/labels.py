@@ -14,9 +14,16 @@ from scipy.stats import spearmanr
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.provenance import XC, same_functional
-from glassml.configurations.imported import copy_labels, has_label, label_names, stated_provenance
+from glassml.configurations.imported import (
+    NO_STRESS,
+    copy_labels,
+    has_label,
+    label_names,
+    stated_provenance,
+)
 from glassml.configurations.screening import check_sanity, shortest_distances
 
+DOUBTFUL_SHARE = 0.02  # of stresses that cannot be: one may be a broken frame
 KEYS = {"energy": "REF_energy", "forces": "REF_forces", "stress": "REF_stress"}
 
 
@@ -99,8 +106,8 @@ def included_entries(
     Raises
     ------
     StructureError
-        If the file cannot be read at all, no frame has a label that is named, or its pressures
-        fall where the density rises.
+        If the file cannot be read at all, no frame has a label that is named, many stresses
+        cannot be, or pressures fall where the density rises.
     """
     path = Path(path)
     frames = _frames(path)
@@ -116,8 +123,19 @@ def included_entries(
         atoms.info.setdefault("config_id", f"{_stem(path)}/{number:06d}")
         kind = str(atoms.info.get("config_type", config_type))
         entries.append(_entry(atoms, path, keys, family, kind))
+    _check_doubtful(entries, str(path))
     check_signs(entries, str(path))
     return entries
+
+
+def _check_doubtful(entries: Sequence[Entry], source: str) -> None:
+    """Refuse a file of which many stresses cannot be: then the others are misread too."""
+    doubtful = [entry for entry in entries if NO_STRESS in entry.reason]
+    if len(doubtful) > DOUBTFUL_SHARE * len(entries):
+        raise StructureError(
+            f"{source}: {len(doubtful)} of {len(entries)} frames have stresses that cannot be: "
+            f"{doubtful[0].reason}"
+        )
 
 
 def check_signs(entries: Sequence[Entry], source: str) -> None:
