@@ -139,7 +139,7 @@ def show_network(atoms, bonds):
     line("Si with 4 O", f"{four} of {si.sum()}", OTHER["Si with 4 O"])
     oxygen = [int((coordination[~si] == n).sum()) for n in (1, 2, 3)]
     line("O with 1, 2, 3 Si", ", ".join(map(str, oxygen)), OTHER["O with 1, 2, 3 Si"])
-    line("Qn, mean n", with_error(q_species(atoms, bonds)), "")
+    line("Qn, mean n", with_error(q_species(bonds)), "")
     line("Si-O (Å)", with_error(bonds.length), OTHER["Si-O"])
     line("O-Si-O (°)", with_error(bond_angles(atoms, bonds, 14)), OTHER["O-Si-O"])
     line("Si-O-Si (°)", with_error(bond_angles(atoms, bonds, 8)), OTHER["Si-O-Si"])

@@ -12,6 +12,7 @@ from ase import Atoms
 
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import atomic_path, write_gzip, write_json, write_text
+from glassml.campaign.h5md import box_edges
 from glassml.md.checkpoint import Samples
 from glassml.md.outputs import (
     read_trajectory,
@@ -114,7 +115,7 @@ def _last_stage(folder: Path, record: Mapping[str, Any], final: Atoms) -> Iterat
         atoms = Atoms(
             final.numbers,
             positions=timestep.positions,
-            cell=timestep.triclinic_dimensions,
+            cell=box_edges(universe.trajectory),
             pbc=True,
         )
         atoms.wrap()

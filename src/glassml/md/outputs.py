@@ -82,6 +82,7 @@ def write_trajectory(
     universe = MDAnalysis.Universe.empty(len(atoms), trajectory=True, velocities=velocities)
     timestep = universe.trajectory.ts
     stages: list[int] = []
+    cells: list[np.ndarray] = []
     with atomic_path(path) as temporary:
         writer = H5MDWriter(
             str(temporary),
@@ -105,8 +106,11 @@ def write_trajectory(
                     timestep.data["step"] = int(segment["frame_step"][index])
                     timestep.data["stage"] = int(segment["frame_stage"][index])
                     stages.append(int(segment["frame_stage"][index]))
+                    cells.append(segment["frame_cell"][index])
                     writer.write(universe.atoms)
         with h5py.File(temporary, "r+") as file:
+            # The writer turns cells so that a is along x; positions are those of the cell as it is.
+            file["particles/trajectory/box/edges/value"][:] = np.array(cells)
             file["particles/trajectory"].create_dataset("species", data=atoms.numbers)
             group = file.create_group("parameters/glassml")
             group.attrs["json"] = json.dumps(metadata, sort_keys=True)

@@ -273,7 +273,8 @@ def run_sq(args: argparse.Namespace) -> None:
 
 def _totals(total: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the totals that can be, and null with a reason for an element without a length."""
-    found, reasons = {}, {}
+    found: dict[str, Any] = {}
+    reasons: dict[str, Any] = {}
     for name in ("neutron", "xray"):
         try:
             found[name] = total(name)

@@ -384,5 +384,5 @@ def _row(table: str, values: Sequence[Any]) -> Row:
     }
 
 
-def _rows(table: str, columns: Sequence[np.ndarray]) -> list[Row]:
+def _rows(table: str, columns: Sequence[Any]) -> list[Row]:
     return [_row(table, values) for values in zip(*columns, strict=True)]

@@ -137,22 +137,22 @@ def _filled(
     return Atoms(elements, scaled_positions=np.concatenate(places), cell=cell, pbc=True)
 
 
-def _formula(text: str | None) -> Counter[str]:
+def _formula(text: str | None) -> dict[str, float]:
     """Understand `Si O2`; empty where there is none."""
     if text is None or text in {"?", "."}:
-        return Counter()
-    found: Counter[str] = Counter()
+        return {}
+    found: dict[str, float] = {}
     for symbol, number in re.findall(r"([A-Z][a-z]?)([\d.]*)", text):
-        found[symbol] += float(number or 1)
+        found[symbol] = found.get(symbol, 0.0) + float(number or 1)
     return found
 
 
-def _written(formula: Counter[str]) -> str:
+def _written(formula: dict[str, float]) -> str:
     return " ".join(f"{symbol}{number:g}" for symbol, number in formula.items())
 
 
-def _agrees(atoms: Atoms, formula: Counter[str]) -> bool:
+def _agrees(atoms: Atoms, formula: dict[str, float]) -> bool:
     """Whether elements that formula and cell share are in the same ratio, to 2 %."""
     counts = Counter(atoms.get_chemical_symbols())
-    ratios = [counts[symbol] / formula[symbol] for symbol in counts if formula[symbol] > 0]
+    ratios = [counts[symbol] / formula[symbol] for symbol in counts if formula.get(symbol)]
     return not ratios or max(ratios) < 1.02 * min(ratios)

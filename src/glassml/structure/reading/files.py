@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterator
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from glassml.structure.reading.cif import read_cif
 from glassml.structure.reading.dlpoly import read_history
 from glassml.structure.reading.lammps import read_data, read_dump
 from glassml.structure.reading.names import ElementNames, element_of
-from glassml.structure.reading.recognise import OPENERS, check_growth
+from glassml.structure.reading.recognise import OPENERS, check_growth, open_bytes
 from glassml.structure.reading.rmc import comment_cells, read_rmc
 
 # Arrays of ASE with the names of sites, by format.
@@ -96,11 +96,11 @@ def _poscar_with_elements(path: Path, names: ElementNames) -> Atoms:
 
 def _name_sites(atoms: Atoms, array: str, names: ElementNames) -> None:
     """Take the elements from the whole names of sites, of which ASE uses a letter or two."""
-    labels = atoms.arrays[array]
+    labels = [str(label) for label in atoms.arrays[array]]
     if array == "dlp4_labels":  # what is left of the name behind the element
         labels = [s + label for s, label in zip(atoms.symbols, labels, strict=True)]
-    known = {str(label): element_of(str(label), names) for label in sorted(set(labels))}
-    atoms.set_chemical_symbols([known[str(label)] for label in labels])
+    known = {label: element_of(label, names) for label in sorted(set(labels))}
+    atoms.set_chemical_symbols([known[label] for label in labels])
 
 
 def _with_types_named(frames: list[Atoms], names: ElementNames) -> list[Atoms]:
@@ -132,8 +132,7 @@ def _with_elements(path: Path, names: ElementNames) -> StringIO:
     by_type = {str(number): symbol for number, symbol in enumerate(names.by_type, 1)}
     known: dict[str, str] = {}
     text = StringIO()
-    opener = OPENERS.get(path.suffix, open)
-    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
+    with TextIOWrapper(open_bytes(path), encoding="utf-8", errors="replace") as file:
         for line in file:
             comment = next(file)
             text.write(line + comment)

@@ -83,14 +83,15 @@ _BY_CONTENT = (
 def read_head(path: Path) -> str:
     """Give the first text of a file, decompressed, with plain line ends."""
     try:
-        with _open(path) as file:
+        with open_bytes(path) as file:
             head = file.read(HEAD)
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise StructureError(f"{path}: cannot be read: {error}") from None
     return head.decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file, decompressed."""
     return OPENERS.get(path.suffix, open)(path, "rb")  # type: ignore[operator,no-any-return]
 
 
@@ -106,7 +107,7 @@ def check_growth(path: Path) -> None:
         return
     packed, size = path.stat().st_size, 0
     try:
-        with _open(path) as file:
+        with open_bytes(path) as file:
             while block := file.read(1 << 20):
                 size += len(block)
                 if size > max(MAX_GROWTH * packed, HARMLESS_BYTES):

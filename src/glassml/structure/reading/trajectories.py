@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.h5md import box_edges
 
 # Their definition puts the first vector along x and the second into the plane of x and y.
 STANDARD = {"XTC", "TRR", "GRO", "LAMMPSDUMP", "LAMMPS", "MEMORY"}
@@ -103,7 +103,7 @@ def frame_atoms(group: Any, standard: bool = False) -> Atoms:
     frame = trajectory.ts
     cell = frame.triclinic_dimensions
     if cell is not None and _has_edges(trajectory):
-        cell = _edges(trajectory, frame)
+        cell = box_edges(trajectory)
     elif cell is not None and not standard:
         names = trajectory.format
         names = {names} if isinstance(names, str) else set(names)
@@ -136,14 +136,3 @@ def _same_shape(frame: Any, template: Atoms) -> bool:
 
 def _has_edges(trajectory: Any) -> bool:
     return "H5MD" in np.atleast_1d(trajectory.format)
-
-
-def _edges(trajectory: Any, frame: Any) -> np.ndarray:
-    """Edges of an H5MD box as the file has them, in Å."""
-    with h5py.File(trajectory.filename, "r") as file:
-        groups = list(file["particles"].values())
-        edges = groups[0]["box/edges"]
-        values = edges[()] if isinstance(edges, h5py.Dataset) else edges["value"][frame.frame]
-    edges = np.diag(values) if np.ndim(values) == 1 else np.asarray(values, float)
-    # MDAnalysis has converted the lengths already: that tells the file's unit.
-    return edges * (frame.dimensions[0] / np.linalg.norm(edges[0]))
