@@ -1,7 +1,7 @@
 """Rings straight from their definitions, on nodes (atom, image): slow and obviously right."""
 
 from collections import deque
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -148,3 +148,28 @@ def lattice_sum(positions, cell, is_si, q_max, q_min=0.0):
     vectors, q = vectors[inside], q[inside]
     phases = np.exp(1j * vectors @ positions.T)
     return q, phases[:, is_si].sum(axis=1), phases[:, ~is_si].sum(axis=1)
+
+
+def neutron_total(atoms, lengths, q_max, q_bin):
+    """Faber-Ziman total 1 + (I - <b²>)/<b>² by the explicit sum over all Q vectors, binned.
+
+    Returns mean |Q|, S and the number of vectors of each bin that has any.
+    """
+    b = np.array([lengths[symbol] for symbol in atoms.get_chemical_symbols()])
+    reciprocal = 2 * np.pi * np.linalg.inv(atoms.cell.array).T
+    highest = np.floor(q_max * atoms.cell.lengths() / (2 * np.pi)).astype(int)
+    h = np.array(list(product(*[range(-n, n + 1) for n in highest])))
+    h = h[len(h) // 2 + 1 :]
+    q = np.linalg.norm(h @ reciprocal, axis=1)
+    h, q = h[q <= q_max], q[q <= q_max]
+    intensity = np.empty(len(q))
+    for start in range(0, len(q), 2000):
+        part = slice(start, start + 2000)
+        waves = np.exp(1j * (h[part] @ reciprocal) @ atoms.positions.T)
+        intensity[part] = np.abs(waves @ b) ** 2 / len(b)
+    s = 1 + (intensity - np.mean(b**2)) / np.mean(b) ** 2
+    index = (q / q_bin).astype(int)
+    counts = np.bincount(index)
+    filled = counts > 0
+    counts = counts[filled]
+    return np.bincount(index, q)[filled] / counts, np.bincount(index, s)[filled] / counts, counts

@@ -68,7 +68,7 @@ def _check_elements(atoms: Atoms, source: str) -> None:
         )
 
 
-def _check_cell(atoms: Atoms, source: str) -> None:
+def _check_cell(atoms: Atoms, source: str = "structure") -> None:
     cell = atoms.cell
     if not np.all(np.isfinite(cell.array)):
         raise StructureError(f"{source}: the cell has a number that is not finite")
@@ -125,7 +125,7 @@ def periodic_cell(atoms: Atoms) -> np.ndarray:
     StructureError
         If it is not.
     """
-    _check_cell(atoms, atoms.get_chemical_formula())
+    _check_cell(atoms)
     return np.asarray(atoms.cell.array, float)
 
 

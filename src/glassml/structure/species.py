@@ -18,7 +18,9 @@ BRIDGES = ("O", "S", "Se", "F")
 
 def elements_of(atoms: Atoms) -> list[str]:
     """Name the elements: cations before anions, heavy before light (Si, O; Si, Na, O; B, O)."""
-    symbols = [chemical_symbols[number] for number in np.unique(atoms.numbers)[::-1]]
+    symbols = [
+        chemical_symbols[number] for number in np.flatnonzero(np.bincount(atoms.numbers))[::-1]
+    ]
     alone = len(symbols) == 1
     # P is an anion beside metals and a cation beside O: what bridges decides.
     bridged = any(symbol in BRIDGES for symbol in symbols)
@@ -99,11 +101,17 @@ class Network:
 
     def is_former(self, atoms: Atoms) -> np.ndarray:
         """(n,) of bool."""
-        return np.isin(atoms.numbers, [atomic_numbers[symbol] for symbol in self.formers])
+        return _members(atoms, self.formers)
 
     def is_bridge(self, atoms: Atoms) -> np.ndarray:
         """(n,) of bool."""
-        return np.isin(atoms.numbers, [atomic_numbers[symbol] for symbol in self.bridges])
+        return _members(atoms, self.bridges)
+
+
+def _members(atoms: Atoms, elements: Sequence[str]) -> np.ndarray:
+    table = np.zeros(len(chemical_symbols), bool)
+    table[[atomic_numbers[symbol] for symbol in elements]] = True
+    return table[atoms.numbers]
 
 
 def named_network(
@@ -117,12 +125,12 @@ def named_network(
         If a named element is not there, is named twice, or no former or no bridge is left.
     """
     present = elements_of(atoms)
+    formula = atoms.get_chemical_formula
     for kind, named in (("formers", formers), ("bridges", bridges)):
         for symbol in named or ():
             if symbol not in present:
                 raise StructureError(
-                    f"--{kind} {symbol}: there is no such element here "
-                    f"({atoms.get_chemical_formula()})"
+                    f"--{kind} {symbol}: there is no such element here ({formula()})"
                 )
     both = set(formers or ()) & set(bridges or ())
     if both:
@@ -135,7 +143,7 @@ def named_network(
     ):
         if not chosen:
             raise StructureError(
-                f"has no {kind} of a network ({atoms.get_chemical_formula()}; known: "
+                f"has no {kind} of a network ({formula()}; known: "
                 f"{', '.join(known)}): name some with --formers and --bridges. Bonds are sought "
                 f"between formers and bridges, so that an element alone or a molecular liquid has "
                 f"neither network nor rings here; sq, gr and fsdp need none"
