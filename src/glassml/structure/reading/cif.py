@@ -85,15 +85,16 @@ def _operations(source: str, crystal: gemmi.SmallStructure) -> list[list[gemmi.O
     name, number = crystal.spacegroup_hm, crystal.spacegroup_number
     if not name and not number:
         raise StructureError(f"{source}: names neither symmetry operations nor a space group")
+    stated = name
     name = re.sub(r"\s*:\s*", ":", name)
-    name = re.sub(r"\s*[Ss]$", ":1", re.sub(r"\s*[Zz]$", ":2", name))
+    name = re.sub(r"\s*S$", ":1", re.sub(r"\s*Z$", ":2", name))
     cell = crystal.cell
     group = gemmi.find_spacegroup_by_name(name, cell.alpha, cell.gamma) if name else None
     if group is None and number and not name:
         group = gemmi.find_spacegroup_by_number(number)
     if group is None:
         raise StructureError(
-            f"{source}: the space group {name} is not known; give its operations "
+            f"{source}: the space group {stated} is not known; give its operations "
             f"(_space_group_symop_operation_xyz)"
         )
     groups = [group]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread
+from ase.io import ParseError, iread
 from ase.io.vasp import read_vasp
 
 from glassml.campaign.errors import StructureError
@@ -44,14 +44,22 @@ def read_file(path: Path, kind: str, names: ElementNames, last: int | None) -> l
     check_growth(path)
     index = slice(None) if last is None else slice(-last, None)
     try:
-        return _frames(path, kind, names, index)
+        frames = _frames(path, kind, names, index)
     except StructureError:
         raise
+    except ParseError as error:
+        if kind != "vasp":
+            raise StructureError(f"{path}: cannot be read as {kind}: {error}") from None
+        raise StructureError(
+            f"{path}: names no elements (VASP 4); name them in order, e.g. --elements Si O"
+        ) from None
     except Exception as error:  # noqa: BLE001 - readers of ASE raise whatever their parsing meets
         raise StructureError(
             f"{path}: cannot be read as {kind} (truncated, damaged, or of another format: see "
             f"--format): {type(error).__name__}: {error}"
         ) from None
+    # Masses of files may be of other units; what else they hold is of no use here.
+    return [Atoms(a.numbers, a.positions, cell=a.cell.array, pbc=a.pbc) for a in frames]
 
 
 def _frames(path: Path, kind: str, names: ElementNames, index: slice) -> list[Atoms]:

@@ -61,12 +61,15 @@ def recognise(path: Path) -> str:
     if stem.lower().endswith((".exyz", ".extxyz", ".xyz")):
         return "extxyz"
     try:
-        return filetype(str(path), guess=True)
+        name = filetype(str(path), guess=True)
     except (UnknownFileTypeError, OSError, UnicodeDecodeError):
+        name = ""
+    if name not in ioformats:  # ASE takes an unknown suffix for a format
         raise StructureError(
             f"{path}: the format cannot be told from name or content; name it with --format "
             f"(`ase info --formats` lists those of ASE)"
-        ) from None
+        )
+    return name
 
 
 _BY_CONTENT = (
