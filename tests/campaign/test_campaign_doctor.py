@@ -1,5 +1,6 @@
 """The doctor finds what is missing, and says what to do."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -21,27 +22,24 @@ def test_old_python_fails():
     assert doctor.check_python((3, 11)).status == "ok"
 
 
-@pytest.mark.parametrize(
-    ("xc", "expected"),
-    [("PBEsol", False), ("PBE", False), ("SCAN", True), ("MGGA_X_R2SCAN+MGGA_C_R2SCAN", True)],
-)
-def test_meta_ggas_are_known(xc, expected):
-    assert doctor.is_meta_gga(xc) is expected
-
-
 @pytest.mark.parametrize("converges", [True, False])
 def test_meta_gga_is_refused_only_by_a_libxc_that_cannot(monkeypatch, converges):
-    monkeypatch.setattr(doctor, "meta_gga_converges", lambda: converges)
+    monkeypatch.setattr(doctor, "meta_gga_converges", lambda _="": converges)
     assert doctor.check_libxc("SCAN").status == ("ok" if converges else "fail")
     assert doctor.check_libxc("PBEsol").status == ("ok" if converges else "warn")
 
 
-def test_libxc_verdict_is_that_of_gpaw(recwarn):
+@pytest.mark.parametrize("name", ["MGGA_X_SCAN+MGGA_C_SCAN", "MGGA_X_R2SCAN+MGGA_C_R2SCAN"])
+def test_libxc_is_judged_by_what_it_does(name):
     from gpaw.xc.libxc import LibXC
 
-    LibXC("SCAN")
-    warned = any("disable-fhc" in str(item.message) for item in recwarn)
-    assert doctor.meta_gga_converges() is not warned
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        switched_off = LibXC(name)
+    assert doctor.enforces_hole_curvature(LibXC(name, disable_fhc=False))
+    # Of a libxc that GPAW cannot switch, it warns.
+    warned = any("disable-fhc" in str(item.message) for item in caught)
+    assert doctor.enforces_hole_curvature(switched_off) is warned
 
 
 def test_missing_setup_is_named():

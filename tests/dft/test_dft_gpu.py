@@ -1,5 +1,8 @@
 """The route over a GPU, on GPAW's own stand-in for CuPy, which is NumPy."""
 
+import ctypes
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -7,6 +10,8 @@ from ase import Atoms
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import ConfigError
 from glassml.dft.calculation import calculate
+from glassml.dft.libxc_cuda import CudaMetaGga, library, verify
+from glassml.dft.radial import meta_gga_correction
 from glassml.dft.settings import require_gpu
 
 SETTINGS = {
@@ -38,7 +43,7 @@ def stishovite() -> Atoms:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("xc", ["PBEsol", "LDA"])
+@pytest.mark.parametrize("xc", ["PBEsol", "LDA", "r2SCAN"])
 def test_a_gpu_gives_the_label_of_a_cpu(stishovite, monkeypatch, xc, tmp_path):
     cpu, gpu = (
         Dft(xc=xc, gpu=on_gpu, **SETTINGS).model_dump(mode="json") for on_gpu in (False, True)
@@ -59,9 +64,62 @@ def test_a_missing_gpu_is_refused_before_any_label(monkeypatch):
     monkeypatch.delenv("GPAW_CPUPY", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(ConfigError, match=r"dft\.gpu: .*siteconfig"):
-        require_gpu()
+        require_gpu("PBEsol")
 
 
-def test_a_meta_gga_on_a_gpu_is_refused():
-    with pytest.raises(ValueError, match="no GPU code for meta-GGAs such as SCAN"):
-        Dft(xc="SCAN", gpu=True)
+@pytest.mark.parametrize("symbol", ["Si", "O"])
+def test_all_directions_of_a_sphere_at_once_give_gpaws_own_correction(symbol):
+    from gpaw.setup import Setup
+    from gpaw.setup_data import SetupData
+    from gpaw.xc import XC
+
+    xc = XC("MGGA_X_R2SCAN+MGGA_C_R2SCAN")
+    setup = Setup(SetupData(symbol, "PBE"), XC("PBE"), lmax=2)
+    density = np.array([setup.initialize_density_matrix(_occupations(setup))[0]])
+    density += 0.02 * np.random.default_rng(4).normal(size=density.shape)
+    expected, found = np.zeros_like(density), np.zeros_like(density)
+    energy = xc.calculate_paw_correction(setup, density, expected)
+    assert meta_gga_correction(xc, xc.kernel, setup, density, found) == pytest.approx(
+        energy, abs=1e-10
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-10)
+    assert np.abs(expected).max() > 1e-3
+
+
+def _occupations(setup):
+    return setup.calculate_initial_occupation_numbers(magmom=0.0, hund=False, charge=0.0, nspins=1)
+
+
+@pytest.fixture
+def host_libxc(monkeypatch):
+    """The libxc that GPAW runs on, as if it were one for CUDA: the arrays are on the host too."""
+    import gpaw.xc  # noqa: F401  loads it
+
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    paths = {line.split()[-1] for line in maps.splitlines() if "libxc.so" in line}
+    if not paths or not hasattr(ctypes.CDLL(min(paths)), "xc_func_set_fhc_enforcement"):
+        pytest.skip("GPAW has no libxc 7 as a shared library")
+    monkeypatch.setenv("GLASSML_LIBXC_CUDA", min(paths))
+
+
+@pytest.mark.slow
+def test_libxc_on_a_gpu_gives_the_label_too(stishovite, host_libxc, monkeypatch, tmp_path):
+    cpu, gpu = (
+        Dft(xc="r2SCAN", gpu=on_gpu, **SETTINGS).model_dump(mode="json") for on_gpu in (False, True)
+    )
+    monkeypatch.setattr("gpaw.new.builder.GPAW_CPUPY", True)
+    expected, result = (calculate(stishovite, dft, log=tmp_path / "log.txt") for dft in (cpu, gpu))
+    assert result.energy == pytest.approx(expected.energy, abs=1e-5)
+    np.testing.assert_allclose(result.forces, expected.forces, atol=2e-3)
+    np.testing.assert_allclose(result.stress, expected.stress, atol=2e-5)
+
+
+def test_a_libxc_on_a_gpu_that_gives_other_values_is_refused(host_libxc):
+    from gpaw.xc import XC
+
+    verify("r2SCAN")
+    scan = XC("MGGA_X_SCAN+MGGA_C_SCAN").kernel
+    with pytest.raises(ConfigError, match="GLASSML_LIBXC_CUDA: differs by"):
+        CudaMetaGga(library(), "MGGA_X_R2SCAN+MGGA_C_R2SCAN", scan)
+    with pytest.raises(ConfigError, match="does not have MGGA_X_NONE"):
+        CudaMetaGga(library(), "MGGA_X_NONE+MGGA_C_SCAN", scan)

@@ -2,6 +2,7 @@
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from glassml.campaign.config.dft import GPAW_NAMES, setup_type
 from glassml.dft.labels import canonical
-from glassml.dft.settings import is_isolated, kpoint_grid, mean_value_kpoints, setup_type
+from glassml.dft.settings import is_isolated, kpoint_grid, mean_value_kpoints
 
 NATIVE_ON_GPU = frozenset({"LDA", "PBE"})
 HUND_MOMENTS = {"H": 1, "B": 1, "C": 2, "N": 3, "O": 2, "F": 1, "Na": 1, "Al": 1, "Si": 2, "P": 3}
@@ -95,7 +97,10 @@ def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
     from gpaw import PW  # noqa: PLC0415
     from gpaw.xc import XC  # noqa: PLC0415
 
-    functional = XC(dft["xc"])
+    with warnings.catch_warnings():
+        # Of every libxc before 7; `require_functional` looks at what it does.
+        warnings.filterwarnings("ignore", message=".*disable-fhc")
+        functional = XC(GPAW_NAMES.get(dft["xc"], dft["xc"]))
     # GPAW looks for setups named after the functional; there are only those of LDA and PBE.
     functional.get_setup_name = lambda: setup_type(dft["xc"])  # type: ignore[method-assign]
     grid = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
@@ -130,7 +135,10 @@ def _move_to_gpu(parameters: Parameters, xc: str) -> None:
 
     parameters["legacy_gpaw"] = False
     parameters["parallel"] = {"gpu": True}
-    parameters["xc"] = xc if xc in NATIVE_ON_GPU else HostFunctional(xc, setup_type(xc))
+    if xc in NATIVE_ON_GPU:
+        parameters["xc"] = xc
+    else:
+        parameters["xc"] = HostFunctional(GPAW_NAMES.get(xc, xc), setup_type(xc))
 
 
 def _standard(_parameters: Parameters, _atoms: Atoms, _dft: Mapping[str, Any]) -> None:

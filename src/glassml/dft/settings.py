@@ -14,15 +14,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from glassml.campaign.config.dft import META_GGAS
+from glassml.campaign.config.dft import META_GGAS, setup_type
+from glassml.campaign.doctor import LIBXC_ADVICE, meta_gga_converges
 from glassml.campaign.errors import ConfigError
-
-LIBXC_NAMES = {
-    "PBEsol": "GGA_X_PBE_SOL+GGA_C_PBE_SOL",
-    "SCAN": "MGGA_X_SCAN+MGGA_C_SCAN",
-    "r2SCAN": "MGGA_X_R2SCAN+MGGA_C_R2SCAN",
-    "TPSS": "MGGA_X_TPSS+MGGA_C_TPSS",
-}
 
 
 def kpoint_grid(atoms: Atoms, spacing: float) -> tuple[int, int, int]:
@@ -109,11 +103,6 @@ def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]
     return settings
 
 
-def setup_type(xc: str) -> str:
-    """Name the functional of the setups: gpaw-data has LDA and PBE, which serves all others."""
-    return "LDA" if xc == "LDA" else "PBE"
-
-
 @cache
 def setup_path(symbol: str, xc: str) -> Path:
     """Find the PAW setup of an element.
@@ -166,22 +155,19 @@ def require_functional(xc: str) -> None:
     """
     if xc not in META_GGAS:
         return
-    import _gpaw  # noqa: PLC0415  only meta-GGAs pay for loading it
-    import gpaw  # noqa: F401, PLC0415  sets up _gpaw
-
-    numbers = [_gpaw.lxcXCFuncNum(part) for part in LIBXC_NAMES[xc].split("+")]
-    if None in numbers:
-        raise ConfigError(f"dft.xc: this libxc does not have {xc}; PBEsol is the default")
-    if not _gpaw.lxcXCFunctional(-1, numbers[0], numbers[1], 1).disable_fhc():
+    try:
+        converges = meta_gga_converges(xc)
+    except NameError as error:  # what GPAW raises for what libxc does not have
+        raise ConfigError(f"dft.xc: this libxc does not have {xc}: {error}") from None
+    if not converges:
         raise ConfigError(
-            f"dft.xc: {xc} is a meta-GGA, and this libxc was compiled without --disable-fhc: its "
-            "SCF would diverge. Use PBEsol, or a libxc compiled with --disable-fhc "
-            "(conda-forge's, or version 7)"
+            f"dft.xc: {xc} is a meta-GGA, and this libxc enforces the Fermi-hole curvature: its "
+            f"SCF would diverge. {LIBXC_ADVICE}"
         )
 
 
-def require_gpu() -> None:
-    """Refuse to go on without a GPU that GPAW can use.
+def require_gpu(xc: str) -> None:
+    """Refuse to go on without a GPU that GPAW can use, or with a libxc on it that is wrong.
 
     Raises
     ------
@@ -189,9 +175,18 @@ def require_gpu() -> None:
         If CuPy, a GPU, or GPAW's code for it is missing.
     """
     # In a process of its own: what is forked later could not use a GPU that was touched here.
-    probe = "import os, gpaw.gpu as g; exit(g.cupy_is_fake and 'GPAW_CPUPY' not in os.environ)"
-    if subprocess.run([sys.executable, "-c", probe], check=False).returncode:
+    probe = (
+        "import os, gpaw.gpu as g; from glassml.dft.libxc_cuda import verify\n"
+        "if g.cupy_is_fake and 'GPAW_CPUPY' not in os.environ: raise SystemExit('no GPU')\n"
+        f"verify({xc!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason"])[-1]
         raise ConfigError(
             "dft.gpu: GPAW cannot use a GPU here: it takes a GPU, CuPy, and a GPAW compiled with "
-            "`gpu = True` in its siteconfig.py. Set dft.gpu to false to calculate on CPUs"
+            f"`gpu = True` in its siteconfig.py ({reason}). Set dft.gpu to false to calculate on "
+            "CPUs"
         )

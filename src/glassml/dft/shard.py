@@ -168,8 +168,10 @@ class _Labelling:
         queue = [index for index in sorted(waiting) if not self._take_from_store(index)]
         if queue and self.work is climb:
             importlib.import_module("gpaw")  # once here, not once in each fork
-            if any(self.sections[index]["gpu"] for index in queue):
-                require_gpu()
+            for xc in {
+                self.sections[index]["xc"] for index in queue if self.sections[index]["gpu"]
+            }:
+                require_gpu(xc)
         with tempfile.TemporaryDirectory(prefix="glassml-dft-") as folder, ExitStack() as stack:
             self.folder = Path(folder)
             stack.callback(self._stop)
