@@ -17,8 +17,10 @@ include: "workflow/rules/configurations.smk"
 include: "workflow/rules/dft.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/potential.smk"
+include: "workflow/rules/exploration.smk"
 include: "workflow/rules/md.smk"
 include: "workflow/rules/structure.smk"
+include: "workflow/rules/studies.smk"
 include: "workflow/rules/report.smk"
 
 

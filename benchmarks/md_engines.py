@@ -26,15 +26,15 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from glassml.campaign.files import write_csv
 from glassml.configurations.crystals import polymorph
-from glassml.md.batch import run_batch
-from glassml.md.classical import PairModel, load_pair_model
+from glassml.md.engines.batch import run_batch
+from glassml.md.engines.lammps_input import classical_potential
+from glassml.md.engines.lammps_run import find_program, run_lammps
+from glassml.md.engines.pair_model import PairModel, load_pair_model
+from glassml.md.engines.torchmd import TorchEngine
 from glassml.md.guards import Limits
-from glassml.md.lammps_input import classical_potential
-from glassml.md.lammps_run import find_program, run_lammps
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job, run_job
 from glassml.md.start import classical_start, maxwell_boltzmann, random_start
-from glassml.md.torchmd import TorchEngine
 
 TIMESTEP_FS, TEMPERATURE_K = 1.0, 300.0
 COUPLING = Coupling(100.0, 300.0, 37.0)

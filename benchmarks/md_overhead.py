@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from glassml.md.checkpoint import Checkpoint
-from glassml.md.engine import Simulation
+from glassml.md.engines.single import Simulation
 from glassml.md.guards import Limits
 from glassml.md.potential import load_potential
 from glassml.md.protocol import Coupling, Stage

@@ -23,11 +23,12 @@ from ase.build import bulk
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.files import write_csv
-from glassml.md.classical import load_pair_model
+from glassml.md.engines.pair_model import load_pair_model
+from glassml.md.engines.torchmd import Batch, RampedBatch
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.start import maxwell_boltzmann
-from glassml.md.torchmd import Batch, RampedBatch
-from glassml.potential.calculators import choose_device, load_calculator, machine
+from glassml.potential.calculators import load_calculator
+from glassml.potential.packages import choose_device, machine
 from glassml.potential.padded import load_network
 
 COLUMNS = (

@@ -26,8 +26,8 @@ from nequip.utils.fx import nequip_make_fx
 from nequip.utils.global_state import set_global_state
 
 from glassml.campaign.files import write_csv
-from glassml.potential.calculators import machine
 from glassml.potential.labels import stress_matrix
+from glassml.potential.packages import machine
 from glassml.potential.padded import cuda_graph
 from glassml.potential.shifts import mean_neighbours
 from glassml.potential.training_config import scratch_model, with_kernels

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glassml.configurations.classical import Segment, random_start, run_trajectory
+from glassml.configurations.melts import Segment, random_start, run_trajectory
 
 GLASS = {"glass3k": 1, "glass24k": 2, "glass108k": (3, 3, 4), "glass1M": 7}
 DENSE = {"dense3k": 1, "dense24k": 2, "dense108k": (3, 3, 4)}

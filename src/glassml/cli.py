@@ -16,6 +16,7 @@ STAGES = (
     "potential",
     "md",
     "structure",
+    "studies",
     "report",
 )
 

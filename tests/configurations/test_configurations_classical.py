@@ -8,16 +8,15 @@ from matscipy.neighbours import neighbour_list
 from scipy.special import erfc
 
 from glassml.configurations import lammps
-from glassml.configurations.classical import (
-    POTENTIALS,
+from glassml.configurations.crystals import polymorph
+from glassml.configurations.melts import (
     Segment,
     energy_and_forces,
     random_start,
     relax,
     run_trajectory,
-    short_range,
 )
-from glassml.configurations.crystals import polymorph
+from glassml.configurations.pair_potentials import POTENTIALS, short_range
 from glassml.configurations.screening import density, shortest_distances
 
 

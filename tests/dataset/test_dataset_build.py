@@ -16,8 +16,8 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from glassml.campaign.config import parse_campaign
 from glassml.cli import main
-from glassml.configurations.classical import energy_and_forces
 from glassml.configurations.crystals import deform, polymorph
+from glassml.configurations.melts import energy_and_forces
 from glassml.configurations.rattle import gaussian_rattle
 
 SETS = ("train", "validation", "test")

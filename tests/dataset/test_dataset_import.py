@@ -17,9 +17,9 @@ from glassml.campaign.errors import ConfigError, StructureError
 from glassml.campaign.files import file_sha256
 from glassml.campaign.provenance import same_functional, stated_functional
 from glassml.cli import main
-from glassml.configurations.classical import energy_and_forces
 from glassml.configurations.crystals import deform, polymorph
 from glassml.configurations.imported import imported
+from glassml.configurations.melts import energy_and_forces
 from glassml.configurations.rattle import gaussian_rattle
 from glassml.dataset.labels import included_entries
 

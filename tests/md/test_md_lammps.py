@@ -20,15 +20,15 @@ from ase.build import bulk
 
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.lammps import LammpsError
-from glassml.md.guards import Limits
-from glassml.md.lammps_input import (
+from glassml.md.engines.lammps_input import (
     LammpsPotential,
     Piece,
     classical_potential,
     network_potential,
     write_script,
 )
-from glassml.md.lammps_run import find_program, missing, run_lammps
+from glassml.md.engines.lammps_run import find_program, missing, run_lammps
+from glassml.md.guards import Limits
 from glassml.md.outputs import read_restart, read_trajectory
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job
@@ -89,7 +89,7 @@ def test_samples_are_where_the_other_engines_have_them(finished):
 
 def test_the_first_sample_is_that_of_the_engine_of_torch(finished):
     torch = pytest.importorskip("torch")
-    from glassml.md.classical import PairModel
+    from glassml.md.engines.pair_model import PairModel
 
     atoms = quartz()
     model = PairModel("shik", torch.device("cpu"))

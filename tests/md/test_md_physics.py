@@ -12,7 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from matscipy.calculators.pair_potential import LennardJonesCut, PairPotential
 from scipy import stats
 
-from glassml.md.integrator import RampedLangevin
+from glassml.md.engines.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.start import maxwell_boltzmann
 from glassml.md.thermodynamics import density_g_cm3, kinetic_temperature, measure

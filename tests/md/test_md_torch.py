@@ -17,14 +17,14 @@ torch = pytest.importorskip("torch")
 from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
 
 from glassml.campaign.errors import StructureError  # noqa: E402
-from glassml.md.batch import run_batch  # noqa: E402
-from glassml.md.engine import Interrupted  # noqa: E402
+from glassml.md.engines.batch import run_batch  # noqa: E402
+from glassml.md.engines.integrator import RampedLangevin  # noqa: E402
+from glassml.md.engines.single import Interrupted  # noqa: E402
+from glassml.md.engines.torchmd import Batch, RampedBatch, TorchEngine  # noqa: E402
 from glassml.md.guards import Limits  # noqa: E402
-from glassml.md.integrator import RampedLangevin  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402
 from glassml.md.run import Job, run_job  # noqa: E402
 from glassml.md.start import maxwell_boltzmann, random_start  # noqa: E402
-from glassml.md.torchmd import Batch, RampedBatch, TorchEngine  # noqa: E402
 from glassml.potential.edges import Edges, _pairs_of_all, _pairs_of_bins, heights  # noqa: E402
 from glassml.potential.padded import PaddedNetwork  # noqa: E402
 
@@ -126,8 +126,8 @@ def test_pairs_of_an_old_list_are_those_of_a_new_one_in_the_same_order():
 
 @pytest.mark.parametrize("name", ["shik", "chik"])
 def test_pair_potentials_are_those_of_lammps(name):
-    from glassml.configurations.classical import energy_and_forces
-    from glassml.md.classical import PairModel
+    from glassml.configurations.melts import energy_and_forces
+    from glassml.md.engines.pair_model import PairModel
 
     glasses = [silica(72, 1), silica(96, 2)]
     model = PairModel(name, CPU)

@@ -15,20 +15,20 @@ ts = pytest.importorskip("torch_sim", reason="torch-sim needs Python 3.12 and it
 from torch_sim.models.interface import ModelInterface  # noqa: E402
 from torch_sim.models.lennard_jones import LennardJonesModel  # noqa: E402
 
-from glassml.md.batch import BatchSimulation, run_batch  # noqa: E402
 from glassml.md.checkpoint import Checkpoint  # noqa: E402
-from glassml.md.engine import Interrupted, SignalWatch  # noqa: E402
-from glassml.md.guards import Limits  # noqa: E402
-from glassml.md.outputs import read_restart, read_trajectory  # noqa: E402
-from glassml.md.protocol import Coupling, Stage  # noqa: E402
-from glassml.md.run import Job, run_job  # noqa: E402
-from glassml.md.start import maxwell_boltzmann  # noqa: E402
-from glassml.md.torchsim import (  # noqa: E402
+from glassml.md.engines.batch import BatchSimulation, run_batch  # noqa: E402
+from glassml.md.engines.single import Interrupted, SignalWatch  # noqa: E402
+from glassml.md.engines.torchsim import (  # noqa: E402
     BatchedLangevin,
     Remembering,
     TorchSimEngine,
     batch_state,
 )
+from glassml.md.guards import Limits  # noqa: E402
+from glassml.md.outputs import read_restart, read_trajectory  # noqa: E402
+from glassml.md.protocol import Coupling, Stage  # noqa: E402
+from glassml.md.run import Job, run_job  # noqa: E402
+from glassml.md.start import maxwell_boltzmann  # noqa: E402
 
 STAGES = (
     Stage("squeeze", "npt", 40, 4.0, (50.0, 60.0), (0.0, 0.3), 5, 10),

@@ -13,13 +13,9 @@ from ase.io import read
 from glassml.campaign.config.potential import Verification
 from glassml.campaign.errors import GlassmlError
 from glassml.potential import PotentialError, calculators, compilation, load_calculator
-from glassml.potential.calculators import (
-    COMPILED_MODEL,
-    machine,
-    package_species_and_cutoff,
-    with_openequivariance,
-)
+from glassml.potential.calculators import package_species_and_cutoff
 from glassml.potential.compilation import accelerations, compile_package
+from glassml.potential.packages import COMPILED_MODEL, machine, with_openequivariance
 from glassml.potential.padded import PaddedCalculator, PaddedNetwork
 from glassml.potential.verification import choose_frames, verify
 

@@ -13,7 +13,6 @@ from silica_labels import cristobalite, silica_calculator
 
 from glassml.campaign.config.potential import Potential
 from glassml.potential import exploration
-from glassml.potential.calculators import PotentialError
 from glassml.potential.committee import Committee
 from glassml.potential.errors import PARITY_COLUMNS
 from glassml.potential.exploration import (
@@ -25,7 +24,8 @@ from glassml.potential.exploration import (
     Trajectory,
     Visit,
 )
-from glassml.potential.studies import GENERATION_COLUMNS, generation_rows
+from glassml.potential.packages import PotentialError
+from glassml.studies.training import GENERATION_COLUMNS, generation_rows
 
 SHORT_RUN = {
     "temperature_K": (300.0, 300.0),

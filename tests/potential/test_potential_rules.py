@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from ase.io import read, write
+
 from silica_labels import SHORT
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def scheduled(outcome):
 
 def test_a_generation_explores_before_the_next_one_learns(campaign):
     jobs = scheduled(
-        campaign("potential/generations.csv", "-n", "--quiet", "rules", committee=2, generations=2)
+        campaign("studies/generations.csv", "-n", "--quiet", "rules", committee=2, generations=2)
     )
     assert jobs["train_potential"] == 4
     assert jobs["explore"] == 4
@@ -75,7 +76,7 @@ def test_studies_run_only_when_asked_for(campaign):
     assert not {"train_variant", "train_subset", "explore", "displace_crystal"} & set(card)
     search = scheduled(
         campaign(
-            "potential/search/search.csv",
+            "studies/search/search.csv",
             *("-n", "--quiet", "rules"),
             search={"variants": {"small": {}, "wide": {"cutoff_A": 6.0}}},
         )
@@ -89,13 +90,13 @@ def test_networks_that_are_named_make_glasses_of_the_first_state(campaign):
     search = {"variants": {"small": {}, "wide": {"cutoff_A": 6.0}}, "glasses": ["wide"]}
     md = {"engine": "torch", "glasses": 3, "start": "classical"}
     options = ("-n", "--quiet", "rules")
-    jobs = scheduled(campaign("potential/search/search.csv", *options, search=search, md=md))
+    jobs = scheduled(campaign("studies/search/search.csv", *options, search=search, md=md))
     assert jobs["train_variant"] == 2
     assert jobs["md_start"] == jobs["melt_variant"] == jobs["summarise_variant"] == 1
     assert jobs["structure_variant"] == 3
     assert not {"md_run", "structure_glass", "structure_summary"} & set(jobs)
     random = md | {"start": "random"}
-    jobs = scheduled(campaign("potential/search/search.csv", *options, search=search, md=random))
+    jobs = scheduled(campaign("studies/search/search.csv", *options, search=search, md=random))
     assert "md_start" not in jobs
 
 

@@ -11,8 +11,8 @@ from ase.spacegroup import crystal
 from glassml.campaign import files
 from glassml.campaign.config import parse_campaign
 from glassml.potential.phonons import compare
-from glassml.potential.search_glasses import CURVES, CURVES_COLUMNS
-from glassml.potential.studies import (
+from glassml.studies.glasses import CURVES, CURVES_COLUMNS
+from glassml.studies.training import (
     ERROR_COLUMNS,
     FIT_COLUMNS,
     GENERATION_COLUMNS,
@@ -304,7 +304,7 @@ def write_gates(folder):
 
 def write_studies(root, generations=2):
     """Write what a campaign with generations, phonons and studies of training has beside them."""
-    folder = root / "potential"
+    folder = root / "studies"
     explored = {"trajectories": 16, "stopped": 1, "exploration_s": 900.0, "selected": 32}
     explored |= {"accurate": 0.7, "candidate": 0.25, "failed": 0.05, "labelled": 31, "dft_s": 7200}
     rows = [
@@ -349,7 +349,7 @@ def write_studies(root, generations=2):
         compare(crystal, f"m{member}", expected + 0.3 * (1 + member), expected)
         for crystal, member in itertools.product(("alpha_quartz", "stishovite"), range(2))
     ]
-    path = folder / f"g{generations - 1}" / "gates" / "phonons.csv"
+    path = root / "potential" / f"g{generations - 1}" / "gates" / "phonons.csv"
     pd.concat(phonons).to_csv(path, index=False)
 
 

@@ -67,7 +67,7 @@ def test_a_campaign_without_studies_has_no_place_for_them(tmp_path):
 
 def test_a_study_that_is_included_and_not_there_is_told(tmp_path):
     text, tables = write_page(tmp_path, tmp_path / "report", report={"include": ["search"]})
-    assert "not computed: there is no potential/search/search.csv" in text
+    assert "not computed: there is no studies/search/search.csv" in text
     assert "size_search" not in tables
 
 

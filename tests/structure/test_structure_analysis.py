@@ -17,7 +17,7 @@ from glassml.structure.observables import (
     RingObservables,
 )
 from glassml.structure.reading.trajectories import open_universe
-from glassml.structure.rings import find_rings
+from glassml.structure.rings.search import find_rings
 from glassml.structure.sq import average, structure_factor
 
 mpl.use("Agg")
@@ -69,7 +69,7 @@ def test_atoms_without_elements_are_refused():
 
 
 def test_ring_view_is_offline_and_whole(quartz):
-    from glassml.structure.viewer import ring_view
+    from glassml.structure.rings.viewer import ring_view
 
     rings = find_rings(quartz)
     page = ring_view(quartz, rings)

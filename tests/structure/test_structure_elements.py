@@ -17,7 +17,7 @@ from glassml.configurations.crystals import polymorph
 from glassml.structure import find_bonds, find_cutoffs, find_network, fit_peak, structure_factor
 from glassml.structure.gr import _distinct_sums, pair_distribution
 from glassml.structure.observables import BondRule, NetworkObservables
-from glassml.structure.rings import find_rings
+from glassml.structure.rings.search import find_rings
 from glassml.structure.scattering import form_factor, scattering_length
 from glassml.structure.species import elements_of, pairs_of, shares_of
 from glassml.structure.voids import distance_to_atoms

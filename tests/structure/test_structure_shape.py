@@ -5,13 +5,13 @@ import pytest
 
 from glassml.configurations.crystals import polymorph
 from glassml.structure.bonds import find_bonds
-from glassml.structure.ring_centres import (
+from glassml.structure.rings.centres import (
     centre_pair_distribution,
     centre_structure_factor,
     contributions,
 )
-from glassml.structure.ring_shape import ring_shapes, shape_by_size, slope_of_l2
-from glassml.structure.rings import Rings, find_rings
+from glassml.structure.rings.search import Rings, find_rings
+from glassml.structure.rings.shape import ring_shapes, shape_by_size, slope_of_l2
 
 
 def polygon(n, long=2.0, short=1.0, lift=0.0):
@@ -59,7 +59,7 @@ def test_shape_does_not_depend_on_wrapping(quartz):
 
 def test_slope_is_that_of_a_line():
     rings = [ring_shapes(polygon(n, 5.0, np.sqrt(2) * 0.2 * n)) for n in range(5, 9)]
-    from glassml.structure.ring_shape import RingShapes
+    from glassml.structure.rings.shape import RingShapes
 
     together = RingShapes(
         np.concatenate([r.size for r in rings]), np.concatenate([r.lengths for r in rings]), "Si+O"

@@ -3,12 +3,12 @@
 LAST_GENERATION = CAMPAIGN.potential.generations - 1
 STUDIES = {
     "search": [
-        rules.potential_search.output.table,
-        rules.potential_search.output.glasses,
+        rules.studies_search.output.table,
+        rules.studies_search.output.glasses,
     ],
     "learning_curve": [
-        rules.potential_learning_curve.output.table,
-        rules.potential_learning_curve.output.fit,
+        rules.studies_learning_curve.output.table,
+        rules.studies_learning_curve.output.fit,
     ],
 }
 
@@ -58,7 +58,7 @@ rule report:
             gate=CAMPAIGN.potential.gate_names(),
         ),
         generations=(
-            list(rules.potential_generations.output)
+            list(rules.studies_generations.output)
             if CAMPAIGN.potential.generations > 1
             else []
         ),

@@ -18,6 +18,7 @@ STAGES = (
     "potential",
     "md",
     "structure",
+    "studies",
     "report",
     "campaign",
 )
@@ -62,8 +63,9 @@ def list_jobs(campaign: Campaign) -> list[Job]:
     return [
         *_shards(campaign),
         *_potentials(campaign),
-        *_studies(campaign),
+        *_phonons(campaign),
         *_glasses(campaign),
+        *_studies(campaign),
         Job("report", "report/report", ("report/report.html", "report/acceptance.csv")),
         Job("campaign", "campaign/check", ("test.success",)),
     ]
@@ -133,16 +135,20 @@ def _exploration(campaign: Campaign, generation: int) -> Iterator[Job]:
         )
 
 
-def _studies(campaign: Campaign) -> Iterator[Job]:
-    """List phonons, the comparison of generations, and the studies that the page includes."""
-    potential = campaign.potential
-    for crystal in potential.gates.phonons.crystals:
+def _phonons(campaign: Campaign) -> Iterator[Job]:
+    """List what labels the crystals of the gate of phonons."""
+    for crystal in campaign.potential.gates.phonons.crystals:
         folder = f"potential/phonons/{crystal}"
         for step, file in {"displace": "displaced.extxyz", "label": "labels.extxyz"}.items():
             timed = f"potential/phonons/{step}_{crystal}"
             yield Job("potential", f"{folder}/{step}", (f"{folder}/{file}",), timed_as=timed)
+
+
+def _studies(campaign: Campaign) -> Iterator[Job]:
+    """List the comparison of generations, and the studies that the page includes."""
+    potential = campaign.potential
     if potential.generations > 1:
-        yield Job("potential", "potential/generations", ("potential/generations.csv",))
+        yield Job("studies", "studies/generations", ("studies/generations.csv",))
     steps = {"train": "model.nequip.zip", "evaluate": "errors.csv"}
     studies = {
         "search": (potential.search.variants, steps | {"speed": "speed.json"}),
@@ -150,35 +156,35 @@ def _studies(campaign: Campaign) -> Iterator[Job]:
     }
     for study in sorted(set(campaign.report.include)):
         names, made = studies[study]
-        folder = f"potential/{study}"
+        folder = f"studies/{study}"
         for name, (step, file) in itertools.product(names, made.items()):
             yield Job(
-                "potential",
+                "studies",
                 f"{folder}/{name}/{step}",
                 (f"{folder}/{name}/{file}",),
                 timed_as=f"{folder}/{step}_{name}",
             )
         if study == "search":
             yield from _search_glasses(campaign)
-        yield Job("potential", f"{folder}/{study}", (f"{folder}/{study}.csv",))
+        yield Job("studies", f"{folder}/{study}", (f"{folder}/{study}.csv",))
 
 
 def _search_glasses(campaign: Campaign) -> Iterator[Job]:
     """List what makes the glasses of networks of the size search, and analyses them."""
     state, glasses = campaign.md.first_state(), campaign.md.glass_names()
     for name in campaign.potential.search.glasses:
-        folder, timed = f"potential/search/{name}", "potential/search"
+        folder, timed = f"studies/search/{name}", "studies/search"
         made = tuple(f"{folder}/md/{state}/{glass}/record.json" for glass in glasses)
-        yield Job("potential", f"{folder}/melt", made, timed_as=f"{timed}/melt_{name}")
+        yield Job("studies", f"{folder}/melt", made, timed_as=f"{timed}/melt_{name}")
         for glass in glasses:
             yield Job(
-                "potential",
+                "studies",
                 f"{folder}/structure_{glass}",
                 (f"{folder}/structure/{state}/{glass}",),
                 timed_as=f"{timed}/structure_{name}_{glass}",
             )
         summary = (f"{folder}/structure/summary/states.csv",)
-        yield Job("potential", f"{folder}/summary", summary, timed_as=f"{timed}/summary_{name}")
+        yield Job("studies", f"{folder}/summary", summary, timed_as=f"{timed}/summary_{name}")
 
 
 def _glasses(campaign: Campaign) -> Iterator[Job]:

@@ -93,6 +93,7 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
         *([_start(campaign, jobs)] if campaign.md.runs_starts() else []),
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),
         _analysis(campaign, jobs),
+        *_studies(campaign, jobs, gpu),
         Item("report", "page", 1, 1, 1 / 60, 0.0, 10.0),
         Item("campaign", "checks", 1, 1, 0.5 / 60, 0.0, 0.0),
     ]
@@ -171,39 +172,53 @@ def _learning(campaign: Campaign, jobs: list[Job], gpu: bool) -> list[Item]:
     members = potential.generations * potential.committee
     # max_minutes ends a training, so that it is the upper bound.
     hours = 0.0 if potential.mode == "given" else members * potential.training.max_minutes / 60
+    splits = Item(
+        "dataset",
+        "splits",
+        potential.generations,
+        _count(jobs, "dataset"),
+        total * 0.002 / 3600,
+        0.0,
+        total * 24 * LABEL_BYTES_PER_ATOM / 2e6,
+    )
+    return [splits, _trainings("potential", "training, checks, gates", members, jobs, hours, gpu)]
+
+
+def _studies(campaign: Campaign, jobs: list[Job], gpu: bool) -> list[Item]:
+    potential = campaign.potential
     search = potential.search.training or potential.training
     studies = {
         "search": (len(potential.search.variants), search.max_minutes),
         "learning_curve": (len(potential.learning_curve.names()), potential.training.max_minutes),
     }
     included = [studies[study] for study in set(campaign.report.include)]
-    hours += sum(number * minutes for number, minutes in included) / 60
+    hours = sum(number * minutes for number, minutes in included) / 60
     if "search" in campaign.report.include:
         melt = _dynamics_hours(campaign.md, campaign.md.first_state(), gpu)
         hours += len(potential.search.glasses) * melt
-    trainings = members + sum(number for number, _ in included)
-    counts = {stage: sum(job.stage == stage for job in jobs) for stage in ("dataset", "potential")}
-    checks = trainings * 3.0 / 60
-    return [
-        Item(
-            "dataset",
-            "splits",
-            potential.generations,
-            counts["dataset"],
-            total * 0.002 / 3600,
-            0.0,
-            total * 24 * LABEL_BYTES_PER_ATOM / 2e6,
-        ),
-        Item(
-            "potential",
-            "training, checks, gates",
-            trainings,
-            counts["potential"],
-            checks + (0.0 if gpu else hours),
-            hours if gpu else 0.0,
-            trainings * MODEL_BYTES / 1e6,
-        ),
-    ]
+    number = sum(number for number, _ in included)
+    if _count(jobs, "studies") == 0:
+        return []
+    return [_trainings("studies", "training, glasses, tables", number, jobs, hours, gpu)]
+
+
+def _trainings(
+    stage: str, name: str, number: int, jobs: list[Job], hours: float, gpu: bool
+) -> Item:
+    """Give what trainings cost that take so many hours, with three minutes of checks for each."""
+    return Item(
+        stage,
+        name,
+        number,
+        _count(jobs, stage),
+        number * 3.0 / 60 + (0.0 if gpu else hours),
+        hours if gpu else 0.0,
+        number * MODEL_BYTES / 1e6,
+    )
+
+
+def _count(jobs: list[Job], stage: str) -> int:
+    return sum(job.stage == stage for job in jobs)
 
 
 def _start(campaign: Campaign, jobs: list[Job]) -> Item:
@@ -241,7 +256,7 @@ def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
 def _analysis(campaign: Campaign, jobs: list[Job]) -> Item:
     count = len(campaign.md.states) * campaign.md.glasses
     seconds = count * (20.0 + 0.005 * campaign.md.atoms)
-    number = sum(job.stage == "structure" for job in jobs)
+    number = _count(jobs, "structure")
     return Item("structure", "all states", count, number, seconds / 3600, 0.0, count * 2.0)
 
 
@@ -262,7 +277,7 @@ def _refine(item: Item, results: Path) -> Item:
         for seconds in benchmark_seconds(path)
     ]
     # Training and its checks differ too much for one of them to stand for the others.
-    if not times or (item.stage == "potential" and len(times) < item.jobs):
+    if not times or (item.stage in {"potential", "studies"} and len(times) < item.jobs):
         return item
     return _measured(item, sum(times) / len(times) * item.jobs)
 

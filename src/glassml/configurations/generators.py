@@ -16,9 +16,9 @@ from ase import Atoms
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.seeds import generator
-from glassml.configurations.classical import Segment, random_start, relax, run_trajectory
 from glassml.configurations.crystals import deform, polymorph, random_shear, repeat, supercells
 from glassml.configurations.imported import imported
+from glassml.configurations.melts import Segment, random_start, relax, run_trajectory
 from glassml.configurations.rattle import gaussian_rattle, monte_carlo_rattle
 from glassml.configurations.screening import Limits, check_distances
 

@@ -139,12 +139,12 @@ def _run_all(args: argparse.Namespace) -> int:
 def _starts(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.seeds import generator
-    from glassml.md.batch import run_batch
-    from glassml.md.classical import load_pair_model
-    from glassml.md.engine import Interrupted
+    from glassml.md.engines.batch import run_batch
+    from glassml.md.engines.pair_model import load_pair_model
+    from glassml.md.engines.single import Interrupted
+    from glassml.md.engines.torchmd import TorchEngine
     from glassml.md.run import Job
     from glassml.md.start import QUENCH_LIMITS, maxwell_boltzmann, quench_stages, random_start
-    from glassml.md.torchmd import TorchEngine
 
     campaign = load_campaign(args.config)
     md = campaign.md
@@ -195,8 +195,8 @@ def _run_state(
     warnings: list[str],
 ) -> int:
     """Run a state of glasses in one batch; `warnings` of the potential go to the records."""
-    from glassml.md.batch import run_batch
-    from glassml.md.engine import Interrupted
+    from glassml.md.engines.batch import run_batch
+    from glassml.md.engines.single import Interrupted
     from glassml.md.potential import check_potential
     from glassml.md.run import skip_job
 
@@ -236,12 +236,12 @@ def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[An
     if not md.takes_batches():
         raise GlassmlError(f"md.engine: {md.engine} takes no batches: `glassml md run`, or torch")
     if md.engine == "torchsim":
-        from glassml.md.torchsim import TorchSimEngine, load_model
+        from glassml.md.engines.torchsim import TorchSimEngine, load_model
 
         model, described = load_model(args.potential, args.device)
         return TorchSimEngine(model), described
-    from glassml.md.classical import load_pair_model
-    from glassml.md.torchmd import TorchEngine
+    from glassml.md.engines.pair_model import load_pair_model
+    from glassml.md.engines.torchmd import TorchEngine
     from glassml.potential.padded import load_network
 
     name = control(md, args)

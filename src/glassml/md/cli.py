@@ -142,7 +142,7 @@ def _adopt(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from glassml.campaign.seeds import derive_seed
-    from glassml.md.engine import Interrupted
+    from glassml.md.engines.single import Interrupted
     from glassml.md.potential import check_potential, gate_warnings, load_potential
     from glassml.md.run import run_job, skip_job
 
@@ -184,9 +184,9 @@ def _run(args: argparse.Namespace) -> int:
 def _run_lammps(campaign: "Campaign", args: argparse.Namespace, warnings: list[str]) -> int:
     """Run a state of a glass with LAMMPS."""
     from glassml.campaign.seeds import derive_seed
-    from glassml.md.engine import Interrupted
-    from glassml.md.lammps_input import classical_potential, network_potential
-    from glassml.md.lammps_run import find_program, run_lammps
+    from glassml.md.engines.lammps_input import classical_potential, network_potential
+    from glassml.md.engines.lammps_run import find_program, run_lammps
+    from glassml.md.engines.single import Interrupted
     from glassml.md.potential import check_potential, load_potential
     from glassml.md.run import skip_job
 

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 
 from glassml.campaign.errors import StructureError
-from glassml.configurations.classical import anneal_around
+from glassml.configurations.melts import anneal_around
 from glassml.md.start import push_apart
 from glassml.md.thermodynamics import density_g_cm3
 

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from glassml.campaign.files import write_json
 from glassml.md.checkpoint import Checkpoint
-from glassml.md.engine import Outcome, Simulation
+from glassml.md.engines.single import Outcome, Simulation
 from glassml.md.guards import Limits
 from glassml.md.outputs import (
     write_final,

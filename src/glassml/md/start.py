@@ -8,7 +8,7 @@ from ase.data import atomic_masses, atomic_numbers
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
-from glassml.configurations.classical import Segment, run_trajectory
+from glassml.configurations.melts import Segment, run_trajectory
 from glassml.md.guards import Limits
 from glassml.md.protocol import Stage
 from glassml.md.thermodynamics import G_CM3_PER_U_A3

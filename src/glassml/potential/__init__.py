@@ -69,6 +69,7 @@ Files of a campaign, `potential/`
         its share), x, value, error), `search/search_glasses.png`.
 """
 
-from glassml.potential.calculators import PotentialError, load_calculator
+from glassml.potential.calculators import load_calculator
+from glassml.potential.packages import PotentialError
 
 __all__ = ["PotentialError", "load_calculator"]

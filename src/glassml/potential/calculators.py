@@ -4,30 +4,20 @@ import json
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 from ase.calculators.calculator import Calculator
 
-from glassml.campaign.errors import GlassmlError
+from glassml.potential.packages import (
+    COMPILED_MODEL,
+    COMPILED_RECORD,
+    PotentialError,
+    choose_device,
+    machine,
+)
 
 logger = logging.getLogger(__name__)
 
-COMPILED_MODEL = "model.nequip.pt2"
-COMPILED_RECORD = "compiled.json"
 AOTINDUCTOR, CUDA_GRAPH, EAGER = "aotinductor", "cuda_graph", "eager"
-
-
-class PotentialError(GlassmlError):
-    """A potential, or what it is made from, that cannot be used."""
-
-
-def choose_device(device: str | None = None) -> str:
-    """Give `device`, or "cuda" where there is a GPU that torch can use, else "cpu"."""
-    import torch  # noqa: PLC0415  (seconds to import, and not needed to parse a command line)
-
-    if device is not None:
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load_calculator(
@@ -116,13 +106,6 @@ def _load(source: Path, backend: str, device: str) -> Calculator:
     )
 
 
-def with_openequivariance(model: Any) -> Any:
-    """Give a NequIP model whose tensor products are those of OpenEquivariance, for a GPU."""
-    from nequip.model.modify_utils import modify  # noqa: PLC0415
-
-    return modify(model, [{"modifier": "enable_OpenEquivariance"}])
-
-
 def choose_backend(compiled: Path, device: str) -> str:
     """Say how a package is evaluated on this machine.
 
@@ -158,21 +141,3 @@ def package_species_and_cutoff(package: Path) -> tuple[list[str], float]:
     calculator = load_calculator(package, device="cpu")
     metadata = calculator.model.metadata  # type: ignore[attr-defined]
     return metadata["type_names"].split(" "), float(metadata["r_max"])
-
-
-def machine(device: str) -> dict[str, str]:
-    """Describe what a compiled model is bound to: versions, device and instruction set."""
-    import nequip  # noqa: PLC0415
-    import torch  # noqa: PLC0415
-
-    name = (
-        torch.cuda.get_device_name()
-        if device.startswith("cuda")
-        else torch.backends.cpu.get_cpu_capability()
-    )
-    return {
-        "device": device,
-        "processor": name,
-        "torch": torch.__version__,
-        "nequip": nequip.__version__,
-    }

@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
-from glassml.potential import study_cli
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -13,7 +15,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("potential", help="train, verify and judge potentials")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _register_members(actions)
-    study_cli.register(actions, _add)
+    _register_exploration(actions)
     _register_judging(actions)
 
 
@@ -51,6 +53,24 @@ def _register_members(actions: Any) -> None:
     verify.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
     verify.add_argument("--output", type=Path, required=True, help="verification.json")
     verify.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+
+def _register_exploration(actions: Any) -> None:
+    """Add active learning: exploration and selection."""
+    explore = _add(actions, "explore", _explore, "run dynamics and ask the committee")
+    explore.add_argument("name", help="of a run of potential.exploration")
+    explore.add_argument("--generation", type=int, required=True)
+    explore.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
+    explore.add_argument("--labels", type=Path, required=True, help="where to begin, extxyz")
+    explore.add_argument("--output", type=Path, required=True, help="candidates, extxyz")
+    explore.add_argument("--table", type=Path, required=True, help="a row per trajectory, CSV")
+    explore.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+
+    select = _add(actions, "select", _select, "choose candidates to label")
+    select.add_argument("--candidates", type=Path, nargs="+", required=True, help="extxyz")
+    select.add_argument("--labels", type=Path, required=True, help="what is known, extxyz")
+    select.add_argument("--output", type=Path, required=True, help="selected, extxyz")
+    select.add_argument("--table", type=Path, required=True, help="a row per candidate, CSV")
 
 
 def _register_judging(actions: Any) -> None:
@@ -159,8 +179,9 @@ def _verify(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import write_json
     from glassml.campaign.seeds import generator
-    from glassml.potential.calculators import COMPILED_RECORD, PotentialError, load_calculator
+    from glassml.potential.calculators import load_calculator
     from glassml.potential.labels import read_labels
+    from glassml.potential.packages import COMPILED_RECORD, PotentialError
     from glassml.potential.verification import as_record, choose_frames, verify
 
     campaign = load_campaign(args.config)
@@ -192,6 +213,74 @@ def _verify(args: argparse.Namespace) -> None:
             for check in failed
         )
     )
+
+
+def _explore(args: argparse.Namespace) -> None:
+    import time
+
+    from ase.io import write
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.campaign.seeds import generator
+    from glassml.potential import exploration
+    from glassml.potential.committee import Committee
+
+    campaign = load_campaign(args.config)
+    section = campaign.potential.exploration
+    run = section.runs[args.name]
+    committee = Committee(args.members, [args.labels], args.device)
+    ratio = committee.calibration_ratio()
+    calculators = [committee.calculator(folder) for folder in args.members]
+    family = f"explored_g{args.generation}"
+    rng = generator(campaign.seed, "potential", "exploration", args.generation, args.name)
+    starts = committee.starts(run.start, section.atoms_max)
+    rows: list[dict[str, Any]] = []
+    found: list[Atoms] = []
+    for number in range(section.trajectories):
+        start = starts[rng.integers(len(starts))]
+        begin = time.monotonic()
+        trajectory = exploration.explore(
+            # each member leads in turn
+            calculators[number % len(calculators) :] + calculators[: number % len(calculators)],
+            start,
+            temperature_K=run.temperature_K,
+            pressure_GPa=run.pressure_GPa,
+            picoseconds=section.duration_ps,
+            check_steps=section.check_steps,
+            ratio=ratio,
+            accurate_eV_A=section.accurate_eV_A,
+            failed_eV_A=section.failed_eV_A,
+            rng=rng,
+        )
+        seconds = time.monotonic() - begin
+        name = str(start.info.get("config_id", ""))
+        rows.append(exploration.trajectory_row(args.name, number, name, trajectory, seconds))
+        names = {"family": family, "parent": f"{family}/{args.name}/{number:04d}"}
+        names["prefix"] = f"{family}/{args.name}"
+        found += exploration.candidates_of(trajectory, names, len(found))
+        print(rows[-1], flush=True)
+    with atomic_path(args.output) as temporary:
+        write(temporary, found, format="extxyz")
+    write_csv(args.table, rows, exploration.TRAJECTORY_COLUMNS)
+
+
+def _select(args: argparse.Namespace) -> None:
+    from ase.io import write
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.configurations.fingerprint import fingerprints
+    from glassml.potential.exploration import SELECTION_COLUMNS, select
+    from glassml.potential.labels import read_labels
+
+    count = load_campaign(args.config).potential.exploration.select
+    candidates = [atoms for path in args.candidates for atoms in read_labels(path)]
+    chosen, rows = select(candidates, read_labels(args.labels), count, fingerprints)
+    with atomic_path(args.output) as temporary:
+        write(temporary, chosen, format="extxyz")
+    write_csv(args.table, rows, SELECTION_COLUMNS)
+    print(f"{len(chosen)} of {len(candidates)} candidates are to be labelled")
 
 
 def _gate(args: argparse.Namespace) -> None:

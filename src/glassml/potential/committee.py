@@ -15,8 +15,9 @@ from ase.calculators.calculator import Calculator
 
 from glassml.campaign.seeds import generator
 from glassml.potential import equations, gates, phonons, probes
-from glassml.potential.calculators import PotentialError, load_calculator
+from glassml.potential.calculators import load_calculator
 from glassml.potential.labels import read_labels
+from glassml.potential.packages import PotentialError
 
 # 20 GPa is the upper end of the compression experiments; 5000 K of the melts.
 STABILITY_RUNS = ((300.0, None), (2500.0, None), (5000.0, None), (300.0, 20.0))

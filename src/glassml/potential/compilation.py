@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from glassml.campaign.files import write_json
-from glassml.potential.calculators import (
-    AOTINDUCTOR,
+from glassml.potential.calculators import AOTINDUCTOR, CUDA_GRAPH, EAGER
+from glassml.potential.packages import (
     COMPILED_MODEL,
     COMPILED_RECORD,
-    CUDA_GRAPH,
-    EAGER,
     PotentialError,
     choose_device,
     machine,

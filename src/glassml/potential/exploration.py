@@ -1,9 +1,8 @@
 """Active learning: dynamics with a committee, and the configurations that it does not agree on.
 
-The disagreement of a committee about a configuration is the largest, over atoms, standard
-deviation of the force vector over members, as in DP-GEN (Zhang et al., Phys. Rev. Mater. 3, 023804
-(2019)). Times the ratio of true error to spread on test labels, it estimates the error of the force
-on the worst atom; by that a configuration is accurate, a candidate for labelling, or failed.
+The disagreement of a committee (`glassml.potential.disagreement`), times the ratio of true error to
+spread on test labels, estimates the error of the force on the worst atom; by that a configuration
+is accurate, a candidate for labelling, or failed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from ase.md.nptberendsen import NPTBerendsen
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.optimize import FIRE
 
+from glassml.potential.disagreement import disagreement
 from glassml.potential.probes import unphysical_event
 
 ACCURATE, CANDIDATE, FAILED = "accurate", "candidate", "failed"
@@ -60,24 +60,6 @@ class Trajectory:
     def count(self, verdict: str) -> int:
         """Count the visits with this verdict."""
         return sum(visit.verdict == verdict for visit in self.visits)
-
-
-def disagreement(forces: Sequence[np.ndarray]) -> float:
-    """Give the largest standard deviation of a force vector between members in eV/Å.
-
-    Parameters
-    ----------
-    forces
-        Of each member, shape (atoms, 3).
-    """
-    return worst_force(forces)[0]
-
-
-def worst_force(forces: Sequence[np.ndarray]) -> tuple[float, int]:
-    """Give the largest standard deviation, as `disagreement`, and the atom that has it."""
-    spreads = np.sqrt(np.var(forces, axis=0, ddof=1).sum(axis=1))
-    atom = int(np.argmax(spreads))
-    return float(spreads[atom]), atom
 
 
 def explore(

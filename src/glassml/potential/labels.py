@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.io import iread
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from glassml.potential.calculators import PotentialError
+from glassml.potential.packages import PotentialError
 
 GPA = 160.21766208  # per eV/Å³
 KEYS = ("REF_energy", "REF_forces", "REF_stress")

@@ -17,12 +17,9 @@ from ase.io import write
 from glassml.campaign.files import atomic_path, write_text
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.potential import shifts, training
-from glassml.potential.calculators import (
-    PotentialError,
-    choose_device,
-    package_species_and_cutoff,
-)
+from glassml.potential.calculators import package_species_and_cutoff
 from glassml.potential.labels import check_labels, read_labels
+from glassml.potential.packages import PotentialError, choose_device
 from glassml.potential.training_config import (
     package_model,
     scratch_model,

@@ -23,8 +23,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import file_sha256
-from glassml.potential.calculators import choose_device, load_calculator, with_openequivariance
+from glassml.potential.calculators import load_calculator
 from glassml.potential.edges import Edges, volumes
+from glassml.potential.packages import choose_device, with_openequivariance
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 
 from glassml.configurations.crystals import polymorph
-from glassml.potential.calculators import PotentialError
+from glassml.potential.packages import PotentialError
 
 FAMILY = "phonons"
 

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from glassml.potential.calculators import PotentialError
+from glassml.potential.packages import PotentialError
 
 
 def isolated_shifts(isolated_eV: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from glassml.campaign.files import atomic_path
-from glassml.potential.calculators import PotentialError, choose_device
+from glassml.potential.packages import PotentialError, choose_device
 
 logger = logging.getLogger(__name__)
 

@@ -216,8 +216,8 @@ def _finite(value: Any) -> Any:
 def run_rings(args: argparse.Namespace) -> None:
     """Print ring counts per former and ring shapes, means over frames."""
     from glassml.structure.observables import RingObservables
-    from glassml.structure.ring_export import write_rings
-    from glassml.structure.ring_shape import joined, shape_by_size
+    from glassml.structure.rings.export import write_rings
+    from glassml.structure.rings.shape import joined, shape_by_size
 
     frames = _frames(args)
     rule = _rule(args).settled(frames)
@@ -368,7 +368,7 @@ def _mean_sd(values: Any) -> dict[str, float | None]:
 
 def run_crystals(_args: argparse.Namespace) -> None:
     """Print rings per Si of crystals, known and computed; an error if they differ."""
-    from glassml.structure.known_rings import compare_crystals
+    from glassml.structure.rings.known import compare_crystals
 
     rows = compare_crystals()
     for row in rows:

@@ -23,7 +23,7 @@ def forget_stale_code(folder: Path) -> bool:
     Numba compiles a function anew when its own file has changed, but not when a function that it
     calls has, in another file.
     """
-    changed = [(path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.py"))]
+    changed = [(str(path), path.stat().st_mtime_ns) for path in sorted(folder.rglob("*.py"))]
     state = hashlib.sha256(repr((numba.__version__, changed)).encode()).hexdigest()
     mark = folder / "__pycache__" / "compiled.state"
     if mark.is_file() and mark.read_text(encoding="ascii") == state:
@@ -31,7 +31,7 @@ def forget_stale_code(folder: Path) -> bool:
     # A package that cannot be written to has no cache of its own.
     with suppress(OSError):
         mark.parent.mkdir(exist_ok=True)
-        for index in mark.parent.glob("*.nbi"):
+        for index in folder.rglob("*.nbi"):
             index.unlink(missing_ok=True)
         mark.write_text(state, encoding="ascii")
     return True

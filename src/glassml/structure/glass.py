@@ -25,13 +25,13 @@ from glassml.structure.observables import (
     RingObservables,
     check_one_composition,
 )
-from glassml.structure.ring_centres import (
+from glassml.structure.rings.centres import (
     centre_pair_distribution,
     centre_structure_factor,
     contributions,
 )
-from glassml.structure.ring_shape import ATOMS, slope_of_l2
-from glassml.structure.rings import Rings
+from glassml.structure.rings.search import Rings
+from glassml.structure.rings.shape import ATOMS, slope_of_l2
 from glassml.structure.scattering import WEIGHTINGS, bhatia_thornton
 from glassml.structure.species import elements_of, pairs_of
 from glassml.structure.sq import StructureFactor

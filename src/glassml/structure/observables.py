@@ -15,8 +15,8 @@ from glassml.campaign.errors import StructureError
 from glassml.structure.bonds import Bonds, cutoffs_of_others, find_bonds, find_cutoffs, find_network
 from glassml.structure.gr import PairDistribution, pair_distribution
 from glassml.structure.network import NetworkFrame, describe_network
-from glassml.structure.ring_shape import RingShapes, ring_shapes
-from glassml.structure.rings import Rings, find_rings
+from glassml.structure.rings.search import Rings, find_rings
+from glassml.structure.rings.shape import RingShapes, ring_shapes
 from glassml.structure.scattering import scattering_length
 from glassml.structure.species import Network, count_elements
 from glassml.structure.sq import StructureFactor, average, structure_factor

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from glassml.potential.search_glasses import CURVES, GLASS_COLUMNS, Q_RANGE_PER_A
-from glassml.potential.studies import ERROR_COLUMNS, ERRORS
 from glassml.report.curves import plot_band
 from glassml.report.figures import Canvas, colours, draw
 from glassml.report.page import Block, Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
+from glassml.studies.glasses import CURVES, GLASS_COLUMNS, Q_RANGE_PER_A
+from glassml.studies.training import ERROR_COLUMNS, ERRORS
 
 SHARES = ("accurate", "candidate", "failed")
 GLASS_VALUES = {
@@ -35,7 +35,7 @@ def add_studies(section: Section, results: Results) -> None:
 
 
 def _generations(results: Results) -> list[Block]:
-    rows = results.table("potential/generations.csv")
+    rows = results.table("studies/generations.csv")
     table = rows[["generation", "train_labels", *ERROR_COLUMNS, *SHARES]]
     explored = table.dropna(subset=list(SHARES))
 
@@ -80,7 +80,7 @@ def _generations(results: Results) -> list[Block]:
 
 
 def _search(results: Results) -> list[Block]:
-    rows = results.table("potential/search/search.csv")
+    rows = results.table("studies/search/search.csv")
     cost, error = "ms_per_atom_step", "force_mae_eV_per_A"
     table = rows[["variant", cost, error, "pareto"]].sort_values(cost, ignore_index=True)
     if table[error].isna().all():
@@ -118,8 +118,8 @@ def _search(results: Results) -> list[Block]:
 
 
 def _search_glasses(results: Results) -> list[Block]:
-    rows = results.table("potential/search/search.csv")
-    table = results.table("potential/search/search_glasses.csv")
+    rows = results.table("studies/search/search.csv")
+    table = results.table("studies/search/search_glasses.csv")
     variants = table.groupby("variant", sort=False)
 
     def paint(canvas: Canvas) -> None:
@@ -162,8 +162,8 @@ def _search_glasses(results: Results) -> list[Block]:
 
 
 def _learning_curve(results: Results) -> list[Block]:
-    rows = results.table("potential/learning_curve/learning_curve.csv")
-    fits = results.table("potential/learning_curve/learning_curve_fit.csv")
+    rows = results.table("studies/learning_curve/learning_curve.csv")
+    fits = results.table("studies/learning_curve/learning_curve_fit.csv")
     if rows[list(ERROR_COLUMNS)].isna().all(axis=None):
         raise AbsentError("there are no test labels to judge the trainings by")
     by_quantity = fits.set_index("quantity")

@@ -9,8 +9,8 @@ from glassml.report.evidence import Evidence
 from glassml.report.page import Embedded
 from glassml.report.results import AbsentError
 from glassml.structure.bonds import find_bonds
-from glassml.structure.rings import find_rings
-from glassml.structure.viewer import ring_view
+from glassml.structure.rings.search import find_rings
+from glassml.structure.rings.viewer import ring_view
 
 MOST_ATOMS = 3000
 # The view may run its own script, and may fetch nothing.

@@ -5,7 +5,7 @@ sample is taken, not after every step, so that the device is not made to wait. A
 batch draw from one stream of random numbers. A glass that trips a guard leaves the batch, after
 which the others draw other numbers than they would have: the same for each repetition, and on a
 continued run. What moves the batch is behind `BatchEngine`: torch alone
-(`glassml.md.torchmd`), or torch-sim (`glassml.md.torchsim`).
+(`glassml.md.engines.torchmd`), or torch-sim (`glassml.md.engines.torchsim`).
 """
 
 import logging
@@ -20,7 +20,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from glassml.md.checkpoint import Checkpoint, Samples
-from glassml.md.engine import MAX_WAITING_BYTES, Interrupted, Outcome, SignalWatch
+from glassml.md.engines.single import MAX_WAITING_BYTES, Interrupted, Outcome, SignalWatch
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
 from glassml.md.recorder import Recorder, frame_json

@@ -1,8 +1,9 @@
 """Langevin dynamics of a batch of glasses with torch, on a CPU or a GPU.
 
-The same scheme as in the ASE engine (`glassml.md.integrator`), for all glasses at once: BAOAB
-with the stochastic isotropic barostat of Quigley and Probert, J. Chem. Phys. 120, 11432 (2004).
-Positions, momenta and boxes are in double precision and ASE's units, whatever the network's are.
+The same scheme as in the ASE engine (`glassml.md.engines.integrator`), for all glasses at once:
+BAOAB with the stochastic isotropic barostat of Quigley and Probert, J. Chem. Phys. 120, 11432
+(2004). Positions, momenta and boxes are in double precision and ASE's units, whatever the
+network's are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,10 @@ import numpy as np
 import torch
 from ase import Atoms, units
 
-from glassml.md.integrator import barostat_mass
+from glassml.md.engines.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
+from glassml.potential.disagreement import worst_force
 from glassml.potential.edges import volumes
-from glassml.potential.exploration import worst_force
 from glassml.potential.kernels import Kernel
 from glassml.potential.padded import Result
 
@@ -291,7 +292,7 @@ class RampedBatch:
 
 
 class TorchEngine:
-    """What `glassml.md.batch` needs of an engine, with torch alone.
+    """What `glassml.md.engines.batch` needs of an engine, with torch alone.
 
     Parameters
     ----------

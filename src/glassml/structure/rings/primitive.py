@@ -21,7 +21,7 @@ ring of 2k atoms is two disjoint geodesics from the root to an *antipode* at dis
 import numpy as np
 from numba import njit, prange
 
-from glassml.structure.graph import (
+from glassml.structure.rings.graph import (
     BUFFER_FULL,
     FOUND_ALL,
     IMAGES_CLASH,
@@ -30,7 +30,7 @@ from glassml.structure.graph import (
     slot,
     write_ring,
 )
-from glassml.structure.nearby import LISTED, Nearby, search_within, within
+from glassml.structure.rings.nearby import LISTED, Nearby, search_within, within
 
 # Columns of a ball's table: atom, image, distance from the root, slot; of the sets of first steps
 # of its parents, as bits, the union and the intersection; whether two of them may each have a step

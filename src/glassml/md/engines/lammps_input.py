@@ -19,8 +19,9 @@ from ase.io.lammpsdata import write_lammps_data
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, file_sha256, write_text
-from glassml.configurations.classical import BAR_PER_GPA, POTENTIALS, pair_commands, pair_table
+from glassml.campaign.units import BAR_PER_GPA
 from glassml.configurations.lammps import LammpsError
+from glassml.configurations.pair_potentials import POTENTIALS, pair_commands, pair_table
 from glassml.md.protocol import Coupling, Stage, digest
 
 #: Potentials whose parameters ship with LAMMPS, in its folder `potentials`.

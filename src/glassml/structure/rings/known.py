@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from glassml.structure.rings import CRITERIA, find_rings
+from glassml.structure.rings.search import CRITERIA, find_rings
 
 KNOWN_RINGS: dict[str, dict[str, dict[int, float]]] = {
     "alpha_quartz": {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from glassml.potential.errors import MULTIPLICITY, held_out_rows
-from glassml.potential.search_glasses import GLASS_COLUMNS, SUMMARY, glass_columns
+from glassml.studies.glasses import GLASS_COLUMNS, SUMMARY, glass_columns
 
 FARTHEST_LABELS = 1e8
 TARGETS = ("energy", "force", "stress")
@@ -91,7 +91,7 @@ def search_rows(
     networks
         Their sections `potential.model`.
     speeds
-        What `glassml.potential.speed.measure_speed` found.
+        What `glassml.studies.speed.measure_speed` found.
     glasses
         Of variants that made glasses: the folders of their structure.
 

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from glassml.structure.frames import wrapped
-from glassml.structure.rings import Rings
+from glassml.structure.rings.search import Rings
 
 SHOWN_SIZES = 3  # all of them at once hide each other
 ATOM_STYLE = {14: ("Si", "#c8a26a", 4.0), 8: ("O", "#c0392b", 2.5)}

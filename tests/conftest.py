@@ -4,9 +4,9 @@ import json
 
 import pytest
 from ase.io import write
-from silica_labels import ISOLATED, SHORT, SMALL, make_labels
 
 from glassml.potential.members import Dataset, Member, train_member
+from silica_labels import ISOLATED, SHORT, SMALL, make_labels
 
 
 @pytest.fixture(scope="session")

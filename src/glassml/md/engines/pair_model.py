@@ -1,6 +1,6 @@
 """Published pair potentials of silica for batches of glasses, with torch, on a CPU or a GPU.
 
-The same potentials as LAMMPS runs for `glassml.configurations.classical`: damped and shifted
+The same potentials as LAMMPS runs for `glassml.configurations.pair_potentials`: damped and shifted
 Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)) and a short-range part.
 They make the hybrid quench and serve as negative controls, with the protocols of learned ones.
 """
@@ -14,10 +14,10 @@ from ase import Atoms
 from scipy.special import erfc
 
 from glassml.campaign.errors import StructureError
-from glassml.configurations.classical import POTENTIALS, short_range
-from glassml.potential.calculators import choose_device
+from glassml.configurations.pair_potentials import POTENTIALS, short_range
 from glassml.potential.edges import Edges, volumes
 from glassml.potential.kernels import Kernel
+from glassml.potential.packages import choose_device
 from glassml.potential.padded import Result
 
 #: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).

@@ -28,9 +28,7 @@ from ase import Atoms
 from glassml.campaign.files import write_json
 from glassml.configurations.lammps import LammpsError
 from glassml.md.checkpoint import Checkpoint
-from glassml.md.engine import Interrupted, SignalWatch
-from glassml.md.guards import GuardTripped
-from glassml.md.lammps_input import (
+from glassml.md.engines.lammps_input import (
     STRUCTURE_FILE,
     LammpsPotential,
     Piece,
@@ -39,7 +37,9 @@ from glassml.md.lammps_input import (
     write_script,
     write_structure,
 )
-from glassml.md.lammps_output import Log, SampleGuard, read_back, read_rows
+from glassml.md.engines.lammps_output import Log, SampleGuard, read_back, read_rows
+from glassml.md.engines.single import Interrupted, SignalWatch
+from glassml.md.guards import GuardTripped
 from glassml.md.run import Job, write_outputs
 
 logger = logging.getLogger(__name__)

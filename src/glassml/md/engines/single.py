@@ -14,12 +14,12 @@ from ase import Atoms
 from tqdm import tqdm
 
 from glassml.md.checkpoint import Checkpoint
+from glassml.md.engines.integrator import RampedLangevin
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
-from glassml.md.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
 from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature, measure
-from glassml.potential.exploration import worst_force
+from glassml.potential.disagreement import worst_force
 
 logger = logging.getLogger(__name__)
 

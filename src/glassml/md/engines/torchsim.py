@@ -24,9 +24,9 @@ from torch_sim.integrators.nvt import nvt_langevin_step
 from torch_sim.models.interface import ModelInterface
 
 from glassml.campaign.files import file_sha256
-from glassml.md.integrator import barostat_mass
+from glassml.md.engines.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
-from glassml.potential.calculators import choose_device
+from glassml.potential.packages import choose_device
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ def batch_state(glasses: Sequence[Atoms], model: ModelInterface, seed: int) -> M
 
 
 class TorchSimEngine:
-    """What `glassml.md.batch` needs of an engine, with torch-sim.
+    """What `glassml.md.engines.batch` needs of an engine, with torch-sim.
 
     Parameters
     ----------

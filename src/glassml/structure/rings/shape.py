@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glassml.structure.graph import unpack
-from glassml.structure.rings import Rings
+from glassml.structure.rings.graph import unpack
+from glassml.structure.rings.search import Rings
 
 ATOMS = ("Si+O", "Si")
 SLOPE_SIZES = (5, 8)

@@ -14,7 +14,7 @@ from glassml.campaign.errors import StructureError
 from glassml.structure.bonds import Bonds, find_bonds
 from glassml.structure.compiled import thread_count
 from glassml.structure.gr import perpendicular_heights
-from glassml.structure.graph import (
+from glassml.structure.rings.graph import (
     BUFFER_FULL,
     FOUND_ALL,
     IMAGES_CLASH,
@@ -23,9 +23,9 @@ from glassml.structure.graph import (
     image_bits,
     unpack,
 )
-from glassml.structure.nearby import nearby_silicon
-from glassml.structure.primitive import primitive_rings
-from glassml.structure.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
+from glassml.structure.rings.nearby import nearby_silicon
+from glassml.structure.rings.primitive import primitive_rings
+from glassml.structure.rings.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
 
 CRITERIA = ("primitive", "king", "king-shell", "guttman")
 _KINDS = {"king": KING, "king-shell": KING_SHELL, "guttman": GUTTMAN}

@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 from glassml.campaign.config.potential import LearningCurve, Potential, Variant
 from glassml.campaign.files import write_csv
 from glassml.potential.members import nested_subset
-from glassml.potential.plots import plot_learning_curve, plot_search, plot_search_glasses
-from glassml.potential.search_glasses import (
-    CURVES,
-    GLASS_COLUMNS,
-    SUMMARY,
-    glass_columns,
-    glass_curves,
-)
-from glassml.potential.speed import measure_speed
-from glassml.potential.studies import (
+from glassml.studies.glasses import CURVES, GLASS_COLUMNS, SUMMARY, glass_columns, glass_curves
+from glassml.studies.plots import plot_learning_curve, plot_search, plot_search_glasses
+from glassml.studies.speed import measure_speed
+from glassml.studies.training import (
     ERROR_COLUMNS,
     curve_rows,
     fit_curve,

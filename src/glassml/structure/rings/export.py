@@ -8,7 +8,7 @@ from ase.io import write
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, write_json, write_text
-from glassml.structure.rings import Rings
+from glassml.structure.rings.search import Rings
 
 FORMATS = (".json", ".xyz", ".cif")
 

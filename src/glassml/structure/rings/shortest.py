@@ -10,7 +10,7 @@ All equally short rings count; each distinct ring counts once, however often it 
 import numpy as np
 from numba import njit, prange
 
-from glassml.structure.graph import (
+from glassml.structure.rings.graph import (
     BUFFER_FULL,
     FOUND_ALL,
     IMAGES_CLASH,

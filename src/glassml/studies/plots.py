@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from glassml.potential.search_glasses import CURVES, CURVES_COLUMNS, Q_RANGE_PER_A
-from glassml.potential.studies import ERROR_COLUMNS, ERRORS, TARGETS
+from glassml.studies.glasses import CURVES, CURVES_COLUMNS, Q_RANGE_PER_A
+from glassml.studies.training import ERROR_COLUMNS, ERRORS, TARGETS
 
 THIN = {"lw": 0.8}
 
@@ -21,7 +21,7 @@ def plot_search(rows: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     rows
-        From `glassml.potential.studies.search_rows`.
+        From `glassml.studies.training.search_rows`.
     """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
@@ -60,7 +60,7 @@ def plot_search_glasses(rows: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     rows
-        From `glassml.potential.search_glasses.glass_curves`.
+        From `glassml.studies.glasses.glass_curves`.
     """
     figure = Figure(figsize=(9.6, 4.0), layout="constrained")
     factor, rings = figure.subplots(1, 2)
@@ -99,7 +99,7 @@ def plot_learning_curve(
     Parameters
     ----------
     rows, fits
-        From `glassml.potential.studies.curve_rows` and `fit_curve`.
+        From `glassml.studies.training.curve_rows` and `fit_curve`.
     """
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     labels = np.array([row["labels"] for row in rows], dtype=float)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from glassml.structure.graph import BIAS, BUFFER_FULL, IMAGES_CLASH, CoveringGraph, slot
+from glassml.structure.rings.graph import BIAS, BUFFER_FULL, IMAGES_CLASH, CoveringGraph, slot
 
 # So many bonds the lists tell: two to a near Si, and four and four from there.
 LISTED = 10

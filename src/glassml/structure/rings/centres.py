@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassml.structure.gr import count_pairs, perpendicular_heights
-from glassml.structure.rings import Rings
+from glassml.structure.rings.search import Rings
 from glassml.structure.sq import lattice_sums
 
 

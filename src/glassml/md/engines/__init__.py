@@ -1,0 +1,1 @@
+"""What moves atoms: one glass at a time, batches, and the inputs of LAMMPS."""

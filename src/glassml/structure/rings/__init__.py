@@ -1,0 +1,1 @@
+"""Rings of a network: the graph, searches by definition, shapes, centres, and files of them."""

@@ -1,0 +1,353 @@
+"""Studies of potentials: generations, size search, learning curve, glasses of variants.
+
+They run when `report.include` or a target names their tables.
+"""
+
+SEARCH = f"{RESULTS}/studies/search"
+CURVE = f"{RESULTS}/studies/learning_curve"
+
+
+wildcard_constraints:
+    variant="|".join(CAMPAIGN.potential.search.variants),
+    labels="|".join(CAMPAIGN.potential.learning_curve.names()),
+
+
+rule studies_generations:
+    input:
+        config=ancient(CONFIG),
+        train=expand(
+            rules.train_potential.input.train,
+            generation=range(CAMPAIGN.potential.generations),
+        ),
+        parity=expand(
+            rules.evaluate_potential.output.parity,
+            generation=range(CAMPAIGN.potential.generations),
+            member=MEMBERS,
+        ),
+        labels=expand(
+            rules.label_explored.output.table,
+            generation=range(CAMPAIGN.potential.generations - 1),
+        ),
+    output:
+        f"{RESULTS}/studies/generations.csv",
+    log:
+        f"{LOGS}/studies/generations.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/generations.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        folder=f"{RESULTS}/potential",
+        code=code_digest("potential", "studies"),
+    message:
+        "What each generation changed"
+    shell:
+        "glassml studies generations --config {input.config} --folder {params.folder}"
+        " --train {input.train} --table {output} > {log} 2>&1"
+
+
+use rule train_potential as train_variant with:
+    input:
+        config=ancient(CONFIG),
+        train=f"{RESULTS}/dataset/g0/train.extxyz",
+        validation=f"{RESULTS}/dataset/g0/validation.extxyz",
+        isolated_atoms=f"{RESULTS}/dataset/g0/isolated_atoms.json",
+    output:
+        config=f"{SEARCH}/{{variant}}/train.yaml",
+        package=f"{SEARCH}/{{variant}}/model.nequip.zip",
+        history=f"{SEARCH}/{{variant}}/history.csv",
+    log:
+        f"{LOGS}/studies/search/{{variant}}/train.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/train_{{variant}}.tsv"
+    params:
+        folder=subpath(output.package, parent=True),
+        settings=lambda wildcards: [
+            each.model_dump(mode="json")
+            for each in CAMPAIGN.potential.variant(wildcards.variant)
+        ],
+        seed=CAMPAIGN.seed,
+        code=code_digest("potential"),
+        which=lambda wildcards: f"--generation 0 --member 0 --variant {wildcards.variant}",
+    message:
+        "Size search: training {wildcards.variant}"
+
+
+use rule train_variant as train_subset with:
+    output:
+        config=f"{CURVE}/{{labels}}/train.yaml",
+        package=f"{CURVE}/{{labels}}/model.nequip.zip",
+        history=f"{CURVE}/{{labels}}/history.csv",
+    log:
+        f"{LOGS}/studies/learning_curve/{{labels}}/train.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/learning_curve/train_{{labels}}.tsv"
+    params:
+        folder=subpath(output.package, parent=True),
+        settings=[
+            CAMPAIGN.potential.model.model_dump(mode="json"),
+            CAMPAIGN.potential.training.model_dump(mode="json"),
+        ],
+        seed=CAMPAIGN.seed,
+        code=code_digest("potential"),
+        which=lambda wildcards: f"--generation 0 --member 0 --labels {wildcards.labels}",
+    message:
+        "Learning curve: training on {wildcards.labels} labels"
+
+
+use rule evaluate_potential as evaluate_variant with:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_variant.output.package,
+        train=rules.train_variant.input.train,
+        validation=rules.train_variant.input.validation,
+        test=f"{RESULTS}/dataset/g0/test.extxyz",
+    output:
+        parity=f"{SEARCH}/{{variant}}/parity.csv",
+        errors=f"{SEARCH}/{{variant}}/errors.csv",
+    log:
+        f"{LOGS}/studies/search/{{variant}}/evaluate.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/evaluate_{{variant}}.tsv"
+    message:
+        "Size search: predicting all labels with {wildcards.variant}"
+
+
+use rule evaluate_variant as evaluate_subset with:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_subset.output.package,
+        train=rules.train_variant.input.train,
+        validation=rules.train_variant.input.validation,
+        test=rules.evaluate_variant.input.test,
+    output:
+        parity=f"{CURVE}/{{labels}}/parity.csv",
+        errors=f"{CURVE}/{{labels}}/errors.csv",
+    log:
+        f"{LOGS}/studies/learning_curve/{{labels}}/evaluate.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/learning_curve/evaluate_{{labels}}.tsv"
+    message:
+        "Learning curve: predicting all labels after {wildcards.labels}"
+
+
+rule time_variant:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_variant.output.package,
+        labels=rules.train_variant.input.train,
+    output:
+        f"{SEARCH}/{{variant}}/speed.json",
+    log:
+        f"{LOGS}/studies/search/{{variant}}/speed.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/speed_{{variant}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        atoms=CAMPAIGN.potential.search.atoms,
+        code=code_digest("potential"),
+    message:
+        "Size search: timing {wildcards.variant}"
+    shell:
+        "glassml studies speed --config {input.config} --package {input.package}"
+        " --labels {input.labels} --output {output} > {log} 2>&1"
+
+
+# Networks that search.glasses names also make the first state of md.states, each for itself.
+SEARCHED = CAMPAIGN.potential.search.glasses
+SEARCH_STATE = CAMPAIGN.md.first_state()
+SEARCH_MD = f"{SEARCH}/{{variant}}/md/{SEARCH_STATE}"
+SEARCH_STRUCTURE = f"{SEARCH}/{{variant}}/structure"
+SEARCH_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
+
+
+rule melt_variant:
+    input:
+        config=ancient(CONFIG),
+        package=rules.train_variant.output.package,
+        start=expand(
+            f"{RESULTS}/md/start/{{glass}}/restart.npz",
+            glass=CAMPAIGN.md.classical_starts(
+                SEARCH_STATE, CAMPAIGN.md.glass_names()
+            ),
+        ),
+    output:
+        final=expand(f"{SEARCH_MD}/{{glass}}/final.extxyz", **SEARCH_GLASSES),
+        trajectory=expand(f"{SEARCH_MD}/{{glass}}/trajectory.h5md", **SEARCH_GLASSES),
+        series=expand(f"{SEARCH_MD}/{{glass}}/series.csv", **SEARCH_GLASSES),
+        record=expand(f"{SEARCH_MD}/{{glass}}/record.json", **SEARCH_GLASSES),
+        restart=expand(f"{SEARCH_MD}/{{glass}}/restart.npz", **SEARCH_GLASSES),
+    log:
+        f"{LOGS}/studies/search/{{variant}}/melt.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/melt_{{variant}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
+        runtime=CAMPAIGN.md.runtime_minutes(SEARCH_STATE),
+        gpu=1,
+    params:
+        protocol=CAMPAIGN.md.settings_of(SEARCH_STATE),
+        seed=CAMPAIGN.seed,
+        state=SEARCH_STATE,
+        folder=SEARCH_MD,
+        code=code_digest("md"),
+    message:
+        "Size search: glasses of {wildcards.variant}"
+    shell:
+        "glassml md batch --config {input.config} --state {params.state}"
+        " --potential {input.package} --start {input.start}"
+        " --output-dir {params.folder} > {log} 2>&1"
+
+
+rule structure_variant:
+    input:
+        config=ancient(CONFIG),
+        final=f"{SEARCH_MD}/{{glass}}/final.extxyz",
+        trajectory=f"{SEARCH_MD}/{{glass}}/trajectory.h5md",
+        record=f"{SEARCH_MD}/{{glass}}/record.json",
+    output:
+        folder=directory(f"{SEARCH_STRUCTURE}/{SEARCH_STATE}/{{glass}}"),
+    log:
+        f"{LOGS}/studies/search/{{variant}}/structure_{{glass}}.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/structure_{{variant}}_{{glass}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500 + CAMPAIGN.md.atoms // 500,
+        runtime=30 + CAMPAIGN.md.atoms // 10_000,
+    params:
+        settings=section("structure"),
+        state=SEARCH_STATE,
+        code=code_digest("structure"),
+    message:
+        "Size search: structure of {wildcards.glass} of {wildcards.variant}"
+    shell:
+        "glassml structure analyse --config {input.config} --state {params.state}"
+        " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
+        " --record {input.record} --threads {threads} --output-dir {output.folder} > {log} 2>&1"
+
+
+rule summarise_variant:
+    input:
+        config=ancient(CONFIG),
+        glasses=expand(rules.structure_variant.output.folder, **SEARCH_GLASSES),
+    output:
+        [
+            f"{SEARCH_STRUCTURE}/summary/{name}"
+            for name in ("states.csv", "fsdp.csv", "sq.csv", "rings.csv")
+        ],
+    log:
+        f"{LOGS}/studies/search/{{variant}}/summary.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/summary_{{variant}}.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        settings=section("structure"),
+        seed=CAMPAIGN.seed,
+        state=SEARCH_STATE,
+        tables=subpath(output[0], ancestor=2),
+        folder=subpath(output[0], parent=True),
+        code=code_digest("structure"),
+    message:
+        "Size search: means over glasses of {wildcards.variant}"
+    shell:
+        "glassml structure summary --config {input.config} --states {params.state}"
+        " --input-dir {params.tables} --output-dir {params.folder} > {log} 2>&1"
+
+
+rule studies_search:
+    input:
+        config=ancient(CONFIG),
+        errors=expand(
+            rules.evaluate_variant.output.errors,
+            variant=CAMPAIGN.potential.search.variants,
+        ),
+        speeds=expand(
+            rules.time_variant.output, variant=CAMPAIGN.potential.search.variants
+        ),
+        structures=expand(
+            rules.structure_variant.output.folder,
+            variant=SEARCHED,
+            glass=CAMPAIGN.md.glass_names(),
+        ),
+        summaries=expand(rules.summarise_variant.output, variant=SEARCHED),
+    output:
+        table=f"{SEARCH}/search.csv",
+        figure=f"{SEARCH}/search.png",
+        glasses=(
+            [f"{SEARCH}/search_glasses.csv", f"{SEARCH}/search_glasses.png"]
+            if SEARCHED
+            else []
+        ),
+    log:
+        f"{LOGS}/studies/search/search.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/search/search.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        folder=subpath(output.table, parent=True),
+        code=code_digest("potential"),
+    message:
+        "Size search: accuracy against speed"
+    shell:
+        "glassml studies search --config {input.config} --folder {params.folder}"
+        " --table {output.table} --figure {output.figure}"
+        " --glasses {output.glasses} > {log} 2>&1"
+
+
+rule studies_learning_curve:
+    input:
+        config=ancient(CONFIG),
+        train=rules.train_variant.input.train,
+        errors=expand(
+            rules.evaluate_subset.output.errors,
+            labels=CAMPAIGN.potential.learning_curve.names(),
+        ),
+    output:
+        table=f"{CURVE}/learning_curve.csv",
+        fit=f"{CURVE}/learning_curve_fit.csv",
+        figure=f"{CURVE}/learning_curve.png",
+    log:
+        f"{LOGS}/studies/learning_curve/learning_curve.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/learning_curve/learning_curve.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        folder=subpath(output.table, parent=True),
+        gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
+        code=code_digest("potential"),
+    message:
+        "Learning curve: errors against the number of labels"
+    shell:
+        "glassml studies learning-curve --config {input.config} --folder {params.folder}"
+        " --train {input.train} --table {output.table} --fit {output.fit}"
+        " --figure {output.figure} > {log} 2>&1"
