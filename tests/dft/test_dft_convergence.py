@@ -8,9 +8,9 @@ from glassml.campaign.store import LabelStore
 from glassml.dft.convergence import COLUMNS, study, variations
 from glassml.dft.plots import QUANTITIES, plot_convergence
 
-DFT = Dft(
-    xc="PBEsol", cutoff_eV=300, kpoint_spacing_per_A=10.0, density_tolerance=1e-4
-).model_dump(mode="json")
+DFT = Dft(xc="PBEsol", cutoff_eV=300, kpoint_spacing_per_A=10.0, density_tolerance=1e-4).model_dump(
+    mode="json"
+)
 
 
 def test_variations_go_from_coarse_to_fine_and_include_production():

@@ -148,7 +148,10 @@ def test_a_start_between_points_at_rest_is_nearly_at_rest():
 def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
     dft = Dft(
         xc="PBEsol",  # the cheapest that has a minimum at this cutoff
-        cutoff_eV=400, kpoint_spacing_per_A=2.4, density_tolerance=1e-3, max_atoms=6
+        cutoff_eV=400,
+        kpoint_spacing_per_A=2.4,
+        density_tolerance=1e-3,
+        max_atoms=6,
     ).model_dump(mode="json")
     store = LabelStore(tmp_path)
     options = {"volume_step": 0.05, "fmax_eV_A": 0.1, "processes": 2}

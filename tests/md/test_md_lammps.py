@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import ase.io
 import numpy as np
@@ -392,10 +391,8 @@ def test_the_inputs_for_a_network_have_nequip_s_file(tmp_path, trained_package):
 @pytest.fixture(scope="module")
 def trained_package(tmp_path_factory):
     """Give a NequIP package, trained for some seconds on classical labels."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "potential"))
-    from silica_labels import ISOLATED, SHORT, SMALL, make_labels
-
     from glassml.potential.members import Dataset, Member, train_member
+    from silica_labels import ISOLATED, SHORT, SMALL, make_labels
 
     folder = tmp_path_factory.mktemp("network")
     for name, count, seed in (("train", 4, 1), ("validation", 2, 2)):

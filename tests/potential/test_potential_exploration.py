@@ -9,7 +9,6 @@ import pytest
 from ase.calculators.calculator import Calculator, all_changes
 from hypothesis import given
 from hypothesis import strategies as st
-from silica_labels import cristobalite, silica_calculator
 
 from glassml.campaign.config.potential import Potential
 from glassml.potential import exploration
@@ -26,6 +25,7 @@ from glassml.potential.exploration import (
 )
 from glassml.potential.packages import PotentialError
 from glassml.studies.training import GENERATION_COLUMNS, generation_rows
+from silica_labels import cristobalite, silica_calculator
 
 SHORT_RUN = {
     "temperature_K": (300.0, 300.0),

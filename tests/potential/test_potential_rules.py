@@ -14,6 +14,8 @@ from ase.io import read, write
 from silica_labels import SHORT
 
 ROOT = Path(__file__).parents[2]
+# Classical labels, which pass here for those of the campaign's functional.
+STATED = {"xc": "r2SCAN", "code": "LAMMPS"}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def campaign(tmp_path, dataset):
             "seed": 1,
             "configurations": {"families": {}},
             "dataset": {
-                "include": [{"path": str(tmp_path / "labels.extxyz")}],
+                "include": [{"path": str(tmp_path / "labels.extxyz"), "labels": STATED}],
                 "validation_fraction": 0.2,
                 "test_fraction": 0.2,
                 "filters": {"exclude": []},
