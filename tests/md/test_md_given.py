@@ -12,8 +12,9 @@ from glassml.campaign.config import load_campaign
 from glassml.campaign.errors import ConfigError, GlassmlError
 from glassml.campaign.files import file_sha256
 from glassml.cli import main
+from glassml.md import GIVEN_FILES
 from glassml.md.cli import build_stages
-from glassml.md.given import FILES, adopt_run, export_run
+from glassml.md.given import adopt_run, export_run
 from glassml.md.outputs import read_restart, read_trajectory
 from glassml.md.protocol import describe
 from glassml.structure.frames import read_frames
@@ -87,7 +88,7 @@ def test_an_exported_run_is_taken_up_as_it_was(made, tmp_path):
 
 def test_exports_of_a_run_are_equal_to_the_byte(made, tmp_path):
     export_run(made / "md/hot/glass00", tmp_path)
-    for name in FILES:
+    for name in GIVEN_FILES:
         assert (tmp_path / name).read_bytes() == (made / "given/hot/glass00" / name).read_bytes()
 
 

@@ -26,7 +26,7 @@ rule check:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("campaign"),
+        code=code_digest("campaign check"),
     message:
         "Checking that the results of {CAMPAIGN.name} are consistent"
     shell:

@@ -1,9 +1,9 @@
 """What all rules share: the checked configuration, paths, and digests of the code."""
 
-import hashlib
 from pathlib import Path
 
 from glassml.campaign.config import parse_campaign, write_resolved
+from glassml.campaign.digests import command_digest
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.plan import label_seconds
 from glassml.campaign.running import hold_campaign
@@ -25,7 +25,6 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 CONFIG = f"{RESULTS}/campaign.yaml"
 if not Path(CONFIG).exists():
     write_resolved(CAMPAIGN, CONFIG)
-SOURCE = Path(workflow.basedir) / "src" / "glassml"
 
 
 def section(name):
@@ -33,14 +32,9 @@ def section(name):
     return getattr(CAMPAIGN, name).model_dump(mode="json")
 
 
-def code_digest(*packages):
-    """Digest the source of stages: as `params`, changed code reruns what depends on it."""
-    digest = hashlib.sha256()
-    for package in packages:
-        for path in sorted((SOURCE / package).rglob("*.*")):
-            if path.suffix in {".py", ".csv", ".css", ".html", ".js"}:
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def code_digest(command, unused=()):
+    """Digest the code behind a command: as `params`, changed code reruns what depends on it."""
+    return command_digest(command, unused)
 
 
 def kept_settings():

@@ -22,7 +22,7 @@ rule configurations_generate:
             wildcards.family, int(wildcards.shard)
         ),
         seed=CAMPAIGN.seed,
-        code=code_digest("configurations"),
+        code=code_digest("configurations generate"),
     message:
         "Making shard {wildcards.shard} of {wildcards.family}"
     shell:

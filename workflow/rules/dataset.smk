@@ -38,7 +38,7 @@ rule build_dataset:
         section=section("dataset"),
         families=list(CAMPAIGN.configurations.families),
         seed=CAMPAIGN.seed,
-        code=code_digest("dataset", "configurations"),
+        code=code_digest("dataset build"),
     message:
         "Building the dataset of generation {wildcards.generation}"
     shell:

@@ -34,7 +34,7 @@ rule explore:
             mode="json", exclude={"select"}
         ),
         seed=CAMPAIGN.seed,
-        code=code_digest("potential"),
+        code=code_digest("potential explore"),
     message:
         "Exploring with the committee of generation {wildcards.generation}: {wildcards.run}"
     shell:
@@ -68,7 +68,7 @@ rule select_candidates:
         runtime=30,
     params:
         select=CAMPAIGN.potential.exploration.select,
-        code=code_digest("potential"),
+        code=code_digest("potential select"),
     message:
         "Selecting what to label after generation {wildcards.generation}"
     shell:

@@ -38,7 +38,7 @@ rule train_potential:
         model=CAMPAIGN.potential.model.model_dump(mode="json"),
         training=CAMPAIGN.potential.training.model_dump(mode="json"),
         seed=CAMPAIGN.seed,
-        code=code_digest("potential"),
+        code=code_digest("potential train"),
         which=lambda wildcards: f"--generation {wildcards.generation} --member {wildcards.member}",
     message:
         "Training member {wildcards.member} of generation {wildcards.generation}"
@@ -70,7 +70,7 @@ rule evaluate_potential:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_digest("potential"),
+        code=code_digest("potential evaluate"),
     message:
         "Predicting all labels with member {wildcards.member}"
     shell:
@@ -97,7 +97,7 @@ rule compile_potential:
         runtime=60,
     params:
         compile=CAMPAIGN.potential.compile,
-        code=code_digest("potential"),
+        code=code_digest("potential compile"),
     message:
         "Compiling member {wildcards.member} for this machine"
     shell:
@@ -125,7 +125,7 @@ rule verify_potential:
         runtime=60,
     params:
         bounds=CAMPAIGN.potential.verification.model_dump(mode="json"),
-        code=code_digest("potential"),
+        code=code_digest("potential verify"),
     message:
         "Verifying member {wildcards.member} before it is used"
     shell:
@@ -153,7 +153,7 @@ rule displace_crystal:
         phonons=CAMPAIGN.potential.gates.phonons.model_dump(
             mode="json", exclude={"crystals", "rms_THz"}
         ),
-        code=code_digest("potential"),
+        code=code_digest("potential displace"),
     message:
         "Displacing the atoms of {wildcards.crystal}"
     shell:
@@ -226,7 +226,7 @@ rule potential_gate:
         members=expand(MEMBER, member=MEMBERS, allow_missing=True),
         gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
         seed=CAMPAIGN.seed,
-        code=code_digest("potential"),
+        code=code_digest("potential gate"),
     message:
         "Judging the committee of generation {wildcards.generation}: {wildcards.gate}"
     shell:
@@ -257,7 +257,7 @@ rule potential_gates:
         mem_mb=500,
         runtime=5,
     params:
-        code=code_digest("potential"),
+        code=code_digest("potential gates"),
     message:
         "Joining the gates of generation {wildcards.generation}"
     shell:
@@ -290,7 +290,7 @@ rule model_card:
         members=rules.potential_gate.params.members,
         potential=section("potential"),
         dft=section("dft"),
-        code=code_digest("potential"),
+        code=code_digest("potential card"),
     message:
         "Writing the model card of generation {wildcards.generation}"
     shell:

@@ -107,7 +107,7 @@ rule report:
         title=CAMPAIGN.title,
         results=subpath(input.config, parent=True),
         folder=subpath(output.html, parent=True),
-        code=code_digest("report"),
+        code=code_digest("report build"),
     message:
         "Writing the report of {CAMPAIGN.name}"
     shell:

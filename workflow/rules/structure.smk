@@ -46,7 +46,7 @@ rule structure_glass:
     params:
         settings=section("structure"),
         folder=lambda wildcards, output: Path(output[0]).parent,
-        code=code_digest("structure"),
+        code=code_digest("structure analyse"),
     message:
         "Structure: {wildcards.state} of {wildcards.glass}"
     shell:
@@ -81,7 +81,7 @@ rule structure_summary:
         seed=CAMPAIGN.seed,
         folder=lambda wildcards, output: Path(output[0]).parent,
         tables=lambda wildcards, input: Path(input.config).parent / "structure",
-        code=code_digest("structure"),
+        code=code_digest("structure summary"),
     message:
         "Structure: means over glasses"
     shell:

@@ -42,7 +42,7 @@ rule studies_generations:
         runtime=5,
     params:
         folder=f"{RESULTS}/potential",
-        code=code_digest("potential", "studies"),
+        code=code_digest("studies generations"),
     message:
         "What each generation changed"
     shell:
@@ -71,7 +71,7 @@ use rule train_potential as train_variant with:
             for each in CAMPAIGN.potential.variant(wildcards.variant)
         ],
         seed=CAMPAIGN.seed,
-        code=code_digest("potential"),
+        code=code_digest("potential train"),
         which=lambda wildcards: f"--generation 0 --member 0 --variant {wildcards.variant}",
     message:
         "Size search: training {wildcards.variant}"
@@ -93,7 +93,7 @@ use rule train_variant as train_subset with:
             CAMPAIGN.potential.training.model_dump(mode="json"),
         ],
         seed=CAMPAIGN.seed,
-        code=code_digest("potential"),
+        code=code_digest("potential train"),
         which=lambda wildcards: f"--generation 0 --member 0 --labels {wildcards.labels}",
     message:
         "Learning curve: training on {wildcards.labels} labels"
@@ -154,7 +154,7 @@ rule time_variant:
         runtime=30,
     params:
         atoms=CAMPAIGN.potential.search.atoms,
-        code=code_digest("potential"),
+        code=code_digest("studies speed"),
     message:
         "Size search: timing {wildcards.variant}"
     shell:
@@ -175,17 +175,16 @@ rule melt_variant:
         config=ancient(CONFIG),
         package=rules.train_variant.output.package,
         start=expand(
-            f"{RESULTS}/md/start/{{glass}}/restart.npz",
+            MD_START,
             glass=CAMPAIGN.md.classical_starts(
                 SEARCH_STATE, CAMPAIGN.md.glass_names()
             ),
         ),
     output:
-        final=expand(f"{SEARCH_MD}/{{glass}}/final.extxyz", **SEARCH_GLASSES),
-        trajectory=expand(f"{SEARCH_MD}/{{glass}}/trajectory.h5md", **SEARCH_GLASSES),
-        series=expand(f"{SEARCH_MD}/{{glass}}/series.csv", **SEARCH_GLASSES),
-        record=expand(f"{SEARCH_MD}/{{glass}}/record.json", **SEARCH_GLASSES),
-        restart=expand(f"{SEARCH_MD}/{{glass}}/restart.npz", **SEARCH_GLASSES),
+        **{
+            name: expand(f"{SEARCH_MD}/{{glass}}/{file}", **SEARCH_GLASSES)
+            for name, file in RUN_FILES.items()
+        },
     log:
         f"{LOGS}/studies/search/{{variant}}/melt.log",
     benchmark:
@@ -202,7 +201,7 @@ rule melt_variant:
         seed=CAMPAIGN.seed,
         state=SEARCH_STATE,
         folder=SEARCH_MD,
-        code=code_digest("md"),
+        code=code_digest("md batch", MD_UNUSED),
     message:
         "Size search: glasses of {wildcards.variant}"
     shell:
@@ -232,7 +231,7 @@ rule structure_variant:
     params:
         settings=section("structure"),
         state=SEARCH_STATE,
-        code=code_digest("structure"),
+        code=code_digest("structure analyse"),
     message:
         "Size search: structure of {wildcards.glass} of {wildcards.variant}"
     shell:
@@ -266,7 +265,7 @@ rule summarise_variant:
         state=SEARCH_STATE,
         tables=subpath(output[0], ancestor=2),
         folder=subpath(output[0], parent=True),
-        code=code_digest("structure"),
+        code=code_digest("structure summary"),
     message:
         "Size search: means over glasses of {wildcards.variant}"
     shell:
@@ -310,7 +309,7 @@ rule studies_search:
         runtime=5,
     params:
         folder=subpath(output.table, parent=True),
-        code=code_digest("potential"),
+        code=code_digest("studies search"),
     message:
         "Size search: accuracy against speed"
     shell:
@@ -344,7 +343,7 @@ rule studies_learning_curve:
     params:
         folder=subpath(output.table, parent=True),
         gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
-        code=code_digest("potential"),
+        code=code_digest("studies learning-curve"),
     message:
         "Learning curve: errors against the number of labels"
     shell:

@@ -40,3 +40,14 @@ through the state's stages, and leaves in `results/{campaign}/md/{state}/{glass}
 `checkpoint/`
     Only while a run is unfinished; see `glassml.md.checkpoint`.
 """
+
+#: Files of a run, by short names.
+RUN_FILES = {
+    "final": "final.extxyz",
+    "trajectory": "trajectory.h5md",
+    "series": "series.csv",
+    "record": "record.json",
+    "restart": "restart.npz",
+}
+#: Files of a run that is kept to be taken up elsewhere.
+GIVEN_FILES = ("record.json", "series.csv.gz", "frames.extxyz.gz", "final.extxyz.gz")

@@ -22,7 +22,6 @@ from glassml.md.outputs import (
 )
 from glassml.md.protocol import Stage, describe
 
-FILES = ("record.json", "series.csv.gz", "frames.extxyz.gz", "final.extxyz.gz")
 DECIMALS = 4
 
 
@@ -34,9 +33,9 @@ def export_run(folder: Path, output: Path) -> None:
     folder
         Of a run that finished, as `glassml.md` describes it.
     output
-        Receives `FILES`: the record and the series as they are; the frames of the last stage, with
-        positions rounded to 1e-4 Å and without velocities; the end, positions and momenta rounded
-        likewise.
+        Receives `GIVEN_FILES`: the record and the series as they are; the frames of the last stage,
+        with positions rounded to 1e-4 Å and without velocities; the end, positions and momenta
+        rounded likewise.
 
     Raises
     ------

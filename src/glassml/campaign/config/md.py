@@ -445,6 +445,12 @@ class MolecularDynamics(Section):
         """Tell whether a job runs all glasses of a state: runs made elsewhere come one by one."""
         return self.given is None and self.takes_batches()
 
+    def way_of_running(self) -> Literal["given", "batch", "each"]:
+        """Tell how a state is made: taken up, all glasses at once, or each by itself."""
+        if self.given is not None:
+            return "given"
+        return "batch" if self.takes_batches() else "each"
+
     def runs_starts(self) -> bool:
         """Tell whether glasses are melted and quenched by a classical potential."""
         return self.given is None and self.start == "classical"

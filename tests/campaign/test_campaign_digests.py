@@ -1,0 +1,161 @@
+"""What reruns when code changes: the rules' digests, the commands' imports, and dry runs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glassml.campaign.digests import WITHOUT_EFFECT, command_digest, modules_of
+from glassml.campaign.errors import GlassmlError
+
+REPOSITORY = Path(__file__).parents[2]
+RULES = sorted((REPOSITORY / "workflow" / "rules").rglob("*.smk"))
+#: Labels carry the protocol in their key, so that no change of code repeats a calculation.
+WITHOUT_DIGEST = {"dft_seed", "dft_label", "dft_converge", "dft_polymorphs"}
+BLOCK = re.compile(
+    r"^(?:use )?rule (\w+)(?: as (\w+) with)?:\n(.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE
+)
+
+
+def list_digests():
+    """Give rule, command that it runs and command that it digests, of all rules with either."""
+    commands, rows = {}, []
+    for block in [found for path in RULES for found in BLOCK.findall(path.read_text())]:
+        base, name, body = block
+        own = re.search(r"glassml ([a-z]+ [a-z-]+)", body)
+        command = own.group(1) if own else commands.get(base)
+        commands[name or base] = command
+        digest = re.search(r'code_digest\("([^"]+)"', body)
+        inherits = bool(name) and "params:" not in body
+        if command and not inherits:
+            rows.append((name or base, command, digest and digest.group(1)))
+    return rows
+
+
+@pytest.mark.parametrize(("rule", "command", "digested"), list_digests())
+def test_a_rule_digests_the_command_that_it_runs(rule, command, digested):
+    assert digested == (None if rule in WITHOUT_DIGEST else command)
+
+
+@pytest.mark.parametrize(
+    "command", ["potential train", "md run", "structure analyse", "report build"]
+)
+def test_nothing_is_loaded_that_is_not_digested(command):
+    names, _ = modules_of(command)
+    program = "import importlib, json, sys\n"
+    program += f"for name in {names!r}: importlib.import_module(name)\n"
+    program += "print(json.dumps([each for each in sys.modules if each.startswith('glassml.')]))"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300
+    )
+    loaded = set(json.loads(run.stdout.splitlines()[-1]))
+    assert not {name for name in loaded - {*names} if not name.startswith(WITHOUT_EFFECT)}
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Give a copy of the package, to be changed."""
+    root = tmp_path / "src" / "glassml"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "src" / "glassml", root, ignore=ignored)
+    return root
+
+
+def changed(package, before):
+    # digests are kept for the life of a process, so that a copy under another name is compared
+    after = package.with_name(f"copy{len(list(package.parent.iterdir()))}")
+    shutil.copytree(package, after)
+    return {command for command in before if command_digest(command, root=after) != before[command]}
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_comments_change_no_digest_and_a_constant_those_that_import_it(package):
+    commands = sorted({command for _, command, digest in list_digests() if digest})
+    before = {command: command_digest(command, root=package) for command in commands}
+    pairs = package / "configurations" / "pair_potentials.py"
+    edit(pairs, "POTENTIALS = {", "# A remark.\n\n\nPOTENTIALS = {  # and another")
+    edit(package / "md" / "__init__.py", '"""Glasses', '"""All about glasses')
+    assert not changed(package, before)
+    edit(pairs, "_COULOMB_CUTOFF_A = 10.0", "_COULOMB_CUTOFF_A = 10.5")
+    dynamics = {"md start", "md starts", "md run", "md batch", "md adopt"}
+    assert changed(package, before) == dynamics | {"configurations generate"}
+    edit(pairs, "_COULOMB_CUTOFF_A = 10.5", "_COULOMB_CUTOFF_A = 10.0")
+    edit(package / "structure" / "data" / "scattering_lengths.csv", "\n", "\n\n")
+    assert changed(package, before) == {"structure analyse", "structure summary", "report build"}
+
+
+def test_what_a_campaign_does_not_use_is_left_out(package):
+    unused = ["md.engines.lammps_input", "md.engines.lammps_run"]
+    other = shutil.copytree(package, package.with_name("other"))
+    edit(other / "md" / "engines" / "lammps_input.py", "import", "import math\nimport")
+    assert command_digest("md run", unused, other) == command_digest("md run", unused, package)
+    assert command_digest("md run", root=other) != command_digest("md run", root=package)
+
+
+@pytest.mark.parametrize("command", ["md", "md fly", "fly"])
+def test_a_command_that_is_none_is_refused(command):
+    with pytest.raises(GlassmlError, match=f"glassml {command}"):
+        command_digest(command)
+
+
+def test_a_module_that_is_none_is_refused():
+    with pytest.raises(GlassmlError, match=r"md\.wings"):
+        command_digest("md run", ["md.wings"])
+
+
+@pytest.mark.slow
+def test_dry_runs_after_a_comment_and_after_a_changed_constant(package, tmp_path):
+    for name in ("Snakefile", "workflow", "profiles"):
+        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
+        copy(REPOSITORY / name, tmp_path / name)
+    start = {"melt_ps": 0.05, "melt_K": 3000, "end_K": 2900, "quench_K_per_ps": 2000}
+    config = {
+        "name": "test",
+        "configurations": {"families": {}},
+        "potential": {"gates": {"phonons": {"crystals": ["alpha_quartz"]}}},
+        "md": {"atoms": 96, "glasses": 1, "start": "classical", "classical": start},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    files = ("md/start/glass00/restart.npz", "potential/phonons/alpha_quartz/displaced.extxyz")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "PATH": path}
+    command = [sys.executable, "-m", "snakemake", "--configfile", "config.json", "--cores", "1"]
+    targets = ["--", *(f"results/test/{file}" for file in files)]
+
+    def run(*options):
+        done = subprocess.run(
+            [*command, *options, *targets],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+        return {name for name, _ in jobs} - {"total"}
+
+    both = {"md_start", "displace_crystal"}
+    assert run() == both
+    pairs, crystals = (
+        package / "configurations" / f for f in ("pair_potentials.py", "crystals.py")
+    )
+    edit(pairs, "POTENTIALS = {", "# A remark.\nPOTENTIALS = {")
+    edit(package / "md" / "start.py", '"""', '"""In short: ')
+    assert run("--dry-run") == set()
+    edit(pairs, "_COULOMB_CUTOFF_A = 10.0", "_COULOMB_CUTOFF_A = 10.5")
+    assert run("--dry-run") == {"md_start"}
+    edit(pairs, "_COULOMB_CUTOFF_A = 10.5", "_COULOMB_CUTOFF_A = 10.0")
+    assert run("--dry-run") == set()
+    edit(crystals, "POLYMORPHS", "SPARE = 1\nPOLYMORPHS")
+    assert run("--dry-run") == {"displace_crystal"}

@@ -1,0 +1,28 @@
+"""All glasses are melted and quenched at once, by a classical potential with torch."""
+
+
+rule md_start:
+    input:
+        config=ancient(CONFIG),
+    output:
+        restart=expand(MD_START, glass=CAMPAIGN.md.glass_names()),
+    log:
+        f"{LOGS}/md/start.log",
+    benchmark:
+        f"{BENCHMARKS}/md/start.tsv"
+    conda:
+        "../../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
+        runtime=CAMPAIGN.md.start_minutes(),
+        gpu=1,
+    params:
+        start=CAMPAIGN.md.start_settings(),
+        seed=CAMPAIGN.seed,
+        folder=subpath(output[0], ancestor=2),
+        code=code_digest("md starts"),
+    message:
+        "Classical melt and quench of all glasses"
+    shell:
+        "glassml md starts --config {input.config} --output-dir {params.folder} > {log} 2>&1"

@@ -1,0 +1,27 @@
+"""Each glass is melted and quenched by itself, by a classical potential with LAMMPS."""
+
+
+rule md_start:
+    input:
+        config=ancient(CONFIG),
+    output:
+        restart=MD_START,
+    log:
+        f"{LOGS}/md/start/{{glass}}.log",
+    benchmark:
+        f"{BENCHMARKS}/md/start/{{glass}}.tsv"
+    conda:
+        "../../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000 + CAMPAIGN.md.atoms,
+        runtime=CAMPAIGN.md.start_minutes(),
+    params:
+        start=CAMPAIGN.md.start_settings(),
+        seed=CAMPAIGN.seed,
+        code=code_digest("md start"),
+    message:
+        "Classical melt and quench of {wildcards.glass}"
+    shell:
+        "glassml md start --config {input.config} --glass {wildcards.glass}"
+        " --output {output.restart} > {log} 2>&1"
