@@ -83,7 +83,8 @@ class Job:
 
     def identity(self) -> str:
         """Digest all that the trajectory depends on; guards only end it."""
-        potential = {key: value for key, value in self.potential.items() if key != "path"}
+        beside = ("path", "verification")
+        potential = {key: value for key, value in self.potential.items() if key not in beside}
         described = self.metadata() | {"potential": potential}
         return digest(TRAJECTORY_VERSION, described)
 

@@ -26,6 +26,7 @@ from glassml.campaign.files import file_sha256
 from glassml.potential.calculators import load_calculator
 from glassml.potential.edges import Edges, volumes
 from glassml.potential.packages import choose_device, with_openequivariance
+from glassml.potential.shortcuts import shortened
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class PaddedNetwork:
     graph
         Whether to replay a CUDA graph; without a GPU, or where the capture fails, the network is
         called as it is, with a message.
+    shortcuts
+        Names of what makes it faster and a little less exact; see `glassml.potential.shortcuts`.
     """
 
     def __init__(
@@ -92,8 +95,11 @@ class PaddedNetwork:
         *,
         skin_A: float = 0.5,
         graph: bool = True,
+        shortcuts: Sequence[str] = (),
     ) -> None:
         self.network, self.species = network, list(species)
+        self.shortcuts = tuple(shortcuts)
+        self._network = shortened(network, self.shortcuts)
         self.cutoff_A, self.skin_A = cutoff_A, skin_A
         self.device = next(network.parameters()).device
         self.dtype = torch.float64
@@ -176,14 +182,10 @@ class PaddedNetwork:
 
     def _evaluate(self) -> Result:
         """Evaluate the network for the fixed inputs."""
-        found = self.network(
-            {
-                "edge_vectors": self._vectors.detach(),
-                "edge_index": torch.stack([self._first, self._second]),
-                "atom_types": self._types,
-            }
+        atomic_energies, pulls = self._network(
+            self._vectors.detach(), torch.stack([self._first, self._second]), self._types
         )
-        pulls = found["edge_forces"].detach().to(self.dtype)
+        pulls = pulls.to(self.dtype)
         # atom by atom first: additions of all pairs to the few numbers of a glass would queue up
         outer = 0.5 * self._vectors[:, :, None] * pulls[:, None, :]
         of_pairs = torch.cat([pulls, outer.flatten(1)], dim=1)
@@ -191,7 +193,7 @@ class PaddedNetwork:
         of_atoms.index_add_(0, self._first, of_pairs)
         forces = of_atoms[:, :3].clone().index_add_(0, self._second, -pulls)
         virial = (self._edges.membership @ of_atoms[:, 3:]).reshape(-1, 3, 3)
-        energies = found["atomic_energy"].detach()[:, 0].to(self.dtype)
+        energies = atomic_energies[:, 0].to(self.dtype)
         return {
             "energy": self._edges.membership @ energies,
             "forces": forces,
@@ -274,6 +276,7 @@ def load_network(
     skin_A: float = 0.5,
     accelerate: bool = True,
     graph: bool = True,
+    shortcuts: Sequence[str] = (),
 ) -> tuple[PaddedNetwork, dict[str, Any]]:
     """Load a NequIP package for batches, and describe it for records.
 
@@ -290,6 +293,8 @@ def load_network(
         Of the neighbour list, in Å.
     accelerate, graph
         Whether to use OpenEquivariance and a CUDA graph, on a GPU.
+    shortcuts
+        As in `PaddedNetwork`; not verified here.
     """
     device = choose_device(device)
     network = _network(package, device)
@@ -300,13 +305,16 @@ def load_network(
         fast = _accelerated(package, device, network, species, cutoff)
         if fast is not None:
             network, backend = fast, "openequivariance"
-    padded = PaddedNetwork(network, species, cutoff, skin_A=skin_A, graph=graph)
+    padded = PaddedNetwork(
+        network, species, cutoff, skin_A=skin_A, graph=graph, shortcuts=shortcuts
+    )
     description = {
         "path": str(package),
         "sha256": file_sha256(package),
         "backend": backend + ("+graph" if padded.graph else ""),
         "device": device,
         "skin_A": skin_A,
+        "shortcuts": list(shortcuts),
     }
     logger.info("%s: %s on %s", package, description["backend"], device)
     return padded, description

@@ -29,6 +29,9 @@ from glassml.md.thermodynamics import Thermodynamics, instant, kinetic_temperatu
 
 logger = logging.getLogger(__name__)
 
+#: Steps that are made before signals and the clock are looked at.
+MOST_STEPS = 256
+
 
 class Integrator(Protocol):
     """Moves a batch through a stage."""
@@ -36,8 +39,8 @@ class Integrator(Protocol):
     stage: Stage
     step: int
 
-    def advance(self) -> None:
-        """Make one step."""
+    def advance(self, count: int = 1) -> None:
+        """Make steps."""
 
     def arrays(self) -> dict[str, Any]:
         """Give all that the next step depends on."""
@@ -227,9 +230,10 @@ class BatchSimulation:
         begin = start_times_fs(self.stages)[index]
         saved_at = time.monotonic()
         while integrator.step < stage.steps and self.alive():
-            integrator.advance()
-            progress.steps += 1
-            bar.update()
+            count = steps_to_next(stage, integrator.step)
+            integrator.advance(count)
+            progress.steps += count
+            bar.update(count)
             self._observe(integrator, index, begin, bar)
             waiting = sum(recorder.samples.bytes() for recorder in self.recorders.values())
             due = time.monotonic() - saved_at > self.checkpoint_every_s
@@ -324,6 +328,15 @@ class BatchSimulation:
             return []
         self.progress.asked = self.progress.steps
         return self.engine.force_spreads()
+
+
+def steps_to_next(stage: Stage, step: int) -> int:
+    """Give how many steps can be made before something has to be looked at.
+
+    The same for a run that goes on: engines may sum differently in steps made at once.
+    """
+    intervals = (stage.sample_every, stage.frame_every, MOST_STEPS)
+    return min(stage.steps - step, *(every - step % every for every in intervals))
 
 
 def run_batch(

@@ -166,7 +166,9 @@ def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
     return np.concatenate(parts), {s: own * q**2 for s, q in potential.charges.items()}
 
 
-def load_pair_model(name: str, device: str | None = None) -> tuple[PairModel, dict[str, Any]]:
+def load_pair_model(
+    name: str, device: str | None = None, *, kernels: bool = True
+) -> tuple[PairModel, dict[str, Any]]:
     """Load a pair potential for batches, and describe it for records.
 
     Parameters
@@ -175,13 +177,28 @@ def load_pair_model(name: str, device: str | None = None) -> tuple[PairModel, di
         "bks", "chik" or "shik".
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
+    kernels
+        Whether a GPU computes with kernels of our own, whose forces are verified first.
+
+    Raises
+    ------
+    PotentialError
+        If the kernels' forces are wrong.
     """
     device = choose_device(device)
-    described = {
+    described: dict[str, Any] = {
         "path": name,
         "sha256": name,
         "source": POTENTIALS[name].source,
         "backend": "pair",
         "device": device,
     }
-    return PairModel(name, torch.device(device)), described
+    place = torch.device(device)
+    if not (kernels and device.startswith("cuda")):
+        return PairModel(name, place), described
+    # of Triton, which torch brings along for GPUs alone
+    from glassml.md.engines.pair_gpu import PairKernels, verify  # noqa: PLC0415
+
+    model = PairKernels(name, place)
+    described |= {"backend": "pair-kernels", "verification": verify(model)}
+    return model, described

@@ -6,7 +6,7 @@ BAOAB with the stochastic isotropic barostat of Quigley and Probert, J. Chem. Ph
 network's are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,11 +14,15 @@ import torch
 from ase import Atoms, units
 
 from glassml.md.engines.integrator import barostat_mass
+from glassml.md.engines.launches import Launches
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.disagreement import worst_force
 from glassml.potential.edges import volumes
 from glassml.potential.kernels import Kernel
 from glassml.potential.padded import Result
+
+#: Targets of a ramp that are brought to the device at once.
+TARGETS_AT_ONCE = 4096
 
 
 class Model(Protocol):
@@ -198,26 +202,49 @@ class RampedBatch:
         self.batch, self.stage = batch, stage
         self.step = 0
         self.half = self._number(0.5 * stage.timestep_fs * units.fs)
-        # of all steps at once: a number brought to a GPU at each step would make it wait
-        rates = [1.0 / (fs * units.fs) for fs in (coupling.thermostat_fs, coupling.barostat_fs)]
-        thermal = [(stage.temperature_at(i) or 0.0) * units.kB for i in range(stage.steps + 1)]
-        pressure = [(stage.pressure_at(i) or 0.0) * units.GPa for i in range(stage.steps + 1)]
-        self.targets = self._number(
-            [[*rates, *of_step] for of_step in zip(thermal, pressure, strict=True)]
-        )
+        self._rates = [
+            1.0 / (fs * units.fs) for fs in (coupling.thermostat_fs, coupling.barostat_fs)
+        ]
+        self._chunk = -1
         self.npt = stage.ensemble == "npt"
         boxes = volumes(batch.cells).tolist()
         self.barostat_masses = self._number([barostat_mass(volume, coupling) for volume in boxes])
         self.strain_momenta = torch.zeros_like(self.barostat_masses)
         self._before = Kernel(before_forces, batch.cells.device)
         self._on_strain = Kernel(forces_on_strain, batch.cells.device)
-        self.strain_forces = self._strain_forces(0)
+        self.strain_forces = self._strain_forces(self.targets(0, 1)[0])
+        self._launches = Launches(self) if hasattr(batch.model, "launch") else None
 
     def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
         """Put a number on the device: a compiled kernel would be one for each value."""
         return torch.tensor(value, dtype=torch.float64, device=self.batch.cells.device)
 
-    def _strain_forces(self, step: int) -> torch.Tensor:
+    def targets(self, begin: int, count: int) -> torch.Tensor:
+        """Give the rates, k T and pressure of steps, shape (count, 4), on the device.
+
+        Those of many steps are brought there at once: at each step it would be made to wait.
+        """
+        chunk = begin // TARGETS_AT_ONCE
+        if chunk != self._chunk:
+            first, stage = chunk * TARGETS_AT_ONCE, self.stage
+            self._rows = self._number(
+                [
+                    [
+                        *self._rates,
+                        (stage.temperature_at(step) or 0.0) * units.kB,
+                        (stage.pressure_at(step) or 0.0) * units.GPa,
+                    ]
+                    for step in range(first, min(first + TARGETS_AT_ONCE, stage.steps + 1))
+                ]
+            )
+            self._chunk = chunk
+        inside = begin - chunk * TARGETS_AT_ONCE
+        rows = self._rows[inside : inside + count]
+        if len(rows) < count:
+            return torch.cat([rows, self.targets(begin + len(rows), count - len(rows))])
+        return rows
+
+    def _strain_forces(self, targets: torch.Tensor) -> torch.Tensor:
         """Give the force on the logarithm of the box's edge, in eV."""
         batch = self.batch
         return self._on_strain(
@@ -227,17 +254,36 @@ class RampedBatch:
             batch.sizes,
             batch.cells,
             batch.stress,
-            self.targets[step],
+            targets,
         )
 
-    def advance(self) -> None:
-        """Make one step towards the targets of that step."""
-        step, batch = self.step + 1, self.batch
+    def noise(self, *steps: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Draw the random numbers of a step, or of so many steps, for atoms and for boxes."""
         noise = strain_noise = None
         if self.stage.temperature_K is not None:
-            noise = batch.normal(len(batch.masses), 3)
+            noise = self.batch.normal(*steps, len(self.batch.masses), 3)
         if self.npt:
-            strain_noise = batch.normal(len(self.strain_momenta))
+            strain_noise = self.batch.normal(*steps, len(self.strain_momenta))
+        return noise, strain_noise
+
+    def advance(self, count: int = 1) -> None:
+        """Make steps towards the targets of each."""
+        if self._launches is not None:
+            self._launches.advance(count)
+            return
+        for step in range(self.step + 1, self.step + count + 1):
+            self.move(self.targets(step, 1)[0], *self.noise(), self.batch.model)
+            self.step = step
+
+    def move(
+        self,
+        targets: torch.Tensor,
+        noise: torch.Tensor | None,
+        strain_noise: torch.Tensor | None,
+        model: Callable[[torch.Tensor, torch.Tensor], Result],
+    ) -> None:
+        """Make a step, for which nothing but `model` waits for the device."""
+        batch = self.batch
         batch.positions, batch.momenta, batch.cells, self.strain_momenta = self._before(
             batch.positions,
             batch.momenta,
@@ -250,16 +296,16 @@ class RampedBatch:
             self.strain_forces,
             self.barostat_masses,
             self.half,
-            self.targets[step],
+            targets,
             noise,
             strain_noise,
         )
-        batch.evaluate()
+        found = model(batch.positions, batch.cells)
+        batch.energy, batch.forces, batch.stress = found["energy"], found["forces"], found["stress"]
         if self.npt:
-            self.strain_forces = self._strain_forces(step)
+            self.strain_forces = self._strain_forces(targets)
             self.strain_momenta = self.strain_momenta + self.half * self.strain_forces
         batch.momenta = batch.momenta + self.half * batch.forces
-        self.step = step
 
     _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
     _OWN = ("barostat_masses", "strain_momenta", "strain_forces")
@@ -282,6 +328,11 @@ class RampedBatch:
         self.batch.generator.set_state(torch.as_tensor(arrays["batch_random"]))
         self.batch.model.reserve(int(arrays["capacity"]))
         self.step = int(arrays["step"])
+        self._forget_launches()
+
+    def _forget_launches(self) -> None:
+        if self._launches is not None:
+            self._launches = Launches(self)
 
     def remove(self, index: int) -> None:
         """Take a glass out of the batch."""
@@ -289,6 +340,7 @@ class RampedBatch:
         for name in self._OWN:
             setattr(self, name, getattr(self, name)[stay])
         self.batch.remove(index)
+        self._forget_launches()
 
 
 class TorchEngine:

@@ -115,8 +115,12 @@ class BatchedLangevin:
     def _thermal_energy(self, step: int) -> float:
         return units.kB * (self.stage.temperature_at(step) or 0.0)
 
-    def advance(self) -> None:
-        """Make one step towards the targets of that step."""
+    def advance(self, count: int = 1) -> None:
+        """Make steps towards the targets of each."""
+        for _ in range(count):
+            self._advance()
+
+    def _advance(self) -> None:
         step = self.step + 1
         if self.stage.ensemble == "npt":
             # torch-sim's mass is (N + 1) kT τ²; this τ keeps it what it is along a ramp.

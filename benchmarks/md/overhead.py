@@ -1,4 +1,4 @@
-"""What the ASE engine costs beside its potential: python benchmarks/md_overhead.py PACKAGE [ATOMS].
+"""What the ASE engine costs beside its potential: python benchmarks/md/overhead.py PACKAGE [ATOMS].
 
 Processor time of one thread: blocks of steps (guards, series every 10 steps, frames every 50, as
 in a campaign) take turns with blocks of bare calls of the calculator on the same moving atoms.

@@ -1,7 +1,7 @@
 """Speed of the torch engine by size and batch, and whether it agrees with the ASE calculator.
 
-    python benchmarks/md_throughput.py model.nequip.zip --output table.csv
-    python benchmarks/md_throughput.py shik --glasses 3x2880 --output pair.csv
+    python benchmarks/md/throughput.py model.nequip.zip --output table.csv
+    python benchmarks/md/throughput.py shik --glasses 3x2880 --output pair.csv
 
 A row is a batch of so many glasses of so many atoms (perturbed cristobalite at 2.2 g/cm³, 300 K):
 wall time of a step of NPT dynamics with everything that belongs to it, of the model alone, and the

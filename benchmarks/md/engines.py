@@ -1,6 +1,6 @@
 """One protocol on each engine: density, temperature, pressure and energy agree within error.
 
-    python benchmarks/md_engines.py --start quartz --output table.csv
+    python benchmarks/md/engines.py --start quartz --output table.csv
 
 Silica by a pair potential: settled, held at 300 K and no pressure, then without a thermostat for
 the drift. All engines begin with the same positions and velocities, and all go through what a

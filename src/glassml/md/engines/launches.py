@@ -1,0 +1,133 @@
+"""Several steps of a batch in one CUDA graph, for a model that never waits for the device.
+
+A step of some thousand atoms takes a GPU less time than its kernels take to be launched. So steps
+are recorded and replayed together. Whether the model's neighbour list had room is looked at after
+each replay; if it had not, the steps are made again from where they began, with more room.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from glassml.campaign.errors import GlassmlError
+
+#: Steps of a graph; the largest that fits is taken first.
+LENGTHS = (16, 4, 1)
+#: Times that room is made for the same steps.
+MOST_MENDINGS = 20
+
+
+class Launches:
+    """Makes the steps of a stage in graphs of several steps; one after the other on a CPU.
+
+    Parameters
+    ----------
+    ramped
+        A `RampedBatch` whose model has `launch` and `mend`.
+    """
+
+    _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
+    _OWN = ("strain_momenta", "strain_forces")
+
+    def __init__(self, ramped: Any) -> None:
+        self.ramped = ramped
+        self._graphs: dict[int, tuple[Callable[[], None], dict[str, torch.Tensor | None]]] = {}
+        self._state: dict[str, torch.Tensor] = {}
+
+    def advance(self, count: int) -> None:
+        """Make steps.
+
+        Raises
+        ------
+        GlassmlError
+            If the neighbour list cannot be given enough room.
+        """
+        while count > 0:
+            length = next(length for length in LENGTHS if length <= count)
+            self._advance(length)
+            count -= length
+
+    def _advance(self, length: int) -> None:
+        ramped = self.ramped
+        noise, strain_noise = ramped.noise(length)
+        inputs = {
+            "targets": ramped.targets(ramped.step + 1, length),
+            "noise": noise,
+            "strain_noise": strain_noise,
+        }
+        self._hold()
+        begin = {name: tensor.clone() for name, tensor in self._state.items()}
+        for _ in range(MOST_MENDINGS):
+            if length not in self._graphs:
+                self._graphs[length] = self._record(length, inputs)
+            replay, fixed = self._graphs[length]
+            for name, tensor in inputs.items():
+                if tensor is not None:
+                    fixed[name].copy_(tensor)  # type: ignore[union-attr]
+            replay()
+            if not ramped.batch.model.mend(begin["cells"]):
+                ramped.step += length
+                return
+            # what the graphs point to is gone
+            self._graphs.clear()
+            for name, tensor in begin.items():
+                self._state[name].copy_(tensor)
+        raise GlassmlError(
+            f"the neighbour list found no room after {MOST_MENDINGS} tries: atoms pile up, or the "
+            "box changes by more than a tenth in a few steps; look at the time step and the start"
+        )
+
+    def _hold(self) -> None:
+        """Keep the state in tensors that stay where they are."""
+        for owner, name in self._places():
+            current = getattr(owner, name)
+            if name not in self._state:
+                self._state[name] = current.clone()
+            elif current is not self._state[name]:
+                self._state[name].copy_(current)
+            setattr(owner, name, self._state[name])
+
+    def _places(self) -> list[tuple[Any, str]]:
+        batch = self.ramped.batch
+        return [(batch, name) for name in self._OF_BATCH] + [
+            (self.ramped, name) for name in self._OWN
+        ]
+
+    def _record(
+        self, length: int, inputs: dict[str, torch.Tensor | None]
+    ) -> tuple[Callable[[], None], dict[str, torch.Tensor | None]]:
+        """Record so many steps, from the state to the state."""
+        fixed = {name: None if x is None else x.clone() for name, x in inputs.items()}
+
+        def steps() -> None:
+            ramped, model = self.ramped, self.ramped.batch.model
+            for step in range(length):
+                rows = {name: None if x is None else x[step] for name, x in fixed.items()}
+                last = step == length - 1
+
+                def found(positions: torch.Tensor, cells: torch.Tensor, last: bool = last) -> Any:
+                    return model.launch(positions, cells, energy=last)
+
+                ramped.move(rows["targets"], rows["noise"], rows["strain_noise"], found)
+            for owner, name in self._places():
+                self._state[name].copy_(getattr(owner, name))
+                setattr(owner, name, self._state[name])
+
+        if self.ramped.batch.cells.device.type != "cuda":
+            return steps, fixed
+        return self._captured(steps), fixed
+
+    def _captured(self, steps: Callable[[], None]) -> Callable[[], None]:
+        begin = {name: tensor.clone() for name, tensor in self._state.items()}
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            steps()  # compiles the kernels
+            for name, tensor in begin.items():
+                self._state[name].copy_(tensor)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            steps()
+        return graph.replay

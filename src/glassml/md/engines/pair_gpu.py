@@ -1,0 +1,282 @@
+"""A pair potential on a GPU: kernels of its own in place of torch's, and no wait for the host."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ase import Atoms, units
+
+from glassml.campaign.errors import StructureError
+from glassml.md.engines import pair_kernels
+from glassml.md.engines.pair_model import (
+    COULOMB_CUTOFF_A,
+    INNERMOST_A,
+    SKIN_A,
+    TABLE_POINTS,
+    PairModel,
+)
+from glassml.md.start import random_start
+from glassml.potential.edges import heights
+from glassml.potential.packages import PotentialError
+from glassml.potential.padded import Result
+
+#: Room in a row of the list beyond the mean number of neighbours.
+ROOM = 1.2
+#: A box may become narrower by this factor before its copies are counted again.
+NARROWER = 0.9
+#: Copies of atoms that a list can tell apart: a bit of 31 is the element.
+MOST_COPIES = 2**30
+#: Atoms of a program of each kernel, and what it looks at in one go.
+FORCE_ROWS, FORCE_COLUMNS = 4, 32
+BUILD_ROWS, BUILD_COLUMNS = 8, 128
+PLACE_BLOCK, SUM_COLUMNS, FLAGS = 128, 128, 256
+#: Groups of 32 threads of a program.
+FORCE_WARPS, BUILD_WARPS = 4, 4
+#: Forces may differ by this much from those of `PairModel`, in eV/Å.
+TOLERANCE_EV_A = 1e-5
+
+
+class PairKernels(PairModel):
+    """The same energy, forces and stress as `PairModel`, by Triton kernels.
+
+    `launch` never waits for the device, so that a CUDA graph can hold it. What can go wrong there
+    (a row of the list too short, a box too narrow) is noted on the device, and `mend` looks.
+
+    Parameters
+    ----------
+    name
+        "bks", "chik" or "shik".
+    device
+        Where it computes: a GPU, or a CPU with Triton's interpreter.
+    """
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        super().__init__(name, device)
+        self._table = self._table.contiguous()
+
+    def reserve(self, capacity: int) -> None:
+        """Give the list rows of a length that a run had which goes on."""
+        if capacity > self.capacity:
+            self.capacity = capacity
+            self._empty_list()
+
+    def place(self, glasses: Sequence[Atoms]) -> None:
+        """Take up the glasses of a batch.
+
+        Raises
+        ------
+        StructureError
+            If there is anything but Si and O.
+        """
+        super().place(glasses)
+        self.counts = [len(atoms) for atoms in glasses]
+        self._arrange(np.array([atoms.cell.array for atoms in glasses]))
+
+    def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
+        """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
+        found = self.launch(positions, cells)
+        while self.mend(cells):
+            found = self.launch(positions, cells)
+        return found
+
+    @property
+    def builds(self) -> int:
+        """How often the list was built since the glasses were placed."""
+        return int(self._builds)
+
+    def launch(
+        self, positions: torch.Tensor, cells: torch.Tensor, *, energy: bool = True
+    ) -> Result:
+        """Launch the kernels; as `__call__`, without looking whether the list has room.
+
+        Parameters
+        ----------
+        positions, cells
+            As there.
+        energy
+            Whether the energy is wanted; it is that of the charges alone otherwise.
+        """
+        positions, cells = positions.contiguous(), cells.contiguous()
+        forces, stress = torch.empty_like(positions), torch.empty_like(cells)
+        energies = torch.empty_like(self._own)
+        atoms, reach = sum(self.counts), COULOMB_CUTOFF_A + SKIN_A
+        pair_kernels.place[(len(self._stale),)](
+            positions, cells, self._system, self._first_atom, self._first_copy, self._sizes,
+            self._repeats, self._fractions, self._built_fractions, self._built_volumes,
+            self._places_xy, self._places_z, self._stale, atoms, self._most_copies,
+            COULOMB_CUTOFF_A, reach, PLACE_BLOCK,
+        )  # fmt: skip
+        pair_kernels.build[(len(self._build_blocks[0]),)](
+            cells, self._first_atom, self._first_copy, self._sizes, self._copies, self._repeats,
+            self._kinds, *self._build_blocks, self._fractions, self._built_fractions,
+            self._built_volumes, self._places_xy, self._places_z, self._stale, len(self._stale),
+            self._neighbours, self._row_lengths, self._needed, self._narrow, self._builds,
+            self.capacity, reach, BUILD_ROWS, BUILD_COLUMNS, FLAGS, num_warps=BUILD_WARPS,
+        )  # fmt: skip
+        blocks = len(self._force_blocks[0])
+        pair_kernels.forces_and_sums[(blocks,)](
+            cells, self._first_atom, self._first_copy, self._repeats, self._kinds,
+            *self._force_blocks, self._places_xy, self._places_z, self._neighbours,
+            self._row_lengths, self._table, forces, self._partial, blocks, self.capacity,
+            COULOMB_CUTOFF_A**2, INNERMOST_A**2,
+            (COULOMB_CUTOFF_A**2 - INNERMOST_A**2) / (TABLE_POINTS - 1), TABLE_POINTS,
+            FORCE_ROWS, FORCE_COLUMNS, energy, num_warps=FORCE_WARPS,
+        )  # fmt: skip
+        pair_kernels.of_systems[(len(self.counts),)](
+            cells, self._first_block, self._own, self._partial, energies, stress, blocks,
+            SUM_COLUMNS,
+        )  # fmt: skip
+        return {"energy": energies, "forces": forces, "stress": stress}
+
+    def mend(self, cells: torch.Tensor) -> bool:
+        """Make room where a row of the list was too short or a box too narrow.
+
+        Returns
+        -------
+        bool
+            Whether there was such a place: what was computed since the last time is wrong then.
+
+        Raises
+        ------
+        StructureError
+            If a box collapsed.
+        """
+        needed, narrow = torch.stack([self._needed.max(), self._narrow.max()]).tolist()
+        if narrow:
+            self._arrange(cells.cpu().numpy())
+        elif needed > self.capacity:
+            self.capacity = _row_length(needed)
+            self._empty_list()
+        else:
+            return False
+        return True
+
+    def _arrange(self, cells: np.ndarray) -> None:
+        """Lay out the batch: copies of atoms, and blocks of atoms for the kernels."""
+        reach = COULOMB_CUTOFF_A + SKIN_A
+        wide = NARROWER * heights(cells)
+        if not (np.isfinite(wide).all() and wide.min() > 0.1):
+            raise StructureError(f"a box is {wide.min():.3g} Å wide, or not a number")
+        repeats = np.ceil(2.0 * reach / wide).astype(int)
+        sizes, copies = np.array(self.counts), repeats.prod(axis=1)
+        if (sizes * copies).sum() > MOST_COPIES:
+            raise StructureError(f"{sizes.sum()} atoms are too many for a neighbour list")
+        first_atom, first_copy = (np.cumsum(n) - n for n in (sizes, sizes * copies))
+        self._most_copies = int(copies.max())
+        self._first_atom, self._first_copy = self._integers(first_atom), self._integers(first_copy)
+        self._sizes, self._copies = self._integers(sizes), self._integers(copies)
+        self._repeats, self._system = self._integers(repeats), self._edges.system.to(torch.int32)
+        of_glass = self._types.to(torch.int32).split(self.counts)
+        self._kinds = torch.cat(
+            [kinds.repeat(int(n)) for kinds, n in zip(of_glass, copies, strict=True)]
+        )
+        self._build_blocks, _ = self._blocks(BUILD_ROWS)
+        self._force_blocks, self._first_block = self._blocks(FORCE_ROWS)
+        number = int(sizes.sum())
+        self._fractions = self._zeros(number, 3)
+        self._stale = self._integers(np.zeros(-(-number // PLACE_BLOCK)))
+        self._places_z = self._integers(np.zeros(len(self._kinds)))
+        self._places_xy = self._places_z.to(torch.int64)
+        self._partial = self._zeros(7, len(self._force_blocks[0]))
+        self._builds = self._integers(np.zeros(1))
+        density = sizes / np.abs(np.linalg.det(cells))
+        mean = 4.0 / 3.0 * np.pi * reach**3 * density.max()
+        self.capacity = max(self.capacity, _row_length(ROOM * mean + 8.0))
+        self._empty_list()
+
+    def _empty_list(self) -> None:
+        """Take a list that holds nothing, and is not good."""
+        number = sum(self.counts)
+        self._neighbours = torch.zeros(
+            (number, self.capacity), dtype=torch.int32, device=self.device
+        )
+        self._row_lengths = self._integers(np.zeros(number))
+        self._built_fractions = self._zeros(number, 3) + 1e9
+        self._built_volumes = self._zeros(len(self.counts)) + 1.0
+        self._needed = self._integers(np.zeros(len(self._build_blocks[0])))
+        self._narrow = self._needed.clone()
+
+    def _blocks(self, rows: int) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Cut the glasses into blocks of atoms: begins, ends, glasses; and each glass's first."""
+        begins: list[int] = []
+        ends: list[int] = []
+        systems: list[int] = []
+        firsts, begin = [0], 0
+        for system, count in enumerate(self.counts):
+            begins += range(begin, begin + count, rows)
+            ends += [min(b + rows, begin + count) for b in range(begin, begin + count, rows)]
+            systems += [system] * -(-count // rows)
+            firsts.append(len(begins))
+            begin += count
+        blocks = tuple(self._integers(np.array(each)) for each in (begins, ends, systems))
+        return blocks, self._integers(np.array(firsts))
+
+    def _integers(self, values: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(values.astype(np.int32)).to(self.device)
+
+    def _zeros(self, *shape: int) -> torch.Tensor:
+        return torch.zeros(shape, dtype=torch.float64, device=self.device)
+
+
+def _row_length(neighbours: float) -> int:
+    """Give a length of rows that has room for so many neighbours."""
+    return FORCE_COLUMNS * (int(neighbours) // FORCE_COLUMNS + 1)
+
+
+def verify(model: PairKernels) -> dict[str, float]:
+    """Compare kernels with `PairModel` on a CPU, for two glasses in one batch.
+
+    One is so small that it is repeated, in a box without right angles; atoms then move and the
+    boxes breathe, within the list and beyond it.
+
+    Parameters
+    ----------
+    model
+        Its glasses are replaced.
+
+    Returns
+    -------
+    dict
+        Largest differences: `forces_eV_A`, `energy_meV_atom`, `stress_GPa`.
+
+    Raises
+    ------
+    PotentialError
+        If forces, energies or stresses are off.
+    """
+    rng = np.random.default_rng(1)
+    tilt = np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [-0.1, 0.3, 1.0]])
+    glasses = [random_start({"Si": 1, "O": 2}, number, 2.2, rng) for number in (600, 51)]
+    glasses[1].set_cell(glasses[1].cell.array @ tilt, scale_atoms=True)
+    reference = PairModel(model.name, torch.device("cpu"))
+    reference.place(glasses)
+    model.place(glasses)
+    positions = torch.as_tensor(np.concatenate([atoms.positions for atoms in glasses]))
+    cells = torch.as_tensor(np.array([atoms.cell.array for atoms in glasses]))
+    sizes = torch.tensor([len(atoms) for atoms in glasses])
+    worst = {"forces_eV_A": 0.0, "energy_meV_atom": 0.0, "stress_GPa": 0.0}
+    for scale, distance_A in ((1.0, 0.0), (1.003, 0.1), (0.9, 0.3)):
+        moved = distance_A * rng.standard_normal(positions.shape).clip(-1.5, 1.5)
+        positions, cells = scale * positions + torch.as_tensor(moved), scale * cells
+        expected = reference(positions, cells)
+        found = model(positions.to(model.device), cells.to(model.device))
+        off = {key: (found[key].cpu() - expected[key]).abs() for key in expected}
+        # a millionth of the large forces between atoms that all but touch
+        size = 1.0 + 0.1 * expected["forces"].norm(dim=1, keepdim=True)
+        now = {
+            "forces_eV_A": float((off["forces"] / size).max()),
+            "energy_meV_atom": 1e3 * float((off["energy"] / sizes).max()),
+            "stress_GPa": float(off["stress"].max()) / units.GPa,
+        }
+        worst = {key: max(value, now[key]) for key, value in worst.items()}
+        if not (
+            now["forces_eV_A"] < TOLERANCE_EV_A
+            and now["energy_meV_atom"] < 1e-3
+            and now["stress_GPa"] < 1e-4
+        ):
+            raise PotentialError(
+                f"{model.name}: the GPU's kernels are off by {now['forces_eV_A']:.2g} eV/Å, "
+                f"{now['energy_meV_atom']:.2g} meV/atom and {now['stress_GPa']:.2g} GPa on this "
+                "machine: set md.shortcuts to a list without pair_kernels, and report it"
+            )
+    return worst

@@ -1,0 +1,370 @@
+"""GPU kernels of a pair potential, in Triton: places, neighbour lists, forces, sums.
+
+A place is where an atom is in its box, as a fraction of each edge in 32 bits, so that a difference
+of two places that overflows is that of the nearest images. Boxes that are too small for that are
+repeated until they are not; copies of atoms are neighbours, but have no neighbours of their own.
+The list is a matrix: a row for each atom, in the order of the atoms. Whether it is still good is
+decided on the device: `build` returns at once if it is. Nothing is added in an order that is left
+to chance, so that the same state gives the same numbers, bit for bit.
+"""
+
+# ruff: noqa: ANN001, ANN201, ANN202, PLR0915  (Triton has a language of its own)
+# mypy: ignore-errors
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _inverse_rows(cells, system, mask):
+    """Give the box's edges and the vectors whose products with a position are its fractions."""
+    ax = tl.load(cells + system * 9 + 0, mask=mask, other=1.0)
+    ay = tl.load(cells + system * 9 + 1, mask=mask, other=0.0)
+    az = tl.load(cells + system * 9 + 2, mask=mask, other=0.0)
+    bx = tl.load(cells + system * 9 + 3, mask=mask, other=0.0)
+    by = tl.load(cells + system * 9 + 4, mask=mask, other=1.0)
+    bz = tl.load(cells + system * 9 + 5, mask=mask, other=0.0)
+    cx = tl.load(cells + system * 9 + 6, mask=mask, other=0.0)
+    cy = tl.load(cells + system * 9 + 7, mask=mask, other=0.0)
+    cz = tl.load(cells + system * 9 + 8, mask=mask, other=1.0)
+    ux, uy, uz = by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx
+    vx, vy, vz = cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax
+    wx, wy, wz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    volume = ax * ux + ay * uy + az * uz
+    return ax, ay, az, bx, by, bz, cx, cy, cz, ux, uy, uz, vx, vy, vz, wx, wy, wz, volume
+
+
+@triton.jit
+def _turns(fraction, copy, repeats):
+    """Give a fraction of a repeated box as an integer, of which the lowest 32 bits count."""
+    return tl.floor((fraction + copy) / repeats * 4294967296.0 + 0.5).to(tl.int64)
+
+
+@triton.jit
+def place(
+    positions,
+    cells,
+    system,
+    first_atom,
+    first_copy,
+    sizes,
+    repeats,
+    fractions,
+    built_fractions,
+    built_volumes,
+    places_xy,
+    places_z,
+    stale,
+    number,
+    most_copies,
+    CUTOFF: tl.constexpr,
+    REACH: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Find places, and whether an atom moved so far that the list has to be built anew."""
+    atom = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = atom < number
+    s = tl.load(system + atom, mask=mask, other=0)
+    x = tl.load(positions + atom * 3 + 0, mask=mask, other=0.0)
+    y = tl.load(positions + atom * 3 + 1, mask=mask, other=0.0)
+    z = tl.load(positions + atom * 3 + 2, mask=mask, other=0.0)
+    (
+        ax, ay, az, bx, by, bz, cx, cy, cz, ux, uy, uz, vx, vy, vz, wx, wy, wz, volume,
+    ) = _inverse_rows(cells, s, mask)  # fmt: skip
+    fa = (x * ux + y * uy + z * uz) / volume
+    fb = (x * vx + y * vy + z * vz) / volume
+    fc = (x * wx + y * wy + z * wz) / volume
+    tl.store(fractions + atom * 3 + 0, fa, mask=mask)
+    tl.store(fractions + atom * 3 + 1, fb, mask=mask)
+    tl.store(fractions + atom * 3 + 2, fc, mask=mask)
+    # against the box, which breathes: see `Edges`
+    da = fa - tl.load(built_fractions + atom * 3 + 0, mask=mask, other=0.0)
+    db = fb - tl.load(built_fractions + atom * 3 + 1, mask=mask, other=0.0)
+    dc = fc - tl.load(built_fractions + atom * 3 + 2, mask=mask, other=0.0)
+    dx, dy, dz = (
+        da * ax + db * bx + dc * cx,
+        da * ay + db * by + dc * cy,
+        da * az + db * bz + dc * cz,
+    )
+    before = tl.load(built_volumes + s, mask=mask, other=1.0)
+    scale = tl.exp(tl.log(tl.abs(volume / before)) / 3.0)
+    allowed = 0.5 * (scale * REACH - CUTOFF)
+    far = (tl.sqrt(dx * dx + dy * dy + dz * dz) > allowed) & mask
+    tl.store(stale + tl.program_id(0), tl.max(far.to(tl.int32), axis=0))
+    ra = tl.load(repeats + s * 3 + 0, mask=mask, other=1)
+    rb = tl.load(repeats + s * 3 + 1, mask=mask, other=1)
+    rc = tl.load(repeats + s * 3 + 2, mask=mask, other=1)
+    size = tl.load(sizes + s, mask=mask, other=0)
+    local = atom - tl.load(first_atom + s, mask=mask, other=0)
+    begin = tl.load(first_copy + s, mask=mask, other=0)
+    for copy in range(most_copies):
+        here = mask & (copy < ra * rb * rc)
+        na, nb, nc = copy // (rb * rc), (copy // rc) % rb, copy % rc
+        one = _turns(fa, na, ra.to(tl.float64))
+        two = _turns(fb, nb, rb.to(tl.float64))
+        three = _turns(fc, nc, rc.to(tl.float64))
+        index = begin + copy * size + local
+        tl.store(places_xy + index, (one << 32) | (two & 0xFFFFFFFF), mask=here)
+        tl.store(places_z + index, three.to(tl.int32), mask=here)
+
+
+@triton.jit
+def _repeated_box(cells, repeats, s, scale):
+    """Give the edges of a repeated box, times `scale`."""
+    ra = tl.load(repeats + s * 3 + 0) * scale
+    rb = tl.load(repeats + s * 3 + 1) * scale
+    rc = tl.load(repeats + s * 3 + 2) * scale
+    return (
+        tl.load(cells + s * 9 + 0) * ra,
+        tl.load(cells + s * 9 + 1) * ra,
+        tl.load(cells + s * 9 + 2) * ra,
+        tl.load(cells + s * 9 + 3) * rb,
+        tl.load(cells + s * 9 + 4) * rb,
+        tl.load(cells + s * 9 + 5) * rb,
+        tl.load(cells + s * 9 + 6) * rc,
+        tl.load(cells + s * 9 + 7) * rc,
+        tl.load(cells + s * 9 + 8) * rc,
+    )
+
+
+@triton.jit
+def build(
+    cells,
+    first_atom,
+    first_copy,
+    sizes,
+    copies,
+    repeats,
+    kinds,
+    block_first,
+    block_last,
+    block_system,
+    fractions,
+    built_fractions,
+    built_volumes,
+    places_xy,
+    places_z,
+    stale,
+    stale_number,
+    neighbours,
+    counts,
+    needed,
+    narrow,
+    builds,
+    capacity,
+    REACH: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    FLAGS: tl.constexpr,
+):
+    """Build the rows of a block of atoms anew, if an atom of any glass moved too far."""
+    pid = tl.program_id(0)
+    flags = tl.zeros((FLAGS,), dtype=tl.int32)
+    for begin in range(0, stale_number, FLAGS):
+        index = begin + tl.arange(0, FLAGS)
+        flags = tl.maximum(flags, tl.load(stale + index, mask=index < stale_number, other=0))
+    if tl.max(flags, axis=0) > 0:
+        s = tl.load(block_system + pid)
+        first, last = tl.load(block_first + pid), tl.load(block_last + pid)
+        atom = first + tl.arange(0, ROWS)
+        mask = atom < last
+        size = tl.load(sizes + s)
+        begin_copy = tl.load(first_copy + s)
+        end_copy = begin_copy + size * tl.load(copies + s)
+        me = begin_copy + atom - tl.load(first_atom + s)
+        my_xy = tl.load(places_xy + me, mask=mask, other=0)
+        my_x, my_y = (my_xy >> 32).to(tl.int32), my_xy.to(tl.int32)
+        my_z = tl.load(places_z + me, mask=mask, other=0)
+        ax, ay, az, bx, by, bz, cx, cy, cz = _repeated_box(cells, repeats, s, 1.0)
+        ux, uy, uz = by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx
+        vx, vy, vz = cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax
+        wx, wy, wz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        volume = tl.abs(ax * ux + ay * uy + az * uz)
+        widest = tl.sqrt(
+            tl.maximum(
+                ux * ux + uy * uy + uz * uz,
+                tl.maximum(vx * vx + vy * vy + vz * vz, wx * wx + wy * wy + wz * wz),
+            )
+        )
+        # single precision is off by some 1e-6 Å
+        wide: tl.constexpr = REACH + 1e-4
+        scale = 1.0 / 4294967296.0
+        pax, pay, paz = (
+            (ax * scale).to(tl.float32),
+            (ay * scale).to(tl.float32),
+            (az * scale).to(tl.float32),
+        )
+        pbx, pby, pbz = (
+            (bx * scale).to(tl.float32),
+            (by * scale).to(tl.float32),
+            (bz * scale).to(tl.float32),
+        )
+        pcx, pcy, pcz = (
+            (cx * scale).to(tl.float32),
+            (cy * scale).to(tl.float32),
+            (cz * scale).to(tl.float32),
+        )
+        count = tl.zeros((ROWS,), dtype=tl.int32)
+        row = atom.to(tl.int64)[:, None] * capacity
+        for begin in range(begin_copy, end_copy, COLUMNS):
+            other = begin + tl.arange(0, COLUMNS)
+            there = other < end_copy
+            xy = tl.load(places_xy + other, mask=there, other=0)
+            z = tl.load(places_z + other, mask=there, other=0)
+            kind = tl.load(kinds + other, mask=there, other=0)
+            dx = ((xy >> 32).to(tl.int32)[None, :] - my_x[:, None]).to(tl.float32)
+            dy = (xy.to(tl.int32)[None, :] - my_y[:, None]).to(tl.float32)
+            dz = (z[None, :] - my_z[:, None]).to(tl.float32)
+            rx = dx * pax + dy * pbx + dz * pcx
+            ry = dx * pay + dy * pby + dz * pcy
+            rz = dx * paz + dy * pbz + dz * pcz
+            near = (rx * rx + ry * ry + rz * rz) < wide * wide
+            near = near & there[None, :] & mask[:, None] & (other[None, :] != me[:, None])
+            ones = near.to(tl.int32)
+            column = count[:, None] + tl.cumsum(ones, axis=1) - 1
+            code = tl.broadcast_to((other * 2 + kind)[None, :], (ROWS, COLUMNS))
+            tl.store(neighbours + row + column, code, mask=near & (column < capacity))
+            count += tl.sum(ones, axis=1)
+        tl.store(counts + atom, tl.minimum(count, capacity), mask=mask)
+        # both stay noted until the host has looked
+        tl.store(needed + pid, tl.maximum(tl.load(needed + pid), tl.max(count, axis=0)))
+        # two images of an atom must not be in reach
+        if volume < 2.0 * wide * widest:
+            tl.store(narrow + pid, 1)
+        if pid == 0:
+            tl.store(builds, tl.load(builds) + 1)
+        for axis in tl.static_range(3):
+            fraction = tl.load(fractions + atom * 3 + axis, mask=mask, other=0.0)
+            tl.store(built_fractions + atom * 3 + axis, fraction, mask=mask)
+        if first == tl.load(first_atom + s):
+            tl.store(built_volumes + s, volume / tl.load(copies + s))
+
+
+@triton.jit
+def forces_and_sums(
+    cells,
+    first_atom,
+    first_copy,
+    repeats,
+    kinds,
+    block_first,
+    block_last,
+    block_system,
+    places_xy,
+    places_z,
+    neighbours,
+    counts,
+    table,
+    forces,
+    partial,
+    blocks,
+    capacity,
+    CUTOFF2: tl.constexpr,
+    INNERMOST2: tl.constexpr,
+    STEP: tl.constexpr,
+    POINTS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    ENERGY: tl.constexpr,
+):
+    """Sum forces of each atom, and energy and virial of a block of atoms."""
+    pid = tl.program_id(0)
+    s = tl.load(block_system + pid)
+    first, last = tl.load(block_first + pid), tl.load(block_last + pid)
+    atom = first + tl.arange(0, ROWS)
+    mask = atom < last
+    me = tl.load(first_copy + s) + atom - tl.load(first_atom + s)
+    my_xy = tl.load(places_xy + me, mask=mask, other=0)
+    my_x, my_y = (my_xy >> 32).to(tl.int32), my_xy.to(tl.int32)
+    my_z = tl.load(places_z + me, mask=mask, other=0)
+    my_kind = tl.load(kinds + me, mask=mask, other=0)
+    scale = 1.0 / 4294967296.0
+    ax, ay, az, bx, by, bz, cx, cy, cz = _repeated_box(cells, repeats, s, scale)
+    count = tl.load(counts + atom, mask=mask, other=0)
+    row = atom.to(tl.int64)[:, None] * capacity
+    zero = tl.zeros((ROWS, COLUMNS), dtype=tl.float64)
+    fx, fy, fz, energy = zero, zero, zero, zero
+    xx, yy, zz, yz, xz, xy_ = zero, zero, zero, zero, zero, zero
+    for begin in range(0, tl.max(count, axis=0), COLUMNS):
+        column = begin + tl.arange(0, COLUMNS)
+        there = column[None, :] < count[:, None]
+        code = tl.load(neighbours + row + column[None, :], mask=there, other=0)
+        other = code >> 1
+        xy = tl.load(places_xy + other, mask=there, other=0)
+        z = tl.load(places_z + other, mask=there, other=0)
+        dx = ((xy >> 32).to(tl.int32) - my_x[:, None]).to(tl.float64)
+        dy = (xy.to(tl.int32) - my_y[:, None]).to(tl.float64)
+        dz = (z - my_z[:, None]).to(tl.float64)
+        rx = dx * ax + dy * bx + dz * cx
+        ry = dx * ay + dy * by + dz * cy
+        rz = dx * az + dy * bz + dz * cz
+        distance2 = rx * rx + ry * ry + rz * rz
+        near = there & (distance2 < CUTOFF2)
+        along = (distance2 - INNERMOST2) / STEP
+        # inside the innermost distance the first line goes on
+        lower = tl.minimum(tl.maximum(tl.floor(along), 0.0), POINTS - 2.0)
+        weight = along - lower
+        line = 2 * ((my_kind[:, None] + (code & 1)) * POINTS + lower.to(tl.int32))
+        low = tl.load(table + line + 1, mask=near, other=0.0)
+        high = tl.load(table + line + 3, mask=near, other=0.0)
+        pull = tl.where(near, low + weight * (high - low), 0.0)
+        px, py, pz = pull * rx, pull * ry, pull * rz
+        fx -= px
+        fy -= py
+        fz -= pz
+        xx -= px * rx
+        yy -= py * ry
+        zz -= pz * rz
+        yz -= py * rz
+        xz -= px * rz
+        xy_ -= px * ry
+        if ENERGY:
+            low = tl.load(table + line, mask=near, other=0.0)
+            high = tl.load(table + line + 2, mask=near, other=0.0)
+            energy += tl.where(near, low + weight * (high - low), 0.0)
+    tl.store(forces + atom * 3 + 0, tl.sum(fx, axis=1), mask=mask)
+    tl.store(forces + atom * 3 + 1, tl.sum(fy, axis=1), mask=mask)
+    tl.store(forces + atom * 3 + 2, tl.sum(fz, axis=1), mask=mask)
+    # each pair is there in both directions
+    tl.store(partial + 0 * blocks + pid, 0.5 * tl.sum(tl.sum(energy, axis=1), axis=0))
+    tl.store(partial + 1 * blocks + pid, 0.5 * tl.sum(tl.sum(xx, axis=1), axis=0))
+    tl.store(partial + 2 * blocks + pid, 0.5 * tl.sum(tl.sum(yy, axis=1), axis=0))
+    tl.store(partial + 3 * blocks + pid, 0.5 * tl.sum(tl.sum(zz, axis=1), axis=0))
+    tl.store(partial + 4 * blocks + pid, 0.5 * tl.sum(tl.sum(yz, axis=1), axis=0))
+    tl.store(partial + 5 * blocks + pid, 0.5 * tl.sum(tl.sum(xz, axis=1), axis=0))
+    tl.store(partial + 6 * blocks + pid, 0.5 * tl.sum(tl.sum(xy_, axis=1), axis=0))
+
+
+@triton.jit
+def of_systems(
+    cells,
+    first_block,
+    own,
+    partial,
+    energies,
+    stresses,
+    blocks,
+    COLUMNS: tl.constexpr,
+):
+    """Add the blocks of each glass: its energy and stress."""
+    s = tl.program_id(0)
+    ax, ay, az = tl.load(cells + s * 9), tl.load(cells + s * 9 + 1), tl.load(cells + s * 9 + 2)
+    bx, by, bz = tl.load(cells + s * 9 + 3), tl.load(cells + s * 9 + 4), tl.load(cells + s * 9 + 5)
+    cx, cy, cz = tl.load(cells + s * 9 + 6), tl.load(cells + s * 9 + 7), tl.load(cells + s * 9 + 8)
+    volume = tl.abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
+    which = tl.arange(0, 8)
+    total = tl.zeros((8, COLUMNS), dtype=tl.float64)
+    end = tl.load(first_block + s + 1)
+    for begin in range(tl.load(first_block + s), end, COLUMNS):
+        block = begin + tl.arange(0, COLUMNS)
+        mask = (which[:, None] < 7) & (block[None, :] < end)
+        total += tl.load(partial + which[:, None] * blocks + block[None, :], mask=mask, other=0.0)
+    value = tl.sum(total, axis=1)
+    tl.store(energies + s + 0 * which, value + tl.load(own + s), mask=which == 0)
+    # xx yy zz yz xz xy, of which the last three are there twice
+    upper = tl.where(
+        which < 4, 4 * (which - 1), tl.where(which == 4, 5, tl.where(which == 5, 2, 1))
+    )
+    lower = tl.where(which == 4, 7, tl.where(which == 5, 6, 3))
+    tl.store(stresses + s * 9 + upper, value / volume, mask=(which > 0) & (which < 7))
+    tl.store(stresses + s * 9 + lower, value / volume, mask=(which > 3) & (which < 7))
