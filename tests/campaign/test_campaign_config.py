@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.utils import update_config
 
 from glassml.campaign.config import load_campaign, parse_campaign, resolved_text, write_resolved
 from glassml.campaign.config.reference import describe_keys
@@ -19,19 +18,6 @@ def test_shipped_configurations_are_valid_and_survive_being_resolved(path, monke
     monkeypatch.chdir(ROOT)
     campaign = load_campaign(path)
     assert parse_campaign(yaml.safe_load(resolved_text(campaign))) == campaign
-
-
-@pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("config/overlays/*.yaml")), ids=lambda path: path.stem
-)
-def test_an_overlay_names_the_configuration_that_it_changes(path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    text = path.read_text()
-    base = next(word for word in text.split() if word.endswith(".yaml"))
-    merged = yaml.safe_load(Path(base).read_text())
-    update_config(merged, yaml.safe_load(text))
-    campaign = parse_campaign(merged)
-    assert campaign.name != load_campaign(Path(base)).name
 
 
 def _tiny():

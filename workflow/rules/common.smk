@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glassml.campaign.config import parse_campaign, write_resolved
+from glassml.campaign.config import inherit, parse_campaign, write_resolved
 from glassml.campaign.digests import command_digest
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.plan import label_seconds
@@ -10,7 +10,7 @@ from glassml.campaign.running import hold_campaign
 from glassml.dft.settings import require_functional, require_setups
 
 try:
-    CAMPAIGN = parse_campaign(dict(config), "config")
+    CAMPAIGN = parse_campaign(inherit(dict(config), workflow.configfiles), "config")
     require_setups(CAMPAIGN.configurations.elements(), CAMPAIGN.dft.xc)
     require_functional(CAMPAIGN.dft.xc)
 except GlassmlError as error:

@@ -10,6 +10,7 @@ from glassml.campaign.config.base import Section
 from glassml.campaign.config.configurations import Configurations, FromFile
 from glassml.campaign.config.dataset import Dataset
 from glassml.campaign.config.dft import Dft
+from glassml.campaign.config.inheritance import inherit, read_yaml
 from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.config.potential import Potential
 from glassml.campaign.config.report import Report
@@ -18,7 +19,14 @@ from glassml.campaign.errors import ConfigError
 from glassml.campaign.files import write_text
 from glassml.campaign.provenance import functional_mistake
 
-__all__ = ["Campaign", "load_campaign", "parse_campaign", "resolved_text", "write_resolved"]
+__all__ = [
+    "Campaign",
+    "inherit",
+    "load_campaign",
+    "parse_campaign",
+    "resolved_text",
+    "write_resolved",
+]
 
 
 class Campaign(Section):
@@ -93,7 +101,7 @@ def parse_campaign(data: Any, source: str = "configuration") -> Campaign:
 
 
 def load_campaign(path: str | Path) -> Campaign:
-    """Read and check a campaign's YAML file.
+    """Read and check a campaign's YAML file, with what its `base` says.
 
     Raises
     ------
@@ -101,13 +109,7 @@ def load_campaign(path: str | Path) -> Campaign:
         If the file cannot be read, is not YAML, or does not describe a campaign.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
-    return parse_campaign(data, str(path))
+    return parse_campaign(inherit(read_yaml(path), [path]), str(path))
 
 
 def resolved_text(campaign: Campaign) -> str:
