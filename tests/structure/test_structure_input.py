@@ -76,7 +76,7 @@ def test_truncated_file(tmp_path):
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
     with pytest.raises(
-        StructureError, match=r"glass\.extxyz: cannot be read as extxyz \(truncated"
+        StructureError, match=r"glass\.extxyz: frame 0 has 9. of 192 atoms \(truncated"
     ):
         list(read_frames(path))
 
@@ -126,3 +126,77 @@ def test_frames_of_a_trajectory(h5md):
     for atoms, expected in zip(read, frames[-2:], strict=True):
         np.testing.assert_allclose(atoms.positions, expected.positions, atol=1e-4)
         np.testing.assert_allclose(atoms.cell.array, expected.cell.array, atol=1e-4)
+
+
+def xyz_text(atoms, count=None, name=lambda symbol: symbol):
+    numbers = " ".join(map(str, atoms.cell.array.ravel()))
+    rows = [
+        f"{name(s)} {x} {y} {z}"
+        for s, (x, y, z) in zip(atoms.symbols, atoms.positions, strict=True)
+    ]
+    head = [str(len(atoms) if count is None else count)]
+    return "\n".join([*head, f'Lattice="{numbers}" Properties=species:S:1:pos:R:3', *rows]) + "\n"
+
+
+def data_text(atoms, mass):
+    a, b, c = atoms.cell.lengths()
+    kinds = {"Si": 1, "O": 2}
+    rows = [
+        f"{i} {kinds[s]} {x} {y} {z}"
+        for i, (s, (x, y, z)) in enumerate(zip(atoms.symbols, atoms.positions, strict=True), 1)
+    ]
+    masses = ["Masses", "", f"1 {mass}", "2 15.999", "", "Atoms # atomic", ""]
+    box = [f"0 {length} {axis}lo {axis}hi" for axis, length in zip("xyz", (a, b, c), strict=True)]
+    counts = ["", f"{len(atoms)} atoms", "2 atom types", *box, ""]
+    return "\n".join(["made up", *counts, *masses, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("many.xyz", lambda a: xyz_text(a, 10**12), "has 24 of 1000000000000 atoms"),
+        ("less.xyz", lambda a: xyz_text(a, -5), "begins with '-5', not with a number of atoms"),
+        ("word.xyz", lambda a: xyz_text(a, "many"), "begins with 'many'"),
+        ("names.xyz", lambda a: xyz_text(a, name=lambda s: f"Кремний{s}"), "is no element's name"),
+        ("deuterium.xyz", lambda a: xyz_text(a, name=lambda s: "D" if s == "O" else s), "isotopes"),
+        ("comma.xyz", lambda a: xyz_text(a).replace("1.0 2.6", "1,0 2,6"), "could not convert"),
+        ("far.xyz", lambda a: xyz_text(a).replace(" 2.6 ", " 1e308 "), "at 1e.308 Å"),
+        ("mass.data", lambda a: data_text(a, -28.0), "the mass -28.0 of type 1 is no element's"),
+        ("mass.data", lambda a: data_text(a, "nan"), "the mass nan of type 1 is no element's"),
+        ("page.cif", lambda _: "<html>_cell_length_a 404</html>", "cannot be read as CIF"),
+    ],
+)
+def test_hostile_text(name, text, message, tmp_path):
+    (tmp_path / name).write_text(text(silica()), encoding="utf-8")
+    with pytest.raises(StructureError, match=message):
+        list(read_frames(tmp_path / name))
+
+
+def test_names_of_files_and_comments_may_be_of_any_script(tmp_path):
+    path = tmp_path / "стекло 🧪.extxyz"
+    path.write_text(xyz_text(silica()).replace("Properties", 'note="石英" Properties'), "utf-8")
+    assert len(next(read_frames(path))) == 24
+
+
+def test_many_frames_are_counted_and_not_parsed(tmp_path):
+    atoms = silica()
+    (tmp_path / "many.xyz").write_text(xyz_text(atoms) * 20_000)
+    frames = list(read_frames(tmp_path / "many.xyz", last=3, stride=2))
+    assert len(frames) == 3
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1)])
+def test_a_left_handed_cell_is_a_cell(order, quartz):
+    from glassml.structure import find_rings
+
+    other = Atoms(quartz.numbers, cell=quartz.cell.array[list(order)], pbc=True)
+    other.set_scaled_positions(quartz.get_scaled_positions()[:, list(order)])
+    check_atoms(other)
+    assert find_rings(other, "king").per_former() == {6: 1.0, 8: 7.0}
+
+
+def test_folders_and_empty_files(tmp_path):
+    (tmp_path / "empty.data").write_text("")
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "empty.data", "is empty")):
+        with pytest.raises(StructureError, match=message):
+            list(read_frames(path))

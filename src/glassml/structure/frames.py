@@ -17,6 +17,7 @@ from glassml.structure.reading.trajectories import open_universe, read_trajector
 # More atoms per Å³ than in any condensed matter below a terapascal (diamond: 0.18; silica: 0.07).
 MAX_DENSITY_PER_A3 = 0.5
 VACUUM_A = 8.0  # no pore of a glass or zeolite leaves a whole layer empty
+FAR_A = 1e7  # unwrapped trajectories stay far below
 # No two atoms of a real structure are closer (H2: 0.74 Å); an O-Si pair at 1500 K is above 1.3 Å.
 MIN_DISTANCE_A = 0.5
 
@@ -45,6 +46,11 @@ def check_atoms(atoms: Atoms, source: str = "structure") -> None:
         index = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
         raise StructureError(f"{source}: the position of atom {index} is not a finite number")
     _check_cell(atoms, source)
+    far = float(np.abs(atoms.positions).max())
+    if far > FAR_A:
+        raise StructureError(
+            f"{source}: an atom is at {far:.3g} Å, where a double no longer tells bonds apart"
+        )
     density = len(atoms) / atoms.cell.volume
     if density > MAX_DENSITY_PER_A3:
         raise StructureError(
@@ -239,6 +245,8 @@ def _numbered(
 
 
 def _kind(path: Path, file_format: str | None = None) -> str:
+    if path.is_dir():
+        raise StructureError(f"{path}: is a folder")
     if not path.is_file():
         raise StructureError(f"{path}: there is no such file")
     if path.stat().st_size == 0:

@@ -1,9 +1,8 @@
 """Frames of a file that ASE, gemmi or a reader here can read."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
-from io import StringIO, TextIOWrapper
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ from glassml.structure.reading.cif import read_cif
 from glassml.structure.reading.dlpoly import read_history
 from glassml.structure.reading.lammps import read_data, read_dump
 from glassml.structure.reading.names import ElementNames, element_of
-from glassml.structure.reading.recognise import OPENERS, check_growth, open_bytes
-from glassml.structure.reading.rmc import comment_cells, read_rmc
+from glassml.structure.reading.recognise import check_growth
+from glassml.structure.reading.rmc import read_rmc
+from glassml.structure.reading.xyz import read_xyz
 
 # Arrays of ASE with the names of sites, by format.
 _SITE_NAMES = {"gromacs": "atomtypes", "dlp4": "dlp4_labels", "dlp-history": "dlp4_labels"}
@@ -84,6 +84,11 @@ def _blocks(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
     return frames[index]
 
 
+def _xyz(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
+    frames = read_xyz(path, names, None if index.start is None else -index.start)
+    return _with_types_named(frames, names)
+
+
 def _models(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
     """Read the models of a PDB, each with the cell that the file states once."""
     frames = [a for a in iread(path, index=slice(None), format="proteindatabank") if len(a)]
@@ -121,54 +126,6 @@ def _with_types_named(frames: list[Atoms], names: ElementNames) -> list[Atoms]:
     return frames
 
 
-def _xyz_frames(path: Path, names: ElementNames, index: slice) -> list[Atoms]:
-    try:
-        frames = list(iread(path, index=index, format="extxyz"))
-    except KeyError:  # a name that is no element
-        frames = list(iread(_with_elements(path, names), index=index, format="extxyz"))
-    if any(atoms.cell.rank == 0 for atoms in frames) and path.suffix not in OPENERS:
-        cells = comment_cells(path)
-        if cells is not None:
-            for atoms, cell in zip(frames, cells[index], strict=True):
-                atoms.set_cell(cell)
-                atoms.pbc = True
-    return _with_types_named(frames, names)
-
-
-def _with_elements(path: Path, names: ElementNames) -> StringIO:
-    """Rewrite an xyz file with elements in place of the names of its sites."""
-    by_type = {str(number): symbol for number, symbol in enumerate(names.by_type, 1)}
-    known: dict[str, str] = {}
-    text = StringIO()
-    with TextIOWrapper(open_bytes(path), encoding="utf-8", errors="replace") as file:
-        for line in file:
-            comment = next(file)
-            text.write(line + comment)
-            column = _species_column(comment)
-            for _ in range(int(line)):
-                row = next(file).split()
-                name = row[column]
-                if name not in known:
-                    known[name] = by_type.get(name) or element_of(name, names)
-                row[column] = known[name]
-                text.write(" ".join(row) + "\n")
-    text.seek(0)
-    return text
-
-
-def _species_column(comment: str) -> int:
-    """Column of the species in rows of extended xyz; 0 in plain xyz."""
-    match = re.search(r'Properties="?([^\s"]+)', comment)
-    column = 0
-    if match:
-        fields = match[1].split(":")
-        for name, _, width in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
-            if name == "species":
-                break
-            column += int(width)
-    return column
-
-
 def tail(frames: list[Atoms], last: int | None, stride: int) -> Iterator[tuple[int, Atoms]]:
     """Choose every `stride`-th of the last frames, numbered from the end (-1, …), in order."""
     numbers = np.arange(-len(frames), 0)
@@ -182,7 +139,7 @@ _READERS: dict[str, Callable[[Path, ElementNames, slice], list[Atoms]]] = {
     "rmc-cfg": lambda path, names, index: read_rmc(path, names)[index],
     "lammps-data": lambda path, names, index: read_data(path, names)[index],
     "lammps-dump-text": read_dump,
-    "xyz": _xyz_frames,
-    "extxyz": _xyz_frames,
+    "xyz": _xyz,
+    "extxyz": _xyz,
     "proteindatabank": _models,
 }

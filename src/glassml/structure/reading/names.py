@@ -65,6 +65,11 @@ def element_of(name: str, names: ElementNames | None = None) -> str:
     for known in (name, stem):
         if known in by_name:
             return by_name[known]
+    if stem == "D":
+        raise StructureError(
+            f"site {name}: is deuterium, but isotopes are not told apart; with --elements D=H it "
+            f"has the mass and the scattering length of natural hydrogen"
+        )
     symbol = stem[:1].upper() + stem[1:].lower()
     found = symbol in atomic_numbers and symbol != "X"
     capitals = len(stem) == 2 and stem.isupper()

@@ -1,7 +1,7 @@
 """Configurations of RMC programs (version 3 `.cfg`), and cells in comments of SOVA's xyz."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +56,7 @@ def read_rmc(path: Path, names: ElementNames) -> list[Atoms]:
     return [Atoms(list(symbols), (places + 1) @ half, cell=2 * half, pbc=True)]
 
 
-def comment_cells(path: Path) -> list[np.ndarray] | None:
+def comment_cells(path: Path, comments: Sequence[str]) -> list[np.ndarray] | None:
     """Give the cells in the comment lines of an xyz file of SOVA; None where they have none.
 
     `CUB a`, `TET a c`, `ORT a b c`, `RHO a alpha`, `MON a b c beta`, `TRI a b c alpha beta gamma`
@@ -69,7 +69,7 @@ def comment_cells(path: Path) -> list[np.ndarray] | None:
         If the numbers behind such a word are not as many as they must be.
     """
     cells = []
-    for comment in _comments(path):
+    for comment in comments:
         word, *values = comment.split() or [""]
         if word not in _LENGTHS:
             return None
@@ -79,16 +79,6 @@ def comment_cells(path: Path) -> list[np.ndarray] | None:
             return None
         cells.append(_cell(path, word, numbers))
     return cells or None
-
-
-def _comments(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.strip().isdigit():
-                return
-            yield next(file, "")
-            for _ in range(int(line)):
-                next(file, None)
 
 
 _LENGTHS = {"CUB": 1, "TET": 2, "HEX": 2, "RHO": 2, "ORT": 3, "MON": 4, "TRI": 6}
