@@ -266,7 +266,7 @@ BAD_IMPORTS = [
     (Atoms("SiO2", positions=3 * np.eye(3)), "missing"),
 ]
 KEYS = {
-    "xc": "PBEsol",
+    "xc": "r2SCAN",
     "code": "made up",
     "energy": "my_energy",
     "forces": "my_forces",

@@ -89,6 +89,7 @@ def build(tmp_path, families, **dataset):
     data = {
         "name": "t",
         "seed": 5,
+        "dft": {"xc": "PBEsol"},
         "configurations": {
             "families": {
                 name: {"generator": "melt", "count": len(frames)}
