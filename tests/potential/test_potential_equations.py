@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from silica_labels import quartz, silica_calculator, stishovite
 
 from glassml.campaign.config.potential import Equations, Potential
 from glassml.potential.equations import curves, energy_points, relaxed_energy
 from glassml.potential.gates import equation_gate
+from silica_labels import quartz, silica_calculator, stishovite
 
 THRESHOLDS = Equations().model_dump(exclude={"labels"})
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator
-from silica_labels import ISOLATED, make_labels, silica_calculator
 
 from glassml.potential.errors import error_rows, parity_rows
 from glassml.potential.labels import GPA
+from silica_labels import ISOLATED, make_labels, silica_calculator
 
 
 class Off(Calculator):

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from silica_labels import make_labels, quartz, silica_calculator
 from test_potential_verification import Faulty
 
 from glassml.potential import gates, probes
 from glassml.potential.card import as_markdown, model_card
 from glassml.potential.errors import error_rows, parity_rows
+from silica_labels import make_labels, quartz, silica_calculator
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from ase.io import read, write
 from ase.stress import voigt_6_to_full_3x3_stress
-from silica_labels import make_labels
 
 from glassml.potential import PotentialError
 from glassml.potential.labels import check_labels, read_labels, stress_voigt
+from silica_labels import make_labels
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.calculators.calculator import Calculator
-from silica_labels import silica_calculator
 
 from glassml.campaign.config.potential import GATES, Potential
 from glassml.configurations.crystals import polymorph
 from glassml.potential import PotentialError, phonons
 from glassml.potential.gates import phonon_gate
+from silica_labels import silica_calculator
 
 
 @pytest.fixture(scope="module")

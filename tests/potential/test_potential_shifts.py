@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from silica_labels import ISOLATED, make_labels, quartz
 
 from glassml.potential import PotentialError
 from glassml.potential.members import bootstrap
@@ -13,6 +12,7 @@ from glassml.potential.shifts import (
     mean_neighbours,
     rms_force,
 )
+from silica_labels import ISOLATED, make_labels, quartz
 
 
 def test_least_squares_finds_energies_of_mixtures():

@@ -11,7 +11,6 @@ import pytest
 import torch
 import yaml
 from ase.io import read, write
-from silica_labels import SHORT, SMALL
 
 from glassml.potential import PotentialError, load_calculator
 from glassml.potential.compilation import compile_package
@@ -22,6 +21,7 @@ from glassml.potential.training import (
     package,
     training_digest,
 )
+from silica_labels import SHORT, SMALL
 
 CAMPAIGN = """
 name: test

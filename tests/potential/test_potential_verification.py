@@ -6,11 +6,11 @@ from ase.calculators.calculator import Calculator
 from ase.io import read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from silica_labels import make_labels, quartz, silica_calculator
 
 from glassml.campaign.config.potential import Verification
 from glassml.potential import verification
 from glassml.potential.verification import as_record, choose_frames, slope_checks, verify
+from silica_labels import make_labels, quartz, silica_calculator
 
 BOUNDS = Verification().model_dump()
 

@@ -24,6 +24,7 @@ from glassml.structure.observables import (
     RingMeans,
     RingObservables,
     check_one_composition,
+    mean_over,
 )
 from glassml.structure.rings.centres import (
     centre_pair_distribution,
@@ -160,10 +161,14 @@ def analyse_glass(
     _check_silica(frames)
     rule = BondRule(settings.cutoff, ELEMENTS[:1], ELEMENTS[1:]).settled(frames)
     bar = tqdm(total=2 + len(settings.criteria), desc="structure", disable=not progress)
-    document, tables = _network(_mean(NetworkObservables(rule), frames), frames)
-    tables["gr.csv"] = _pair_rows(_mean(PairObservables(settings.r_max, settings.r_bin), frames))
+    document, tables = _network(mean_over(NetworkObservables(rule), frames), frames)
+    tables["gr.csv"] = _pair_rows(
+        mean_over(PairObservables(settings.r_max, settings.r_bin), frames)
+    )
     bar.update()
-    factor = _mean(FactorObservables(settings.q_max, settings.q_bin, settings.q_lattice), frames)
+    factor = mean_over(
+        FactorObservables(settings.q_max, settings.q_bin, settings.q_lattice), frames
+    )
     tables["sq.csv"] = structure_factor_rows(factor)
     fsdp = peaks(factor, settings)
     bar.update()
@@ -172,7 +177,7 @@ def analyse_glass(
     for name in ("ring_centre_sq.csv", "ring_centre_gr.csv"):
         tables[name] = []
     for criterion in settings.criteria:
-        rings = _mean(RingObservables(criterion, settings.max_ring_size, rule), frames)
+        rings = mean_over(RingObservables(criterion, settings.max_ring_size, rule), frames)
         _add_ring_rows(tables, rings, criterion)
         if criterion == settings.criteria[0]:
             _add_centre_rows(tables, rings.frames[-1], settings)
@@ -190,10 +195,6 @@ def _check_silica(frames: Sequence[Atoms]) -> None:
         )
     check_one_composition(frames)
     check_bulk(frames[-1])
-
-
-def _mean(observable: Any, frames: Sequence[Atoms]) -> Any:
-    return observable.mean([observable.measure(atoms) for atoms in frames])
 
 
 def set_aside(reason: str) -> tuple[dict[str, Any], dict[str, list[Row]]]:

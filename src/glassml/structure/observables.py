@@ -6,6 +6,7 @@ all frames, as a cutoff from their mean g(r), is settled first (`settled`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -43,6 +44,11 @@ def check_one_composition(frames: Sequence[Atoms]) -> None:
                 f"the frames differ in composition ({formulae}): their mean has no meaning; "
                 f"analyse each composition alone"
             )
+
+
+def mean_over(observable: Any, frames: Sequence[Atoms]) -> Any:
+    """Measure each frame and average: what an observable's `mean` gives."""
+    return observable.mean([observable.measure(atoms) for atoms in frames])
 
 
 def mean_scalars(

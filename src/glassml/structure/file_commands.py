@@ -1,0 +1,341 @@
+"""`glassml structure rings, sq, gr, fsdp, network`: observables of a file, as JSON."""
+
+import argparse
+import json
+import math
+import os
+import sys
+from typing import Any
+
+from glassml.campaign.errors import StructureError
+
+
+def register_files(actions: Any) -> None:
+    """Add the commands that take a file to the parser."""
+    _register_rings(actions)
+    _register_sq(actions)
+    _register_gr(actions)
+    _register_fsdp(actions)
+    _register_network(actions)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return value
+
+
+def _file_command(actions: Any, name: str, about: str, run: Any) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=about, description=about)
+    parser.add_argument("file", help="structure or trajectory (docs/structure.md lists formats)")
+    parser.add_argument(
+        "--topology", help="structure with the elements of a trajectory that has none"
+    )
+    parser.add_argument("--format", help="of the file, by ASE's name (default: by its content)")
+    parser.add_argument(
+        "--elements",
+        nargs="+",
+        metavar="SYMBOL",
+        help="of numbered types, in order (O Si), or of names (T=Si OB=O)",
+    )
+    parser.add_argument(
+        "--cell",
+        type=float,
+        nargs="+",
+        help="1 edge, 3 lengths in Å (and 3 angles in degrees), where the file has none",
+    )
+    parser.add_argument("--frames", type=_count, default=1, help="how many of the last frames")
+    parser.add_argument("--stride", type=_count, default=1, help="every how many frames")
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+    parser.add_argument("--threads", type=_count, help="threads (default: all cores)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _bond_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cutoff", type=_positive, help="longest bond in Å (default: first minimum of each g(r))"
+    )
+    parser.add_argument(
+        "--formers",
+        nargs="+",
+        metavar="SYMBOL",
+        help="elements of the network's corners (default: Si; Ge Al B P Be Zn with 3 to 5 bridges)",
+    )
+    parser.add_argument(
+        "--bridges",
+        nargs="+",
+        metavar="SYMBOL",
+        help="elements that join them (default: O S Se F)",
+    )
+
+
+def _register_rings(actions: Any) -> None:
+    parser = _file_command(actions, "rings", "Count rings, and measure their shape.", run_rings)
+    criteria = ("primitive", "king", "king-shell", "guttman")
+    parser.add_argument("--criterion", choices=criteria, default="primitive")
+    parser.add_argument("--max-size", type=_count, default=12, help="largest ring, in formers")
+    _bond_options(parser)
+    parser.add_argument(
+        "--atoms",
+        choices=("Si+O", "Si"),
+        default="Si+O",
+        help="shape of which: formers and bridges, or formers",
+    )
+    parser.add_argument("--export", help="write the rings of the last frame: .json, .cif or .xyz")
+
+
+def _register_sq(actions: Any) -> None:
+    parser = _file_command(actions, "sq", "Compute structure factors.", run_sq)
+    parser.add_argument("--q-max", type=_positive, default=25.0, help="in 1/Å")
+    parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
+    parser.add_argument("--q-lattice", type=_positive, help="beyond it, transform g(r); in 1/Å")
+    parser.add_argument(
+        "--resolution", type=_positive, help="broaden by a Gaussian of this FWHM, 1/Å"
+    )
+
+
+def _register_gr(actions: Any) -> None:
+    parser = _file_command(actions, "gr", "Compute g(r), T(r) and D(r).", run_gr)
+    parser.add_argument(
+        "--r-max", type=_positive, help="in Å (default: half the cell, at most 20 Å)"
+    )
+    parser.add_argument("--r-bin", type=_positive, default=0.02, help="in Å")
+
+
+def _register_fsdp(actions: Any) -> None:
+    parser = _file_command(actions, "fsdp", "Fit the first sharp diffraction peak.", run_fsdp)
+    parser.add_argument("--weighting", choices=("neutron", "xray"), default="neutron")
+    parser.add_argument(
+        "--search", type=_positive, nargs=2, default=(1.0, 2.3), help="range in 1/Å"
+    )
+    parser.add_argument("--half-window", type=_positive, default=0.5, help="of the fit, in 1/Å")
+    parser.add_argument("--background", choices=("none", "constant", "linear"), default="linear")
+    parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
+
+
+def _register_network(actions: Any) -> None:
+    parser = _file_command(actions, "network", "Coordination, angles, bonds.", run_network)
+    _bond_options(parser)
+
+
+def set_threads(threads: int | None) -> None:
+    """Use so many threads, at most all cores; None for all."""
+    import numba
+
+    available = len(os.sched_getaffinity(0))
+    wanted = min(threads or available, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    if wanted < 1:
+        raise StructureError(f"--threads {threads}: at least 1")
+    numba.set_num_threads(wanted)
+
+
+def _frames(args: argparse.Namespace, bulk: bool = False) -> list[Any]:
+    """Read the frames that are asked for, of one composition; of what is no bulk say so."""
+    from glassml.structure.frames import check_bulk, read_frames
+    from glassml.structure.observables import check_one_composition
+
+    set_threads(args.threads)
+    if args.cell is not None and len(args.cell) not in (1, 3, 6):
+        raise StructureError("--cell: 1 edge, 3 lengths, or 3 lengths and 3 angles")
+    cell = args.cell * 3 if args.cell is not None and len(args.cell) == 1 else args.cell
+    options = {"file_format": args.format, "elements": args.elements}
+    frames = list(read_frames(args.file, args.topology, cell, args.frames, args.stride, **options))
+    check_one_composition(frames)
+    try:
+        check_bulk(frames[-1], args.file)
+    except StructureError as reason:
+        if bulk:
+            raise
+        print(f"glassml: {reason}", file=sys.stderr)
+    return frames
+
+
+def _rule(args: argparse.Namespace) -> Any:
+    from glassml.structure.observables import BondRule
+
+    return BondRule(args.cutoff, args.formers, args.bridges)
+
+
+def _network_keys(network: Any) -> dict[str, Any]:
+    """Say which elements make the network, and which are left out of it."""
+    return {
+        "formers": list(network.formers),
+        "bridges": list(network.bridges),
+        "left_out": list(network.others),
+    }
+
+
+def _show(document: Any, as_json: bool) -> None:
+    """Print a document: as JSON on one line, or indented for people; NaN becomes null."""
+    text = json.dumps(_finite(document), indent=None if as_json else 1, allow_nan=False)
+    print(text, file=sys.stdout)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def run_rings(args: argparse.Namespace) -> None:
+    """Print ring counts per former and ring shapes, means over frames."""
+    from glassml.structure.observables import RingObservables, mean_over
+    from glassml.structure.rings.export import write_rings
+    from glassml.structure.rings.shape import joined, shape_by_size
+
+    frames = _frames(args)
+    rule = _rule(args).settled(frames)
+    progress = sys.stderr.isatty()
+    means = mean_over(RingObservables(args.criterion, args.max_size, rule, progress), frames)
+    last = means.frames[-1]
+    document: dict[str, Any] = {
+        "atoms": len(frames[-1]),
+        "si": int(last.is_former.sum()),
+        "criterion": args.criterion,
+        "cutoff": rule.largest_cutoff,
+        "frames": len(frames),
+        "rings_per_si": {str(size): means.per_former[size] for size in means.sizes},
+        "shape": {
+            str(size): row for size, row in shape_by_size(joined(means.shapes(args.atoms))).items()
+        },
+        **_network_keys(rule.network),
+    }
+    if len(frames) > 1:
+        document["rings_per_si_error"] = {str(size): means.error[size] for size in means.sizes}
+    if args.export:
+        write_rings(args.export, frames[-1], last)
+    _show(document, args.json)
+
+
+def run_sq(args: argparse.Namespace) -> None:
+    """Print neutron, X-ray and partial structure factors."""
+    from glassml.structure.observables import FactorObservables, mean_over
+    from glassml.structure.scattering import bhatia_thornton
+    from glassml.structure.sq import broaden
+
+    frames = _frames(args, bulk=True)
+    factor = mean_over(FactorObservables(args.q_max, args.q_bin, args.q_lattice), frames)
+
+    def curve(values: Any) -> list[float]:
+        if args.resolution:
+            values = broaden(factor.q, values, factor.counts, args.resolution)
+        return values.tolist()
+
+    totals, reasons = _totals(factor.total)
+    document: dict[str, Any] = {"q": factor.q.tolist()}
+    document |= {name: curve(values) for name, values in totals.items()}
+    document["partials"] = {pair: curve(values) for pair, values in factor.partials.items()}
+    document["counts"] = factor.counts.tolist()
+    for name in totals:
+        document[f"{name}_error"] = factor.standard_error(name).tolist()
+    document["shares"] = factor.shares
+    if len(factor.shares) == 2:
+        mixed = bhatia_thornton(factor.partials, factor.shares)
+        document["bhatia_thornton"] = {name: curve(values) for name, values in mixed.items()}
+    _show(document | reasons, args.json)
+
+
+def _totals(total: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the totals that can be, and null with a reason for an element without a length."""
+    found: dict[str, Any] = {}
+    reasons: dict[str, Any] = {}
+    for name in ("neutron", "xray"):
+        try:
+            found[name] = total(name)
+        except StructureError as reason:
+            print(f"{name}: {reason}", file=sys.stderr)
+            reasons |= {name: None, f"{name}_reason": str(reason)}
+    return found, reasons
+
+
+def run_gr(args: argparse.Namespace) -> None:
+    """Print partial and total g(r), T(r) and D(r), means over frames."""
+    from glassml.structure.observables import PairObservables, mean_over
+
+    means = mean_over(PairObservables(args.r_max, args.r_bin), _frames(args, bulk=True))
+    curves = {
+        "neutron": means.neutron,
+        "xray": means.xray,
+        "T_neutron_per_A2": means.t_neutron,
+        "D_neutron_per_A2": means.d_neutron,
+    }
+    document: dict[str, Any] = {"r": means.r.tolist()}
+    document |= {n: None if c is None else c.tolist() for n, c in curves.items()}
+    document["partials"] = {pair: values.tolist() for pair, values in means.partials.items()}
+    document["partials_error"] = {pair: values.tolist() for pair, values in means.errors.items()}
+    document["density_per_A3"] = means.density
+    _show(document, args.json)
+
+
+def run_fsdp(args: argparse.Namespace) -> None:
+    """Print the fit of the first peak, or the reason why there is none."""
+    from glassml.structure.fsdp import NoPeakError, fit_peak
+    from glassml.structure.observables import FactorObservables, mean_over
+
+    factor = mean_over(FactorObservables(6.0, args.q_bin, 6.0), _frames(args, bulk=True))
+    total, error = factor.total(args.weighting), factor.standard_error(args.weighting)
+    try:
+        peak = fit_peak(
+            factor.q,
+            total,
+            error,
+            search=tuple(args.search),
+            half_window=args.half_window,
+            background=args.background,
+            q_bin=args.q_bin,
+        )
+        document = peak.as_dict() | {"reason": None}
+    except NoPeakError as reason:
+        keys = ("position", "height", "fwhm")
+        document = {f"{key}{end}": None for key in keys for end in ("", "_error")}
+        document |= {"definition": "no peak", "reason": str(reason)}
+    _show(document | {"weighting": args.weighting}, args.json)
+
+
+def run_network(args: argparse.Namespace) -> None:
+    """Print density, coordination, angles and bonds, means over frames."""
+    import numpy as np
+
+    from glassml.structure.network import fractions
+    from glassml.structure.observables import NetworkObservables, mean_over
+
+    frames = _frames(args)
+    observable = NetworkObservables(_rule(args)).settled(frames)
+    means = mean_over(observable, frames)
+
+    def pooled(name: str) -> dict[str, Any]:
+        items = [getattr(frame, name) for frame in means.frames]
+        return {key: np.concatenate([item[key] for item in items]) for key in items[0]}
+
+    names = sorted(means.mean)
+    document = {
+        "density_g_cm3": float(np.mean([frame.density for frame in means.frames])),
+        "cutoff": observable.rule.largest_cutoff,
+        "coordination": {s: fractions(numbers) for s, numbers in pooled("coordination").items()},
+        "angles": {name: _mean_sd(values) for name, values in pooled("angles").items()},
+        "bond": {pair: _mean_sd(values) for pair, values in pooled("lengths").items()},
+        "observables": {name: means.mean[name] for name in names},
+        "cutoffs": means.frames[-1].cutoffs,
+        "cutoffs_left_out": observable.others,
+        **_network_keys(means.frames[-1].network),
+    }
+    if len(frames) > 1:
+        document["observables_error"] = {name: means.error[name] for name in names}
+    _show(document, args.json)
+
+
+def _mean_sd(values: Any) -> dict[str, float | None]:
+    if len(values) == 0:
+        return {"mean": None, "sd": None}
+    return {"mean": float(values.mean()), "sd": float(values.std())}
