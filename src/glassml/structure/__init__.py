@@ -12,7 +12,8 @@ angles in degrees; `…_error` are standard errors; an empty field is a number t
     `observables`: by name `{"mean", "error"}` over frames: `density_g_cm3`,
     `coordination_Si_4` (share of Si with 4 O), …, `coordination_Si_mean`, `coordination_O_2` …,
     `Q4` …, `non_bridging_O` (share with one Si), `pairs_sharing_1_O_per_si` (2: edges) …,
-    `bond_Si-O_mean_A`, `bond_Si-O_sd_A`, `angle_O-Si-O_mean_deg`, `…_sd_deg`, `angle_Si-O-Si_…`, `kono_z_mean_A`, `…_sd_A`; `voids`:
+    `bond_Si-O_mean_A`, `bond_Si-O_sd_A`, `angle_O-Si-O_mean_deg`, `…_sd_deg`,
+    `angle_Si-O-Si_…`, `kono_z_mean_A`, `…_sd_A`; `voids`:
     `probe_radius_A`, `grid_A`, `cavities`, `volume_fraction`, `mean_volume_A3`,
     `largest_volume_A3`.
 `angles.csv`
