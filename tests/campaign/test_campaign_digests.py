@@ -31,7 +31,7 @@ def list_digests():
         command = own.group(1) if own else commands.get(base)
         commands[name or base] = command
         digest = re.search(r'code_digest\("([^"]+)"', body)
-        inherits = bool(name) and "params:" not in body
+        inherits = bool(name) and "code=" not in body
         if command and not inherits:
             rows.append((name or base, command, digest and digest.group(1)))
     return rows

@@ -41,16 +41,17 @@ rule structure_glass:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards: 1500 + CAMPAIGN.md.atoms // 500,
-        runtime=lambda wildcards: 30 + CAMPAIGN.md.atoms // 10_000,
+        mem_mb=1500 + CAMPAIGN.md.atoms // 500,
+        runtime=30 + CAMPAIGN.md.atoms // 10_000,
     params:
         settings=section("structure"),
-        folder=lambda wildcards, output: Path(output[0]).parent,
+        state=lambda wildcards: wildcards.state,
+        folder=subpath(output[0], parent=True),
         code=code_digest("structure analyse"),
     message:
         "Structure: {wildcards.state} of {wildcards.glass}"
     shell:
-        "glassml structure analyse --config {input.config} --state {wildcards.state}"
+        "glassml structure analyse --config {input.config} --state {params.state}"
         " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
         " --record {input.record} --threads {threads} --output-dir {params.folder} > {log} 2>&1"
 
@@ -79,11 +80,12 @@ rule structure_summary:
     params:
         settings=section("structure"),
         seed=CAMPAIGN.seed,
-        folder=lambda wildcards, output: Path(output[0]).parent,
-        tables=lambda wildcards, input: Path(input.config).parent / "structure",
+        states=list(CAMPAIGN.md.states),
+        folder=subpath(output[0], parent=True),
+        tables=subpath(output[0], ancestor=2),
         code=code_digest("structure summary"),
     message:
         "Structure: means over glasses"
     shell:
-        "glassml structure summary --config {input.config} --input-dir {params.tables}"
-        " --output-dir {params.folder} > {log} 2>&1"
+        "glassml structure summary --config {input.config} --states {params.states}"
+        " --input-dir {params.tables} --output-dir {params.folder} > {log} 2>&1"

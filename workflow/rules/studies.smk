@@ -210,67 +210,41 @@ rule melt_variant:
         " --output-dir {params.folder} > {log} 2>&1"
 
 
-rule structure_variant:
+use rule structure_glass as structure_variant with:
     input:
         config=ancient(CONFIG),
         final=f"{SEARCH_MD}/{{glass}}/final.extxyz",
         trajectory=f"{SEARCH_MD}/{{glass}}/trajectory.h5md",
         record=f"{SEARCH_MD}/{{glass}}/record.json",
     output:
-        folder=directory(f"{SEARCH_STRUCTURE}/{SEARCH_STATE}/{{glass}}"),
+        [
+            f"{SEARCH_STRUCTURE}/{SEARCH_STATE}/{{glass}}/{name}"
+            for name in STRUCTURE_TABLES
+        ],
     log:
         f"{LOGS}/studies/search/{{variant}}/structure_{{glass}}.log",
     benchmark:
         f"{BENCHMARKS}/studies/search/structure_{{variant}}_{{glass}}.tsv"
-    conda:
-        "../envs/glassml.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500 + CAMPAIGN.md.atoms // 500,
-        runtime=30 + CAMPAIGN.md.atoms // 10_000,
     params:
-        settings=section("structure"),
         state=SEARCH_STATE,
-        code=code_digest("structure analyse"),
     message:
         "Size search: structure of {wildcards.glass} of {wildcards.variant}"
-    shell:
-        "glassml structure analyse --config {input.config} --state {params.state}"
-        " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
-        " --record {input.record} --threads {threads} --output-dir {output.folder} > {log} 2>&1"
 
 
-rule summarise_variant:
+use rule structure_summary as summarise_variant with:
     input:
         config=ancient(CONFIG),
-        glasses=expand(rules.structure_variant.output.folder, **SEARCH_GLASSES),
+        tables=expand(rules.structure_variant.output, **SEARCH_GLASSES),
     output:
-        [
-            f"{SEARCH_STRUCTURE}/summary/{name}"
-            for name in ("states.csv", "fsdp.csv", "sq.csv", "rings.csv")
-        ],
+        [f"{SEARCH_STRUCTURE}/summary/{name}" for name in STRUCTURE_SUMMARIES],
     log:
         f"{LOGS}/studies/search/{{variant}}/summary.log",
     benchmark:
         f"{BENCHMARKS}/studies/search/summary_{{variant}}.tsv"
-    conda:
-        "../envs/glassml.yaml"
-    threads: 1
-    resources:
-        mem_mb=1500,
-        runtime=30,
     params:
-        settings=section("structure"),
-        seed=CAMPAIGN.seed,
-        state=SEARCH_STATE,
-        tables=subpath(output[0], ancestor=2),
-        folder=subpath(output[0], parent=True),
-        code=code_digest("structure summary"),
+        states=[SEARCH_STATE],
     message:
         "Size search: means over glasses of {wildcards.variant}"
-    shell:
-        "glassml structure summary --config {input.config} --states {params.state}"
-        " --input-dir {params.tables} --output-dir {params.folder} > {log} 2>&1"
 
 
 rule studies_search:
@@ -284,7 +258,7 @@ rule studies_search:
             rules.time_variant.output, variant=CAMPAIGN.potential.search.variants
         ),
         structures=expand(
-            rules.structure_variant.output.folder,
+            rules.structure_variant.output,
             variant=SEARCHED,
             glass=CAMPAIGN.md.glass_names(),
         ),

@@ -180,7 +180,7 @@ def _search_glasses(campaign: Campaign) -> Iterator[Job]:
             yield Job(
                 "studies",
                 f"{folder}/structure_{glass}",
-                (f"{folder}/structure/{state}/{glass}",),
+                (f"{folder}/structure/{state}/{glass}/network.json",),
                 timed_as=f"{timed}/structure_{name}_{glass}",
             )
         summary = (f"{folder}/structure/summary/states.csv",)
