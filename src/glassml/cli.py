@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from glassml.campaign.errors import GlassmlError
+from glassml.campaign.errors import GlassmlError, Interrupted
 
 STAGES = (
     "campaign",
@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"glassml: {error}", file=sys.stderr)
         return 2
+    except Interrupted as interruption:
+        logging.getLogger(__name__).warning("%s", interruption)
+        return 128 + interruption.number
     except KeyboardInterrupt:
         print("glassml: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from ase.build import bulk
 from matscipy.calculators.pair_potential import LennardJonesCut, PairPotential
-from glassml.md.engine import Interrupted
+from glassml.campaign.errors import Interrupted
 from glassml.md.guards import Limits
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job, run_job

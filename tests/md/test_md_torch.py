@@ -16,10 +16,9 @@ torch = pytest.importorskip("torch")
 
 from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
 
-from glassml.campaign.errors import StructureError  # noqa: E402
+from glassml.campaign.errors import Interrupted, StructureError  # noqa: E402
 from glassml.md.engines.batch import run_batch  # noqa: E402
 from glassml.md.engines.integrator import RampedLangevin  # noqa: E402
-from glassml.md.engines.single import Interrupted  # noqa: E402
 from glassml.md.engines.torchmd import Batch, RampedBatch, TorchEngine  # noqa: E402
 from glassml.md.guards import Limits  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402

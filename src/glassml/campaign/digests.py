@@ -205,7 +205,7 @@ def _matters(module: str) -> bool:
 
 
 def _is_command_line(module: str) -> bool:
-    return module.endswith("cli")
+    return module.endswith(("cli", "md.jobs"))
 
 
 @cache

@@ -1,5 +1,7 @@
 """Errors that a user can act on: they are printed without a traceback."""
 
+import signal
+
 
 class GlassmlError(Exception):
     """Something that the user can mend: the message names what, where and what to do."""
@@ -11,3 +13,11 @@ class ConfigError(GlassmlError):
 
 class StructureError(GlassmlError):
     """A structure that a stage cannot use."""
+
+
+class Interrupted(Exception):  # noqa: N818  (the run is whole and goes on when called again)
+    """A signal asked the run to stop; it goes on from its checkpoint."""
+
+    def __init__(self, number: int, kept: str = "a checkpoint is written") -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; {kept}")
+        self.number = number

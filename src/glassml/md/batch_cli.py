@@ -6,16 +6,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassml.md.cli import (
-    add_common_options,
-    add_state_options,
-    check_committee,
-    check_state,
-    control,
-    coupling,
-    load,
-    prepare,
-)
+from glassml.campaign.options import add_config, add_device
+from glassml.md.options import add_common_options, add_glasses, add_state_options
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -57,22 +49,11 @@ def register(actions: argparse._SubParsersAction) -> None:
         help="melt and quench all glasses with a classical potential in one batch, with torch",
         description="For a GPU. Exit code 143 or 130: interrupted, and the same command goes on.",
     )
-    starts.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
-    starts.add_argument("--device", help="cpu or cuda; a GPU is used if there is one")
+    add_config(starts)
+    add_device(starts)
     starts.add_argument("--output-dir", type=Path, required=True, help="{glass}/restart.npz")
     add_glasses(starts)
     starts.set_defaults(run=_starts)
-
-
-def add_glasses(command: argparse.ArgumentParser) -> None:
-    """Add which glasses are run."""
-    command.add_argument(
-        "--glasses",
-        nargs="+",
-        default=[],
-        help="these in a batch of their own, with random numbers of their own; default: all. So "
-        "glasses can run on a GPU each",
-    )
 
 
 def chosen_glasses(md: "MolecularDynamics", args: argparse.Namespace) -> list[str]:
@@ -94,6 +75,7 @@ def batch_seed(campaign: "Campaign", use: str, names: list[str]) -> int:
 
 
 def _run_batch(args: argparse.Namespace) -> int:
+    from glassml.md.jobs import load
     from glassml.md.potential import gate_warnings
 
     campaign = load(args)
@@ -106,6 +88,7 @@ def _run_batch(args: argparse.Namespace) -> int:
 def _run_all(args: argparse.Namespace) -> int:
     """Run the states as the configuration lists them, but parents first."""
     from glassml.campaign.config import load_campaign
+    from glassml.md.jobs import check_committee
     from glassml.md.potential import gate_warnings
 
     campaign = load_campaign(args.config)
@@ -113,7 +96,7 @@ def _run_all(args: argparse.Namespace) -> int:
     check_committee(md, args)
     wanted = args.states or list(md.states)
     for name in wanted:
-        check_state(md, name)
+        md.check_state(name)
     glasses = chosen_glasses(md, args)
     warnings = gate_warnings(args.gates, md.allow_red_potential)
     engine, described = _load_engine(md, args)
@@ -141,8 +124,8 @@ def _starts(args: argparse.Namespace) -> int:
     from glassml.campaign.seeds import generator
     from glassml.md.engines.batch import run_batch
     from glassml.md.engines.pair_model import load_pair_model
-    from glassml.md.engines.single import Interrupted
     from glassml.md.engines.torchmd import TorchEngine
+    from glassml.md.jobs import coupling
     from glassml.md.run import Job
     from glassml.md.start import QUENCH_LIMITS, maxwell_boltzmann, quench_stages, random_start
 
@@ -178,11 +161,7 @@ def _starts(args: argparse.Namespace) -> int:
             engine="torch",
         )
     every = md.checkpoint_every_s
-    try:
-        run_batch(jobs, glasses, TorchEngine(model), args.output_dir, checkpoint_every_s=every)
-    except Interrupted as interruption:
-        logger.warning("%s", interruption)
-        return 128 + interruption.number
+    run_batch(jobs, glasses, TorchEngine(model), args.output_dir, checkpoint_every_s=every)
     return 0
 
 
@@ -196,7 +175,7 @@ def _run_state(
 ) -> int:
     """Run a state of glasses in one batch; `warnings` of the potential go to the records."""
     from glassml.md.engines.batch import run_batch
-    from glassml.md.engines.single import Interrupted
+    from glassml.md.jobs import prepare
     from glassml.md.potential import check_potential
     from glassml.md.run import skip_job
 
@@ -213,25 +192,22 @@ def _run_state(
             jobs[name], glasses[name] = job, atoms
     if not jobs:
         return 0
-    try:
-        run_batch(
-            jobs,
-            glasses,
-            engine,
-            args.output_dir,
-            checkpoint_every_s=campaign.md.checkpoint_every_s,
-            spread_every=campaign.md.spread_every(),
-            warnings=warnings,
-        )
-    except Interrupted as interruption:
-        logger.warning("%s", interruption)
-        return 128 + interruption.number
+    run_batch(
+        jobs,
+        glasses,
+        engine,
+        args.output_dir,
+        checkpoint_every_s=campaign.md.checkpoint_every_s,
+        spread_every=campaign.md.spread_every(),
+        warnings=warnings,
+    )
     return 0
 
 
 def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
     """Load what moves a batch, and describe its potential."""
     from glassml.campaign.errors import GlassmlError
+    from glassml.md.jobs import control
 
     if not md.takes_batches():
         raise GlassmlError(f"md.engine: {md.engine} takes no batches: `glassml md run`, or torch")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
+from glassml.campaign.options import add_command, add_device
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -21,7 +22,9 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def _register_members(actions: Any) -> None:
     """Add what makes a member: training, predictions, a compiled model, its verification."""
-    train = _add(actions, "train", _train, "train a member of a committee, or adopt a package")
+    train = add_command(
+        actions, "train", _train, "train a member of a committee, or adopt a package"
+    )
     train.add_argument("--generation", type=int, required=True)
     train.add_argument("--member", type=int, required=True)
     train.add_argument("--train", type=Path, required=True, help="labels, extxyz")
@@ -31,42 +34,44 @@ def _register_members(actions: Any) -> None:
     train.add_argument("--variant", help="a network of the size search")
     train.add_argument("--labels", help="so many training labels, or all: the learning curve")
     train.add_argument("--threads", type=int, default=1)
-    train.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(train)
 
-    evaluate = _add(actions, "evaluate", _evaluate, "predict labels: parity.csv and errors.csv")
+    evaluate = add_command(
+        actions, "evaluate", _evaluate, "predict labels: parity.csv and errors.csv"
+    )
     evaluate.add_argument("--package", type=Path, required=True)
     for name in ("train", "validation", "test"):
         evaluate.add_argument(f"--{name}", type=Path, required=True, help="labels, extxyz")
     evaluate.add_argument("--parity", type=Path, required=True)
     evaluate.add_argument("--errors", type=Path, required=True)
-    evaluate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(evaluate)
 
-    compiling = _add(actions, "compile", _compile, "compile a package for this machine")
+    compiling = add_command(actions, "compile", _compile, "compile a package for this machine")
     compiling.add_argument("--package", type=Path, required=True)
     compiling.add_argument("--folder", type=Path, required=True, help="receives compiled.json")
     compiling.add_argument("--threads", type=int, default=1)
-    compiling.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(compiling)
 
-    verify = _add(actions, "verify", _verify, "check a compiled model, or refuse it")
+    verify = add_command(actions, "verify", _verify, "check a compiled model, or refuse it")
     verify.add_argument("--package", type=Path, required=True)
     verify.add_argument("--compiled", type=Path, required=True, help="folder from compile")
     verify.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
     verify.add_argument("--output", type=Path, required=True, help="verification.json")
-    verify.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(verify)
 
 
 def _register_exploration(actions: Any) -> None:
     """Add active learning: exploration and selection."""
-    explore = _add(actions, "explore", _explore, "run dynamics and ask the committee")
+    explore = add_command(actions, "explore", _explore, "run dynamics and ask the committee")
     explore.add_argument("name", help="of a run of potential.exploration")
     explore.add_argument("--generation", type=int, required=True)
     explore.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
     explore.add_argument("--labels", type=Path, required=True, help="where to begin, extxyz")
     explore.add_argument("--output", type=Path, required=True, help="candidates, extxyz")
     explore.add_argument("--table", type=Path, required=True, help="a row per trajectory, CSV")
-    explore.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(explore)
 
-    select = _add(actions, "select", _select, "choose candidates to label")
+    select = add_command(actions, "select", _select, "choose candidates to label")
     select.add_argument("--candidates", type=Path, nargs="+", required=True, help="extxyz")
     select.add_argument("--labels", type=Path, required=True, help="what is known, extxyz")
     select.add_argument("--output", type=Path, required=True, help="selected, extxyz")
@@ -75,7 +80,7 @@ def _register_exploration(actions: Any) -> None:
 
 def _register_judging(actions: Any) -> None:
     """Add the gates and the model card."""
-    gate = _add(actions, "gate", _gate, "judge a committee at one gate")
+    gate = add_command(actions, "gate", _gate, "judge a committee at one gate")
     names = sorted([*GATES, EQUATIONS, PHONONS])
     gate.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     gate.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
@@ -84,29 +89,24 @@ def _register_judging(actions: Any) -> None:
     gate.add_argument("--output", type=Path, required=True, help="results, JSON")
     gate.add_argument("--table", type=Path, required=True, help="curves behind them, CSV")
     gate.add_argument("--processes", type=int, default=1, help="stability runs at the same time")
-    gate.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(gate)
 
-    displace = _add(actions, "displace", _displace, "displace a crystal's atoms, for phonons")
+    displace = add_command(
+        actions, "displace", _displace, "displace a crystal's atoms, for phonons"
+    )
     displace.add_argument("crystal", help="name of a polymorph")
     displace.add_argument("--output", type=Path, required=True, help="cells to label, extxyz")
 
-    gates = _add(actions, "gates", _gates, "join the gates: red, amber or green")
+    gates = add_command(actions, "gates", _gates, "join the gates: red, amber or green")
     gates.add_argument("--results", type=Path, nargs="+", required=True, help="from gate, JSON")
     gates.add_argument("--output", type=Path, required=True, help="gates.json")
 
-    card = _add(actions, "card", _card, "write the model card")
+    card = add_command(actions, "card", _card, "write the model card")
     card.add_argument("--generation", type=int, required=True)
     card.add_argument("--gates", type=Path, required=True, help="gates.json")
     card.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
     card.add_argument("--manifest", type=Path, required=True, help="of the dataset, JSON")
     card.add_argument("--output", type=Path, required=True, help="model_card.md; JSON beside it")
-
-
-def _add(actions: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
-    parser.add_argument("--config", type=Path, required=True, help="the resolved configuration")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _train(args: argparse.Namespace) -> None:

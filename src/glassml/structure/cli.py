@@ -111,7 +111,6 @@ def run_summary(args: argparse.Namespace) -> None:
     """Write the tables of all states, or of those that are asked for."""
     from glassml.campaign.config import load_campaign
     from glassml.campaign.seeds import generator
-    from glassml.md.cli import check_state
     from glassml.structure.summary import summarise
 
     campaign = load_campaign(args.config)
@@ -119,7 +118,7 @@ def run_summary(args: argparse.Namespace) -> None:
     root = Path(args.input_dir)
     states = args.states or list(md.states)
     for state in states:
-        check_state(md, state)
+        md.check_state(state)
     summarise(
         {state: [root / state / glass for glass in md.glass_names()] for state in states},
         args.output_dir,

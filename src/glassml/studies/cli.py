@@ -2,7 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+
+from glassml.campaign.options import add_command, add_device
 
 
 def register(commands: argparse._SubParsersAction) -> None:
@@ -10,18 +11,18 @@ def register(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("studies", help="join studies of a potential")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    generations = _add(actions, "generations", _generations, "what each generation changed")
+    generations = add_command(actions, "generations", _generations, "what each generation changed")
     generations.add_argument("--folder", type=Path, required=True, help="with g0, g1, …")
     generations.add_argument("--train", type=Path, nargs="+", required=True, help="of each, extxyz")
     generations.add_argument("--table", type=Path, required=True, help="CSV")
 
-    speed = _add(actions, "speed", _speed, "time evaluations of a package")
+    speed = add_command(actions, "speed", _speed, "time evaluations of a package")
     speed.add_argument("--package", type=Path, required=True)
     speed.add_argument("--labels", type=Path, required=True, help="configurations, extxyz")
     speed.add_argument("--output", type=Path, required=True, help="JSON")
-    speed.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
+    add_device(speed)
 
-    search = _add(actions, "search", _search, "join the size search: table and Pareto plot")
+    search = add_command(actions, "search", _search, "join the size search: table and Pareto plot")
     search.add_argument("--folder", type=Path, required=True, help="with a folder per variant")
     search.add_argument("--table", type=Path, required=True, help="CSV")
     search.add_argument("--figure", type=Path, required=True, help="PNG")
@@ -29,19 +30,14 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--glasses", type=Path, nargs="*", default=[], help="CSV and PNG, if variants made glasses"
     )
 
-    curve = _add(actions, "learning-curve", _learning_curve, "errors against number of labels")
+    curve = add_command(
+        actions, "learning-curve", _learning_curve, "errors against number of labels"
+    )
     curve.add_argument("--folder", type=Path, required=True, help="with a folder per number")
     curve.add_argument("--train", type=Path, required=True, help="all training labels, extxyz")
     curve.add_argument("--table", type=Path, required=True, help="CSV")
     curve.add_argument("--fit", type=Path, required=True, help="CSV")
     curve.add_argument("--figure", type=Path, required=True, help="PNG")
-
-
-def _add(actions: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
-    parser.add_argument("--config", type=Path, required=True, help="the resolved configuration")
-    parser.set_defaults(run=run)
-    return parser
 
 
 def _generations(args: argparse.Namespace) -> None:

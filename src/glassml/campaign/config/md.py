@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from glassml.campaign.config.base import Section
+from glassml.campaign.errors import GlassmlError
 
 STATE_NAME = re.compile(r"[a-z][A-Za-z0-9_.]*(/[a-z][A-Za-z0-9_.]*)*")
 GLASS_NAME = re.compile(r"glass\d{2}")
@@ -436,6 +437,16 @@ class MolecularDynamics(Section):
                 "potential: search: glasses: md.guards.max_force_spread_eV_A needs a committee, "
                 "and each network of the search is alone"
             )
+
+    def check_state(self, name: str) -> None:
+        """Refuse a state that the configuration does not have."""
+        if name not in self.states:
+            raise GlassmlError(f"--state {name}: there is no such state: {', '.join(self.states)}")
+
+    def check_glass(self, name: str) -> None:
+        """Refuse a glass that the configuration does not have."""
+        if name not in self.glass_names():
+            raise GlassmlError(f"--glass {name}: there are {', '.join(self.glass_names())}")
 
     def takes_batches(self) -> bool:
         """Tell whether the engine moves all glasses of a state at once."""

@@ -19,8 +19,9 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from glassml.campaign.errors import Interrupted
 from glassml.md.checkpoint import Checkpoint, Samples
-from glassml.md.engines.single import MAX_WAITING_BYTES, Interrupted, Outcome, SignalWatch
+from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome, SignalWatch
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
 from glassml.md.recorder import Recorder, frame_json

@@ -25,6 +25,7 @@ from typing import Any
 
 from ase import Atoms
 
+from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import write_json
 from glassml.configurations.lammps import LammpsError
 from glassml.md.checkpoint import Checkpoint
@@ -38,7 +39,7 @@ from glassml.md.engines.lammps_input import (
     write_structure,
 )
 from glassml.md.engines.lammps_output import Log, SampleGuard, read_back, read_rows
-from glassml.md.engines.single import Interrupted, SignalWatch
+from glassml.md.engines.single import SignalWatch
 from glassml.md.guards import GuardTripped
 from glassml.md.run import Job, write_outputs
 

@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from glassml.campaign.errors import Interrupted
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.integrator import RampedLangevin
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
@@ -25,14 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: Frames that wait for a checkpoint may take this much memory, whatever the clock says.
 MAX_WAITING_BYTES = 256 * 2**20
-
-
-class Interrupted(Exception):  # noqa: N818  (the run is whole and goes on when called again)
-    """A signal asked the run to stop; it goes on from its checkpoint."""
-
-    def __init__(self, number: int, kept: str = "a checkpoint is written") -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; {kept}")
-        self.number = number
 
 
 class SignalWatch(AbstractContextManager):

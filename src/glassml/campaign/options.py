@@ -1,0 +1,26 @@
+"""Commands and options that stages declare alike."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def add_command(
+    actions: Any, name: str, run: Callable[[argparse.Namespace], Any], help_text: str
+) -> argparse.ArgumentParser:
+    """Add a command that takes the campaign's configuration."""
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)
+    add_config(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the campaign's configuration."""
+    parser.add_argument("--config", type=Path, required=True, help="the campaign's configuration")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add where a potential is evaluated."""
+    parser.add_argument("--device", help="cpu or cuda; default: a GPU if there is one")
