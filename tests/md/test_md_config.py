@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.errors import GlassmlError
-from glassml.md.cli import build_stages, check_committee, control
+from glassml.md.jobs import build_stages, check_committee, control
 from glassml.md.start import quench_stages
 
 HOLD = {

@@ -13,8 +13,8 @@ from glassml.campaign.errors import ConfigError, GlassmlError
 from glassml.campaign.files import file_sha256
 from glassml.cli import main
 from glassml.md import GIVEN_FILES
-from glassml.md.cli import build_stages
 from glassml.md.given import adopt_run, export_run
+from glassml.md.jobs import build_stages
 from glassml.md.outputs import read_restart, read_trajectory
 from glassml.md.protocol import describe
 from glassml.structure.frames import read_frames

@@ -17,8 +17,8 @@ from matscipy.neighbours import neighbour_list
 from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.cli import main
-from glassml.md.cli import _why_skipped
 from glassml.md.guards import Limits
+from glassml.md.jobs import _why_skipped
 from glassml.md.outputs import read_metadata, read_restart, read_trajectory
 from glassml.md.potential import check_potential, gate_warnings
 from glassml.md.protocol import Coupling, Stage
