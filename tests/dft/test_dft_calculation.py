@@ -116,7 +116,10 @@ def test_labels_are_collected_shipped_and_seed_another_store(stishovite, tmp_pat
     assert shipped.info["REF_energy"] == pytest.approx(first.records[0]["energy"], abs=1e-9)
     other = LabelStore(tmp_path / "other")
     assert seed_store(other, again, DFT) == {"taken": 1, "other_settings": 0}
-    assert seed_store(other, again, DFT | {"cutoff_eV": 310}) == {"taken": 0, "other_settings": 1}
+    with pytest.raises(StructureError, match=r"none of the 1 labels .*dft\.xc: r2SCAN, 310 eV"):
+        seed_store(other, again, DFT | {"cutoff_eV": 310})
+    with pytest.raises(StructureError, match=r"none of the 1 labels .*dft\.xc: PBEsol"):
+        seed_store(other, again, DFT | {"xc": "PBEsol"})
     origin = {"name": "ship", "seed": 1, "dft": DFT}
     record = manifest(found, [tmp_path / "s.extxyz"], again, origin)
     assert record["counts"] == {"labelled": 1, "failed": 0, "not_calculated": 0}

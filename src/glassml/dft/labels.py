@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from glassml.campaign.provenance import CODE, XC
+
 # Everything that determines a label's value and is neither structure nor setting. Change it when,
 # and only when, the same settings would give other values: it makes all stored labels stale.
 PROTOCOL = "gpaw-pw-1"
@@ -85,8 +87,8 @@ def labelled_atoms(atoms: Atoms, key: str, record: Mapping[str, Any]) -> Atoms:
     -------
     Atoms
         With ``REF_energy`` in eV, ``REF_forces`` in eV/Å and ``REF_stress`` in eV/Å³ (Voigt order
-        xx, yy, zz, yz, xz, xy, tension positive), and no calculator. A structure that is not
-        periodic has no stress.
+        xx, yy, zz, yz, xz, xy, tension positive), the functional, and no calculator. A structure
+        that is not periodic has no stress.
     """
     labelled = canonical(atoms)
     labelled.info = dict(atoms.info)
@@ -94,6 +96,7 @@ def labelled_atoms(atoms: Atoms, key: str, record: Mapping[str, Any]) -> Atoms:
     labelled.arrays["REF_forces"] = np.array(record["forces"])
     if record["stress"] is not None:
         labelled.info["REF_stress"] = np.array(record["stress"])
+    labelled.info[XC], labelled.info[CODE] = record["settings"]["xc"], "GPAW"
     labelled.info["recipe"] = record["recipe"]
     labelled.info["label_key"] = key
     return labelled

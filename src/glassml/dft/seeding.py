@@ -35,7 +35,7 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
     Raises
     ------
     StructureError
-        If the file is missing or lacks ``REF_`` labels.
+        If the file is missing, lacks ``REF_`` labels, or has none of these settings.
     """
     if not path.exists():
         raise StructureError(f"dft.seed_labels: {path} does not exist")
@@ -50,6 +50,12 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
             records[key] = _record(atoms, settings)
         else:
             other += 1
+    if other and not records:
+        raise StructureError(
+            f"dft.seed_labels: none of the {other} labels of {path} was calculated with the "
+            f"settings of this campaign (dft.xc: {dft['xc']}, {dft['cutoff_eV']:g} eV, k points at "
+            f"most {dft['kpoint_spacing_per_A']:g} per Å apart): leave it out, or take its settings"
+        )
     if records:
         # The keys say which labels these are, whatever the file is called.
         digest = hashlib.sha256("".join(sorted(records)).encode()).hexdigest()[:16]

@@ -133,6 +133,7 @@ def _train(args: argparse.Namespace) -> None:
         network=network.model_dump(),
         settings=training.model_dump(),
         package=None if study else package,
+        package_functional=section.package_functional,
         labels=int(args.labels) if args.labels not in {None, "all"} else None,
         device=args.device,
         threads=args.threads,

@@ -17,7 +17,8 @@ from ase.io import write
 from glassml.campaign.files import atomic_path, write_text
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.potential import shifts, training
-from glassml.potential.calculators import package_species_and_cutoff
+from glassml.potential.calculators import load_calculator, package_species_and_cutoff
+from glassml.potential.functional_gap import SAME_FUNCTIONAL_eV, energy_gap, shifts_of
 from glassml.potential.labels import check_labels, read_labels
 from glassml.potential.packages import PotentialError, choose_device
 from glassml.potential.training_config import (
@@ -65,6 +66,7 @@ def train_member(
     network: Mapping[str, Any],
     settings: Mapping[str, Any],
     package: Path | None = None,
+    package_functional: str | None = None,
     labels: int | None = None,
     device: str | None = None,
     threads: int = 1,
@@ -84,6 +86,8 @@ def train_member(
         Keys of the section `potential.training`.
     package
         Start from the weights of this package in place of random ones.
+    package_functional
+        That of the package, where it is another than the labels'.
     labels
         Train on so many of the labels only, with more epochs, so that steps and validations are
         as many.
@@ -126,7 +130,7 @@ def train_member(
         cutoff = float(network["cutoff_A"])
     else:
         species, cutoff = package_species_and_cutoff(package)
-        model = package_model(package)
+        model = package_model(package, _new_shifts(package, package_functional, train))
     inputs = {
         "model": with_kernels(model, kernels),
         "species": species,
@@ -175,6 +179,26 @@ def _new_network(
         seed=derive_seed(member.seed, *member.names("weights")),
     )
     return model, species
+
+
+def _new_shifts(
+    package: Path, package_functional: str | None, train: Sequence[Atoms]
+) -> dict[str, float] | None:
+    """Give shifts that bring a package of another functional to the labels; None for its own."""
+    calculator = load_calculator(package, device="cpu")
+    constants, typical = energy_gap(calculator, train)
+    if package_functional is None:
+        if abs(typical) > SAME_FUNCTIONAL_eV:
+            raise PotentialError(
+                f"{package}: its energies differ from those of the labels by {abs(typical):.2f} eV per "
+                "atom: it is of another functional or code. Take a package of the labels' "
+                "functional, or name the package's in potential.package_functional, which shifts "
+                "its energies before it is tuned"
+            )
+        return None
+    logger.info("from %s to the labels' functional: %s eV", package_functional, constants)
+    own = shifts_of(calculator)
+    return {symbol: own[symbol] + constants.get(symbol, 0.0) for symbol in own}
 
 
 def bootstrap(frames: Sequence[Atoms], rng: np.random.Generator) -> list[Atoms]:

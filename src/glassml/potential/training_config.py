@@ -80,19 +80,37 @@ def with_kernels(model: Mapping[str, Any], kernels: str) -> dict[str, Any]:
         "eager"; "compile" (torch.compile); "openequivariance" (its tensor products, on a GPU).
     """
     if kernels == "compile":
-        return {**model, "compile_mode": "compile"}
+        return _compiled(model)
     if kernels == "openequivariance":
-        return {
-            "_target_": "nequip.model.modify",
-            "model": {**model, "compile_mode": "compile"},
-            "modifiers": [{"modifier": "enable_OpenEquivariance"}],
-        }
+        return _modified(_compiled(model), {"modifier": "enable_OpenEquivariance"})
     return dict(model)
 
 
-def package_model(package: Path) -> dict[str, Any]:
-    """Describe the network of a package, with its weights, as where to start."""
-    return {"_target_": "nequip.model.ModelFromPackage", "package_path": str(package)}
+def _modified(model: Mapping[str, Any], modifier: dict[str, Any]) -> dict[str, Any]:
+    return {"_target_": "nequip.model.modify", "model": dict(model), "modifiers": [modifier]}
+
+
+def _compiled(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Say so where the network itself is described, within its modifications."""
+    if "modifiers" in model:
+        return {**model, "model": _compiled(model["model"])}
+    return {**model, "compile_mode": "compile"}
+
+
+def package_model(package: Path, shifts_eV: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Describe the network of a package, with its weights, as where to start.
+
+    Parameters
+    ----------
+    package
+        The file.
+    shifts_eV
+        New energies of atoms without neighbours, by symbol; None for the package's own.
+    """
+    model = {"_target_": "nequip.model.ModelFromPackage", "package_path": str(package)}
+    if shifts_eV is None:
+        return model
+    return _modified(model, {"modifier": "modify_PerTypeScaleShift", "shifts": dict(shifts_eV)})
 
 
 def training_config(

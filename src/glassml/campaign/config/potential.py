@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
 from glassml.campaign.config.configurations import Polymorph
+from glassml.campaign.config.dft import Functional
 
 NAME = r"^[a-z][a-z0-9_]*$"
 PositiveTemperature = Annotated[float, Field(gt=0.0, le=10000.0)]
@@ -302,6 +303,12 @@ class Potential(Section):
         default=None,
         description="NequIP package (.nequip.zip); {member} in it is the number of the member.",
     )
+    package_functional: Functional | None = Field(
+        default=None,
+        description="Functional of `package`, where it is not that of the labels: its energies "
+        "are shifted to theirs, by a constant per element, before it is fine-tuned. A package "
+        "whose energies are far from the labels' is refused without it.",
+    )
     committee: int = Field(
         default=4, ge=1, le=16, description="Number of members; 1 for one given package."
     )
@@ -354,6 +361,14 @@ class Potential(Section):
             raise ValueError("mode given trains nothing: use finetune, or set generations to 1")
         if self.generations > 1 and self.committee < 2:
             raise ValueError("generations learn from disagreement: set committee to 2 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _check_functional(self) -> "Potential":
+        if self.package_functional is not None and self.mode != "finetune":
+            raise ValueError(
+                "package_functional is for mode finetune: nothing else shifts energies"
+            )
         return self
 
     @model_validator(mode="after")
