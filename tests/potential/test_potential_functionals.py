@@ -9,9 +9,9 @@ from ase.io import read, write
 
 from glassml.campaign.config.potential import Training
 from glassml.potential.calculators import load_calculator
-from glassml.potential.packages import PotentialError
 from glassml.potential.functional_gap import energy_gap, shifts_of
 from glassml.potential.members import Dataset, Member, train_member
+from glassml.potential.packages import PotentialError
 from glassml.potential.training_config import package_model, with_kernels
 
 ROOT = Path(__file__).parents[2] / "resources"

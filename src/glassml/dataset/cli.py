@@ -26,6 +26,12 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--page", type=Path, help="write a Markdown page about it, and a figure (.png) beside it"
     )
     describe.set_defaults(run=_describe)
+
+    compare = actions.add_parser("compare", help="labels of the same structures, side by side")
+    compare.add_argument("one", type=Path, help="labelled extxyz, also compressed")
+    compare.add_argument("other", type=Path, nargs="+", help="whose labels are subtracted")
+    compare.add_argument("--table", type=Path, help="CSV")
+    compare.set_defaults(run=_compare)
     export = actions.add_parser("export", help="write the sets for another trainer")
     export.add_argument("--dataset", type=Path, required=True, help="folder of a built dataset")
     export.add_argument("--format", choices=("mace", "ace", "nep"), required=True)
@@ -118,6 +124,24 @@ def _describe(args: argparse.Namespace) -> None:
     if manifest and args.file.name not in manifest.get("files", {}):
         manifest = None
     write_text(args.page, describing.page(entries, args.file.as_posix(), figure.name, manifest))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from ase.io import read
+
+    from glassml.campaign.errors import GlassmlError
+    from glassml.campaign.files import write_csv
+    from glassml.dataset.differences import COLUMNS, difference_rows, pairs_of
+
+    others = [atoms for path in args.other for atoms in read(path, index=":", format="extxyz")]
+    rows = difference_rows(pairs_of(read(args.one, index=":", format="extxyz"), others))
+    if not rows:
+        raise GlassmlError(f"{args.one}: none of its structures has a label in the other files")
+    print(",".join(COLUMNS))
+    for row in rows:
+        print(",".join(str(row[name]) for name in COLUMNS))
+    if args.table:
+        write_csv(args.table, rows, COLUMNS)
 
 
 def _export(args: argparse.Namespace) -> None:

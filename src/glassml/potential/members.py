@@ -190,10 +190,10 @@ def _new_shifts(
     if package_functional is None:
         if abs(typical) > SAME_FUNCTIONAL_eV:
             raise PotentialError(
-                f"{package}: its energies differ from those of the labels by {abs(typical):.2f} eV per "
-                "atom: it is of another functional or code. Take a package of the labels' "
-                "functional, or name the package's in potential.package_functional, which shifts "
-                "its energies before it is tuned"
+                f"{package}: its energies differ from those of the labels by "
+                f"{abs(typical):.2f} eV per atom: it is of another functional or code. Take a "
+                "package of the labels' functional, or name the package's in "
+                "potential.package_functional, which shifts its energies before it is tuned"
             )
         return None
     logger.info("from %s to the labels' functional: %s eV", package_functional, constants)
