@@ -325,6 +325,31 @@ def test_boron_oxide():
     assert find_rings(atoms).per_former() == {6: 0.5}
 
 
+@pytest.mark.parametrize(
+    ("formers", "bridge", "bond"),
+    [
+        (("Ge",), "Se", 2.36),
+        (("Ge",), "S", 2.21),
+        (("Be",), "F", 1.55),
+        (("Al", "P"), "O", 1.62),
+        (("Ge", "Si"), "O", 1.68),
+        (("Zn",), "Cl", 2.29),
+    ],
+)
+def test_the_same_net_of_other_elements_has_the_same_rings(glass999, formers, bridge, bond):
+    """A glass of silica, scaled to another bond: cutoffs and network are found anew."""
+    atoms = glass999.copy()
+    atoms.set_cell(atoms.cell * (bond / 1.62), scale_atoms=True)
+    symbols = np.where(atoms.numbers == 14, formers[0], bridge).astype(object)
+    symbols[np.flatnonzero(atoms.numbers == 14)[::2]] = formers[-1]
+    atoms.set_chemical_symbols(list(symbols))
+    named = (formers, [bridge]) if bridge == "Cl" else (None, None)
+    network = find_network([atoms], *named)
+    assert (set(network.formers), network.bridges) == (set(formers), (bridge,))
+    expected = find_rings(glass999, "king", 8).per_former()
+    assert find_rings(atoms, "king", 8, find_bonds(atoms, network=network)).per_former() == expected
+
+
 def test_octahedral_aluminium_is_no_former_beside_silicon():
     """Al with six O is left out; by name it is in."""
     atoms = polymorph("stishovite") * (2, 2, 3)
