@@ -20,6 +20,8 @@ from glassml.report.results import AbsentError
 Verdict = Literal["pass", "fail", "not reached"]
 MEASURES = measures.MEASURES | measures_pressure.MEASURES
 TESTS = ("within", "at most", "at least", "holds")
+BASES = ("experiment", "DFT", "simulation", "classical model", "internal")
+VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "not reached")
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,26 @@ class Row:
         ``gate``: what misses it is not used further; ``target``; ``sign``: a trend.
     test
         ``within`` the tolerance of the reference, ``at most``, ``at least``, or ``holds``.
+    functional
+        Functionals that the reference is for, or empty: for all.
+    basis
+        Where the reference comes from: ``experiment``; ``DFT``; ``simulation``: published work
+        with a potential of this kind; ``classical model``: published models of the glass by pair
+        potentials, which are no measurement and are not counted with it; ``internal``.
     """
 
     number: str
     kind: str
     observable: str
     condition: str
+    functional: str
     test: str
     reference: float | None
     tolerance: float | None
     unit: str
     measure: str
     arguments: str
+    basis: str
     source: str
 
     @property
@@ -77,8 +87,9 @@ def load_rows() -> list[Row]:
 
 
 def _row(line: Mapping[str, str]) -> Row:
-    if line["test"] not in TESTS or line["measure"] not in MEASURES:
-        raise ValueError(f"acceptance row {line['number']}: unknown test or measure")
+    known = (line["test"] in TESTS, line["measure"] in MEASURES, line["basis"] in BASES)
+    if not all(known):
+        raise ValueError(f"acceptance row {line['number']}: unknown test, measure or basis")
     texts = {name: text for name, text in line.items() if name not in {"reference", "tolerance"}}
     return Row(
         reference=float(line["reference"]) if line["reference"] else None,
@@ -117,8 +128,29 @@ def evaluate(row: Row, evidence: Evidence) -> Outcome:
 
 
 def evaluate_all(evidence: Evidence) -> list[Outcome]:
-    """Evaluate all rows in order."""
-    return [evaluate(row, evidence) for row in load_rows()]
+    """Evaluate all rows in order, each number by the reference for the campaign's functional."""
+    functional = evidence.results.config["dft"]["xc"]
+    numbered: dict[str, list[Row]] = {}
+    for row in load_rows():
+        numbered.setdefault(row.number, []).append(row)
+    outcomes = []
+    for rows in numbered.values():
+        fitting = [row for row in rows if functional in (row.functional or functional).split()]
+        if fitting:
+            outcomes.append(evaluate(fitting[0], evidence))
+        else:
+            remark = f"there is no reference for {functional}"
+            outcomes.append(Outcome(rows[0], "not reached", None, remark))
+    return outcomes
+
+
+def counts(outcomes: Iterable[Outcome]) -> dict[str, dict[Verdict, int]]:
+    """Count verdicts by the basis of the reference."""
+    found: dict[str, dict[Verdict, int]] = {}
+    for outcome in outcomes:
+        of_basis = found.setdefault(outcome.row.basis, dict.fromkeys(VERDICTS, 0))
+        of_basis[outcome.verdict] += 1
+    return found
 
 
 def as_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
@@ -132,9 +164,10 @@ def as_table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
                 "condition": outcome.row.condition,
                 "reference": outcome.row.wanted,
                 "unit": outcome.row.unit or "–",
-                "value": _value(outcome),
+                "value": value_text(outcome),
                 "verdict": outcome.verdict,
                 "remark": outcome.remark or "–",
+                "basis": outcome.row.basis,
                 "source": outcome.row.source,
             }
             for outcome in outcomes
@@ -153,8 +186,9 @@ def for_page(outcomes: Iterable[Outcome]) -> pd.DataFrame:
                     "; ".join(filter(None, (outcome.row.condition, outcome.remark))),
                 ),
                 "kind": outcome.row.kind,
+                "against": outcome.row.basis,
                 "wanted": _with_unit(outcome.row.wanted, outcome.row.unit),
-                "value": _value(outcome),
+                "value": value_text(outcome),
                 "verdict": outcome.verdict,
             }
             for outcome in outcomes
@@ -166,7 +200,8 @@ def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}".rstrip()
 
 
-def _value(outcome: Outcome) -> str:
+def value_text(outcome: Outcome) -> str:
+    """Write a value for people: a trend holds, yes or no."""
     if outcome.value is None:
         return "–"
     if outcome.row.test == "holds":
@@ -195,7 +230,7 @@ def banner(outcomes: Iterable[Outcome], potential_status: str | None) -> dict:
     open_ = [outcome for outcome in gates if outcome.verdict == "not reached"]
     lines = [
         f"{outcome.row.number}. {outcome.row.observable} ({outcome.row.condition}): "
-        f"{_with_unit(_value(outcome), outcome.row.unit)}, wanted {outcome.row.wanted}"
+        f"{_with_unit(value_text(outcome), outcome.row.unit)}, wanted {outcome.row.wanted}"
         for outcome in failed
     ]
     if failed or potential_status == "red":
@@ -215,7 +250,4 @@ def _headline(failed: int, count: int, potential_status: str | None) -> str:
     text = f"{failed} of {count} acceptance gates fail" if failed else "The potential fails"
     if potential_status == "red" and failed:
         text += ", and the potential's own gates are red"
-    return (
-        f"{text}. What follows shows that the campaign runs; "
-        "its numbers are no statement about silica."
-    )
+    return f"{text}: the campaign runs, and its numbers are no statement about silica yet."

@@ -6,7 +6,7 @@ from typing import Any
 
 from glassml import __version__
 from glassml.campaign.files import write_json, write_text
-from glassml.report import acceptance, page
+from glassml.report import acceptance, findings, page
 from glassml.report.evidence import Evidence
 from glassml.report.figures import Figure, save, style
 from glassml.report.page import Section, Table
@@ -16,10 +16,13 @@ from glassml.report.sections.dynamics import dynamics_section
 from glassml.report.sections.labels import campaign_section
 from glassml.report.sections.potential import potential_section
 from glassml.report.sections.provenance import provenance_section, warnings_section
+from glassml.report.sections.result import answers, result_section
 from glassml.report.sections.structure import structure_section
 
 
-def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
+def build(
+    root: Path, output: Path, config: dict[str, Any], rules: Path | None = None
+) -> dict[str, Any]:
     """Write ``report.html`` and, beside it, its figures, tables, acceptance and summary.
 
     Parameters
@@ -30,6 +33,8 @@ def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
         Folder of the report. Figures and tables of an earlier report are replaced.
     config
         The resolved configuration as plain mappings.
+    rules
+        A file of rules for the findings instead of the program's own.
 
     Returns
     -------
@@ -41,21 +46,28 @@ def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
     outcomes = acceptance.evaluate_all(evidence)
     banner = acceptance.banner(outcomes, _potential_status(results))
     accepted = _acceptance_table(outcomes)
+    found = findings.judge_all(evidence, outcomes, findings.load_rules(rules))
     with style(config["report"]["picture_dpi"]):
         sections = [
+            result_section(results, evidence),
+            Section("findings", "Findings", [_findings_table(found)]),
+            Section("acceptance", "Acceptance", [accepted]),
+            structure_section(results, evidence),
             campaign_section(results),
             dataset_section(results),
             potential_section(results),
             dynamics_section(results),
-            structure_section(results, evidence),
-            Section("acceptance", "Acceptance", [accepted]),
             provenance_section(results),
         ]
+    for section in sections[4:]:
+        section.folded = True
     # Warnings are collected on the way, and read before the details.
-    sections.insert(1, warnings_section(results))
-    _write_parts(sections, output)
+    sections.insert(3, warnings_section(results))
+    write_parts(sections, output)
     write_text(output / "acceptance.csv", accepted.text)
     summary = _summary(config, banner, outcomes, results)
+    said = answers(results, evidence)
+    summary |= {"answers": dict(said), "findings": _finding_list(found)}
     write_json(output / "report.json", summary)
     html = page.render(
         config["title"] or f"Campaign {config['name']}",
@@ -63,6 +75,7 @@ def build(root: Path, output: Path, config: dict[str, Any]) -> dict[str, Any]:
         banner,
         sections,
         f"glassml {__version__}. This file is complete: pictures, numbers and style are inside.",
+        said,
     )
     write_text(output / "report.html", html)
     return summary
@@ -75,13 +88,36 @@ def _potential_status(results: Results) -> str | None:
         return None
 
 
-def _acceptance_table(outcomes: list[acceptance.Outcome]) -> Table:
-    counts = {
-        verdict: sum(outcome.verdict == verdict for outcome in outcomes)
-        for verdict in ("pass", "fail", "not reached")
-    }
+def _findings_table(found: list[findings.Finding]) -> Table:
     caption = (
-        f"{counts['pass']} pass, {counts['fail']} fail, {counts['not reached']} are not reached. "
+        "Each rule with what it measured, its severity and, where that is not green, what to do; "
+        "unknown: the campaign has nothing to judge by. Thresholds are in a file that can be "
+        "replaced: `glassml report build --rules FILE`."
+    )
+    table, shown = findings.as_table(found), findings.for_page(found)
+    return Table("findings", "Findings by rule", caption, table, limit=len(table), shown=shown)
+
+
+def _finding_list(found: list[findings.Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule": finding.rule.name,
+            "severity": finding.severity,
+            "value": finding.value,
+            "trigger": finding.trigger,
+        }
+        for finding in found
+    ]
+
+
+def _acceptance_table(outcomes: list[acceptance.Outcome]) -> Table:
+    counted = "; ".join(
+        f"{basis}: {each['pass']} pass, {each['fail']} fail, {each['not reached']} not reached"
+        for basis, each in acceptance.counts(outcomes).items()
+    )
+    caption = (
+        f"By what they are held against: {counted}. Classical models of the glass are no "
+        "measurement: rows against them tell whether the glass is of the usual kind. "
         "A gate that fails says that potential or glass must not be used further; targets and "
         "signs are what a campaign of full size must reproduce. ± of a value is one standard error "
         "over independent glasses. The file names the source of each reference."
@@ -91,7 +127,8 @@ def _acceptance_table(outcomes: list[acceptance.Outcome]) -> Table:
     return Table("acceptance", "Acceptance table", caption, table, limit=len(table), shown=shown)
 
 
-def _write_parts(sections: list[Section], output: Path) -> None:
+def write_parts(sections: list[Section], output: Path) -> None:
+    """Write each figure and table beside the page; those of an earlier page are removed."""
     for folder in ("figures", "tables"):
         shutil.rmtree(output / folder, ignore_errors=True)
     for section in sections:

@@ -12,7 +12,22 @@ def register(commands: argparse._SubParsersAction) -> None:
     build.add_argument("--config", type=Path, required=True, help="campaign configuration")
     build.add_argument("--results", type=Path, required=True, help="folder results/{campaign}")
     build.add_argument("--output-dir", type=Path, required=True)
+    build.add_argument(
+        "--rules", type=Path, help="rules and thresholds of the findings (default: the program's)"
+    )
     build.set_defaults(run=_build)
+    compare = actions.add_parser("compare", help="two campaigns side by side")
+    compare.add_argument("one", type=Path, help="folder results/{campaign}")
+    compare.add_argument("other", type=Path, help="folder results/{campaign}")
+    compare.add_argument("--output-dir", type=Path, required=True)
+    compare.set_defaults(run=_compare)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from glassml.report.compare import compare, text_of
+
+    print(text_of(compare(args.one, args.other, args.output_dir)))
+    print(args.output_dir / "report.html")
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -20,7 +35,7 @@ def _build(args: argparse.Namespace) -> None:
     from glassml.report.build import build
 
     config = load_campaign(args.config).model_dump(mode="json")
-    summary = build(args.results, args.output_dir, config)
+    summary = build(args.results, args.output_dir, config, args.rules)
     verdicts = [row["verdict"] for row in summary["acceptance"]]
     print(summary["banner"]["headline"])
     print(", ".join(f"{verdicts.count(v)} {v}" for v in ("pass", "fail", "not reached")))

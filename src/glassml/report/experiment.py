@@ -9,6 +9,10 @@ CITATION = (
     "total neutron scattering of silica glass at ambient conditions, ISIS NIMROD, published with "
     "the silica example of the Dissolve code; rounded, with S(Q) = 1 + F(Q)/⟨b⟩²"
 )
+XRAY = (
+    "Of X-ray diffraction no table could be found that is public: Mei et al., Phys. Rev. B 78 "
+    "(2008), show theirs as figures."
+)
 
 
 def neutron_ambient() -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Figures of the page: a picture, its caption, and a table of exactly what it shows."""
 
 import base64
+import gzip
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +38,12 @@ STYLE: dict[Any, Any] = {
     "xtick.direction": "in",
     "ytick.direction": "in",
     "figure.constrained_layout.use": True,
+    "svg.hashsalt": "glassml",
 }
+MOST_SVG_BYTES = (
+    120_000  # a larger drawing is shown as pixels on the page; its file stays beside it
+)
+MOST_PLAIN_BYTES = 30_000  # longer tables are compressed inside the page
 
 
 def colours(number: int) -> tuple[str, ...]:
@@ -53,13 +59,13 @@ class Figure:
     Attributes
     ----------
     name
-        Name of its files: ``figures/{name}.png`` and ``tables/{name}.csv``.
+        Name of its files: ``figures/{name}.png``, ``.svg`` and ``tables/{name}.csv``.
     title, caption
         Heading, and what is shown: definitions, error bars, number of samples.
     table
         Exactly the numbers that are drawn.
-    png
-        The picture.
+    png, svg
+        The picture, as pixels and as lines.
     """
 
     name: str
@@ -67,17 +73,19 @@ class Figure:
     caption: str
     table: pd.DataFrame
     png: bytes
+    svg: bytes = b""
 
     @property
     def picture_uri(self) -> str:
-        """Give the picture as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        """Give the picture as a data URI: lines, or pixels where those take less room."""
+        if self.svg and len(self.svg) <= MOST_SVG_BYTES:
+            return data_uri("image/svg+xml", self.svg)
+        return data_uri("image/png", self.png)
 
     @property
-    def table_uri(self) -> str:
-        """Give the table as a data URI, for a download that needs no server."""
-        text = table_text(self.table)
-        return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+    def download(self) -> tuple[str, str]:
+        """Give the name and the data URI of its table."""
+        return table_download(self.name, self.table)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,19 @@ class Missing:
 
     title: str
     reason: str
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Write bytes as a data URI."""
+    return f"data:{kind};base64," + base64.b64encode(content).decode()
+
+
+def table_download(name: str, table: pd.DataFrame) -> tuple[str, str]:
+    """Give the name and the data URI of a table: a download that needs no server."""
+    content = table_text(table).encode()
+    if len(content) <= MOST_PLAIN_BYTES:
+        return f"{name}.csv", data_uri("text/csv;charset=utf-8", content)
+    return f"{name}.csv.gz", data_uri("application/gzip", gzip.compress(content, 9, mtime=0))
 
 
 def table_text(table: pd.DataFrame) -> str:
@@ -113,14 +134,16 @@ def draw(
     canvas = Canvas(figsize=size)
     FigureCanvasAgg(canvas)
     painter(canvas)
-    buffer = BytesIO()
-    canvas.savefig(buffer, format="png", metadata={"Software": None})
-    return Figure(name, title, caption, table, buffer.getvalue())
+    png, svg = BytesIO(), BytesIO()
+    canvas.savefig(png, format="png", metadata={"Software": None})
+    canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return Figure(name, title, caption, table, png.getvalue(), svg.getvalue())
 
 
 def save(figure: Figure, folder: Path) -> None:
     """Write a figure's picture and table below `folder`."""
-    with atomic_path(folder / "figures" / f"{figure.name}.png") as temporary:
-        temporary.write_bytes(figure.png)
+    for kind, content in (("png", figure.png), ("svg", figure.svg)):
+        with atomic_path(folder / "figures" / f"{figure.name}.{kind}") as temporary:
+            temporary.write_bytes(content)
     with atomic_path(folder / "tables" / f"{figure.name}.csv") as temporary:
         temporary.write_text(table_text(figure.table), encoding="utf-8")

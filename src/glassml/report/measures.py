@@ -77,15 +77,14 @@ def lattice_parameter(evidence: Evidence, name: str) -> Value:
     return Value(float(evidence.polymorph("alpha_quartz")[f"{name}_A"]))
 
 
-def polymorph_energy(evidence: Evidence, arguments: str) -> Value:
-    """Energy of stishovite above alpha-quartz, at rest or else the lowest labels (row 4)."""
-    del arguments
+def polymorph_energy(evidence: Evidence, name: str) -> Value:
+    """Energy of a polymorph above alpha-quartz, at rest or else the lowest labels (row 4)."""
     try:
-        row = evidence.polymorph("stishovite")
+        row = evidence.polymorph(name)
         return Value(float(row["energy_above_quartz_eV_per_SiO2"]), None, "both at rest")
     except AbsentError:
-        energies = {name: evidence.lowest_energy(name) for name in ("stishovite", "alpha_quartz")}
-    gap = 3 * (energies["stishovite"] - energies["alpha_quartz"])
+        energies = {one: evidence.lowest_energy(one) for one in (name, "alpha_quartz")}
+    gap = 3 * (energies[name] - energies["alpha_quartz"])
     return Value(gap, None, "lowest label of each polymorph; cells are not relaxed")
 
 

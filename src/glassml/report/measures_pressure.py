@@ -5,12 +5,20 @@ import numpy as np
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.measures import (
     KING,
+    SIGMAS,
     Measure,
     difference,
     exceeds,
     holds,
     listed,
     relative_percent,
+)
+from glassml.report.pairs import (
+    OfGlass,
+    centre_height,
+    paired_difference,
+    peak_height,
+    ring_slope,
 )
 from glassml.report.results import AbsentError
 from glassml.report.states import State
@@ -111,13 +119,39 @@ def hot_density(evidence: Evidence, arguments: str) -> Value:
 def hot_above_cold(evidence: Evidence, arguments: str) -> Value:
     """FSDP of a hot recovered glass is higher than of a cold one of equal density (row 22)."""
     del arguments
-    hot, cold = _equally_dense(evidence)
+    hot, cold = equally_dense(evidence)
     high, low = (evidence.peak(state, "height") for state in (hot, cold))
     remark = f"{hot.name} {high.mean:.3f}, {cold.name} {low.mean:.3f}"
-    return holds(exceeds(high, low), remark)
+    return _larger(evidence, (hot, cold), (high, low), peak_height, remark)
 
 
-def _equally_dense(evidence: Evidence) -> tuple[State, State]:
+def _larger(
+    evidence: Evidence,
+    states: tuple[State, State],
+    values: tuple[Value, Value],
+    of_glass: OfGlass,
+    remark: str,
+) -> Value:
+    """Tell whether the first is larger by more than 3 σ: of pairs of glasses, where there are any.
+
+    Parameters
+    ----------
+    states, values
+        What is compared, and its means over glasses.
+    of_glass
+        The same of a single glass.
+    remark
+        What the means are.
+    """
+    try:
+        change = paired_difference(evidence, *states, of_glass)
+    except AbsentError as error:
+        remark += f"; as independent glasses: {error}"
+        return holds(exceeds(*values), remark)
+    return holds(change.mean > SIGMAS * change.sigma(), f"{remark}; {change.remark}")
+
+
+def equally_dense(evidence: Evidence) -> tuple[State, State]:
     """Give the most densified pair of a hot and a cold recovered state of equal density.
 
     Densities are equal within the tolerance. Not the closest pair is taken: that may be of two
@@ -192,9 +226,10 @@ def hot_slope(evidence: Evidence, arguments: str) -> Value:
     states = evidence.find("hot recovered") or evidence.find("hot in situ")
     if not states:
         raise AbsentError("the campaign has no hot state")
-    hot = evidence.ring_slope(states[-1], KING)
-    ambient = evidence.ring_slope(evidence.origin(states[-1]), KING)
-    return holds(exceeds(ambient, hot), f"{ambient.mean:.3f} → {hot.mean:.3f} Å")
+    pair = (evidence.origin(states[-1]), states[-1])
+    ambient, hot = (evidence.ring_slope(state, KING) for state in pair)
+    remark = f"{ambient.mean:.3f} → {hot.mean:.3f} Å"
+    return _larger(evidence, pair, (ambient, hot), ring_slope, remark)
 
 
 def histogram_small(evidence: Evidence, arguments: str) -> Value:
@@ -227,7 +262,8 @@ def centre_peak(evidence: Evidence, arguments: str) -> Value:
     """S(Q) of ring centres is higher near Q1 in the hot glass than in the cold one (row 26)."""
     del arguments
     heights = []
-    for state in _equally_dense(evidence):
+    pair = equally_dense(evidence)
+    for state in pair:
         q1 = evidence.peak(state, "position").mean
         q, s, error = evidence.centre_curve(state)
         near = np.abs(q - q1) < 0.1
@@ -237,7 +273,8 @@ def centre_peak(evidence: Evidence, arguments: str) -> Value:
         spread = float(np.sqrt(np.mean(error[near] ** 2))) if known else None
         heights.append(Value(float(np.nanmean(s[near])), spread))
     hot, cold = heights
-    return holds(exceeds(hot, cold), f"hot {hot.mean:.3f}, cold {cold.mean:.3f}")
+    remark = f"hot {hot.mean:.3f}, cold {cold.mean:.3f}"
+    return _larger(evidence, pair, (hot, cold), centre_height, remark)
 
 
 def young_modulus(evidence: Evidence, arguments: str) -> Value:

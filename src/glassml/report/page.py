@@ -1,5 +1,7 @@
 """The page: sections of text, tables and figures, rendered into one file that needs no other."""
 
+import base64
+import gzip
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from glassml.report.figures import Figure, Missing, table_text
+from glassml.report.figures import Figure, Missing, table_download, table_text
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,17 @@ class Code:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A document of its own, shown in a frame: an interactive view."""
+    """A document of its own, shown in a frame when a reader asks for it: an interactive view."""
 
+    name: str
     title: str
     caption: str
     html: str
+
+    @property
+    def packed(self) -> str:
+        """Give the document compressed, as text that a page can hold."""
+        return base64.b64encode(gzip.compress(self.html.encode(), 9, mtime=0)).decode()
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,9 @@ class Table:
         return self.frame if self.shown is None else self.shown
 
     @property
-    def table_uri(self) -> str:
-        """Give the table as a data URI."""
-        return Figure("", "", "", self.frame, b"").table_uri
+    def download(self) -> tuple[str, str]:
+        """Give the name and the data URI of the whole table."""
+        return table_download(self.name, self.frame)
 
     @property
     def text(self) -> str:
@@ -122,11 +130,12 @@ Block = Text | Items | Code | Embedded | Table | Figure | Missing
 
 @dataclass
 class Section:
-    """A section of the page."""
+    """A section of the page; a folded one is opened by a click, a search or a link into it."""
 
     name: str
     title: str
     blocks: list[Block] = field(default_factory=list)
+    folded: bool = False
 
 
 UNITS = {
@@ -202,6 +211,7 @@ def render(
     banner: dict[str, Any],
     sections: Sequence[Section],
     footer: str,
+    answers: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Render the page.
 
@@ -215,11 +225,14 @@ def render(
         In order.
     footer
         Versions in one line.
+    answers
+        What was asked and what came out: a word and a line each.
 
     Returns
     -------
     str
-        HTML; pictures, tables and style are inside, and nothing is loaded from anywhere.
+        HTML; pictures, tables, style and the script of the search are inside, and nothing is
+        loaded from anywhere.
     """
     templates = files("glassml.report") / "templates"
     environment = jinja2.Environment(
@@ -235,6 +248,8 @@ def render(
         banner=banner,
         sections=sections,
         footer=footer,
+        answers=answers,
+        script=(templates / "report.js").read_text(encoding="utf-8"),
         css=(templates / "report.css").read_text(encoding="utf-8"),
         kind=lambda block: type(block).__name__.lower(),
     )

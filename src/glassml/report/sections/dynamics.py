@@ -1,9 +1,11 @@
 """Molecular dynamics: what each state went through."""
 
+import math
 from functools import partial
 from typing import Any
 
 import pandas as pd
+from matplotlib.lines import Line2D
 
 from glassml.report.figures import Canvas, colours, draw
 from glassml.report.page import Block, Section, Table
@@ -16,6 +18,8 @@ PANELS = (
     ("density_g_cm3", "density, g/cm³"),
     ("energy_eV_per_atom", "potential energy, eV/atom"),
 )
+MOST_POINTS = 150  # of a glass in a figure and its table; the run's own series has all
+MOST_NAMED = 12
 
 
 def dynamics_section(results: Results) -> Section:
@@ -23,8 +27,9 @@ def dynamics_section(results: Results) -> Section:
     section = Section("dynamics", "Molecular dynamics")
     states = describe_all(results.config["md"]["states"])
     add(section, results, "States", lambda: _states(results, states))
-    for state in states:
-        add(section, results, f"Series: {state.name}", partial(_series, results, state))
+    for kind in dict.fromkeys(state.kind for state in states):
+        group = [state for state in states if state.kind == kind]
+        add(section, results, f"Series: {kind}", partial(_series, results, kind, group))
     return section
 
 
@@ -101,32 +106,63 @@ def series_table(results: Results, state: State) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[columns]
 
 
-def _series(results: Results, state: State) -> Block:
-    table = series_table(results, state)
+def _series(results: Results, kind: str, states: list[State]) -> Block:
+    table, reasons = _group_table(results, states)
+    names = list(dict.fromkeys(table.state))
+    shown = _thinned(table)
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(2, 2, sharex=True)
-        palette = colours(table.glass.nunique())
+        palette = dict(zip(names, colours(len(names)), strict=True))
         for axis, (column, label) in zip(axes.flat, PANELS, strict=True):
-            for colour, (glass, group) in zip(palette, table.groupby("glass"), strict=True):
-                axis.plot(group.time_ps, group[column], color=colour, lw=0.9, label=glass)
+            for (state, _), group in shown.groupby(["state", "glass"], sort=False):
+                axis.plot(group.time_ps, group[column], color=palette[state], lw=0.8)
             axis.set_ylabel(label)
-            _mark_stages(axis, table)
             axis.margins(x=0.01)
+        if len(names) == 1:
+            for axis in axes.flat:
+                _mark_stages(axis, table)
         for axis in axes[1]:
             axis.set_xlabel("time, ps")
-        if table.glass.nunique() <= 12:
-            handles, labels = axes[0, 0].get_legend_handles_labels()
-            canvas.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+        if len(names) <= MOST_NAMED:
+            handles = [Line2D([], [], color=palette[name], label=name) for name in names]
+            canvas.legend(handles=handles, loc="outside lower center", ncols=min(len(names), 3))
 
-    stages = ", ".join(dict.fromkeys(table.stage))
+    stages = ", ".join(dict.fromkeys(table.stage.astype(str)))
     caption = (
-        f"{state.label}: temperature, pressure, density and potential energy of each glass "
-        f"against time from the beginning of the state. Dashed lines part the stages: {stages}. "
-        "Pressure includes the kinetic part and is positive in compression."
+        f"States of the kind {kind}: temperature, pressure, density and potential energy against "
+        "time from the beginning of the state, a line per glass, a colour per state"
+        + (" (too many for a legend: the file names them)" if len(names) > MOST_NAMED else "")
+        + f". Stages: {stages}. "
+        + ("Dashed lines part them. " if len(names) == 1 else "")
+        + "Pressure includes the kinetic part and is positive in compression."
+        + (f" Not shown: {'; '.join(reasons)}." if reasons else "")
     )
-    name = "series_" + state.name.replace("/", "_").replace(".", "p")
-    return draw(name, f"Series: {state.name}", caption, table, paint, size=(7.2, 4.6))
+    name = "series_" + kind.replace(" ", "_")
+    return draw(name, f"Series: {kind}", caption, shown, paint, size=(7.2, 4.8))
+
+
+def _group_table(results: Results, states: list[State]) -> tuple[pd.DataFrame, list[str]]:
+    """Join the series of states, and tell why some have none."""
+    frames, reasons = [], []
+    for state in states:
+        try:
+            frames.append(series_table(results, state).assign(state=state.name))
+        except AbsentError as error:
+            reasons.append(f"{state.name}: {error}")
+    if not frames:
+        raise AbsentError("; ".join(reasons))
+    table = pd.concat(frames, ignore_index=True)
+    return table[["state", *(name for name in table if name != "state")]], reasons
+
+
+def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave at most `MOST_POINTS` of each glass in each state, so that the page stays small."""
+    place = table.groupby(["state", "glass"]).cumcount()
+    count = table.groupby(["state", "glass"]).stage.transform("size")
+    step = (count / MOST_POINTS).apply(math.ceil).clip(lower=1)
+    kept = (place % step == 0) | (place == count - 1)
+    return table[kept].reset_index(drop=True)
 
 
 def _mark_stages(axis: Any, table: pd.DataFrame) -> None:

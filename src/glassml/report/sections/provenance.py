@@ -1,6 +1,7 @@
 """What it cost, by which versions, from which configuration."""
 
 import csv
+import re
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
@@ -45,10 +46,27 @@ def provenance_section(results: Results) -> Section:
 
 
 def warnings_section(results: Results) -> Section:
-    """List what a reader should know before using a number."""
+    """List what a reader should know before using a number; what repeats is one line."""
     section = Section("warnings", "Warnings")
-    section.blocks.append(Items(results.warnings) if results.warnings else Text("None."))
+    lines = grouped(results.warnings)
+    section.blocks.append(Items(lines) if lines else Text("None."))
+    if len(lines) < len(results.warnings):
+        rows = pd.DataFrame({"warning": results.warnings})
+        caption = "Each warning by itself."
+        section.blocks.append(Table("warnings", "All warnings", caption, rows, limit=0))
     return section
+
+
+def grouped(warnings: list[str]) -> list[str]:
+    """Join warnings that differ by glass, state or numbers alone: the first, and their number."""
+    groups: dict[str, list[str]] = {}
+    for text in warnings:
+        key = re.sub(r"\S+/(glass\d+)|glass\d+", "glass", text)
+        groups.setdefault(re.sub(r"\d+(\.\d+)?(e[-+]?\d+)?", "0", key), []).append(text)
+    return [
+        group[0] if len(group) == 1 else f"{group[0]} (and {len(group) - 1} more like this)"
+        for group in groups.values()
+    ]
 
 
 def benchmark_rows(results: Results) -> pd.DataFrame:

@@ -57,4 +57,4 @@ def ring_frame(evidence: Evidence) -> Embedded:
         "rings as surfaces, coloured by size. Drag to turn; a click on a size in the legend hides "
         "it, a double click shows it alone."
     )
-    return Embedded("Rings in three dimensions", caption, html)
+    return Embedded("rings", "Rings in three dimensions", caption, html)

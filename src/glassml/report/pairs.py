@@ -1,0 +1,108 @@
+"""Two states of the same glasses, compared glass by glass.
+
+Glasses differ more from each other than compression changes them. Where two states descend from
+the same ambient state, glass k of the one and glass k of the other were the same glass once: the
+mean of their differences is free of what sets glasses apart, and its standard error is over them.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+from glassml.report.evidence import Evidence, Value
+from glassml.report.results import AbsentError
+from glassml.report.states import State
+
+OfGlass = Callable[[Evidence, State, str], float]
+NEAR_PER_A = 0.1  # half the width in which S(Q) of ring centres is averaged
+
+
+def peak_height(evidence: Evidence, state: State, glass: str) -> float:
+    """Give the height S(Q1) of a single glass, by neutrons.
+
+    Raises
+    ------
+    AbsentError
+        If it was not analysed, or has no peak.
+    """
+    peak = evidence.results.json(f"structure/{state.name}/{glass}/fsdp.json")["neutron"]["Q1"]
+    if peak.get("position") is None:
+        raise AbsentError(f"{state.name}/{glass} has no Q1: {peak.get('reason')}")
+    return float(peak["height"])
+
+
+def ring_slope(evidence: Evidence, state: State, glass: str) -> float:
+    """Give d l2/dn of the King rings of a single glass, in Å.
+
+    Raises
+    ------
+    AbsentError
+        If it was not analysed, or has too few rings.
+    """
+    rows = evidence.results.table(f"structure/{state.name}/{glass}/ring_slope.csv")
+    slopes = rows[(rows.criterion == "king") & (rows.atoms == "Si+O")].slope_A.dropna()
+    if slopes.empty:
+        raise AbsentError(f"{state.name}/{glass} has no slope of its King rings")
+    return float(slopes.iloc[0])
+
+
+def centre_height(evidence: Evidence, state: State, glass: str) -> float:
+    """Give the mean S(Q) of a glass's ring centres within 0.1 Å⁻¹ of the state's Q1.
+
+    Raises
+    ------
+    AbsentError
+        If it was not analysed, the state has no Q1, or no Q vector lies there.
+    """
+    q1 = evidence.peak(state, "position").mean
+    rows = evidence.results.table(f"structure/{state.name}/{glass}/ring_centre_sq.csv")
+    rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A.sub(q1).abs() < NEAR_PER_A)]
+    rows = rows[rows["centre-centre"].notna() & (rows.counts > 0)]
+    if rows.empty:
+        raise AbsentError(f"{state.name}/{glass} has no S(Q) of ring centres near {q1:.2f} Å⁻¹")
+    return float(np.average(rows["centre-centre"], weights=rows.counts))
+
+
+def paired_difference(evidence: Evidence, one: State, other: State, of_glass: OfGlass) -> Value:
+    """Give the mean over glasses of `one` minus `other`, with its standard error.
+
+    Parameters
+    ----------
+    one, other
+        States that descend from the same ambient state, or of which one is that state.
+    of_glass
+        What is compared, of a single glass.
+
+    Returns
+    -------
+    Value
+        Its remark has the difference of each glass, and the probability of a difference as far
+        from zero by chance, by Student's t: with few glasses it says more than their number of
+        standard errors.
+
+    Raises
+    ------
+    AbsentError
+        If the states have no common parent, or fewer than two glasses have both.
+    """
+    if evidence.origin(one) != evidence.origin(other):
+        raise AbsentError(f"{one.name} and {other.name} do not come from the same glasses")
+    differences = []
+    for index in range(evidence.results.config["md"]["glasses"]):
+        glass = f"glass{index:02d}"
+        try:
+            values = [of_glass(evidence, state, glass) for state in (one, other)]
+        except AbsentError:
+            continue
+        differences.append(values[0] - values[1])
+    if len(differences) < 2:
+        raise AbsentError("a comparison by pairs needs two glasses that have both states")
+    mean = float(np.mean(differences))
+    error = float(np.std(differences, ddof=1) / np.sqrt(len(differences)))
+    each = ", ".join(f"{value:+.3f}" for value in differences)
+    text = f"{mean:+.3f} ± {error:.3f} by pairs of {len(differences)} glasses ({each})"
+    if error > 0.0:
+        chance = float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
+        text += f", by chance with p = {chance:.2g}"
+    return Value(mean, error, text)

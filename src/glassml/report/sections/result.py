@@ -1,0 +1,263 @@
+"""What was asked and what came out: the lines and figures at the top of the page."""
+
+import pandas as pd
+
+from glassml.report.curves import coarser, plot_band, state_rows, with_errors
+from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
+from glassml.report.experiment import CITATION, XRAY, neutron_ambient
+from glassml.report.figures import COLOURS, Canvas, Figure, draw
+from glassml.report.measures import difference
+from glassml.report.measures_pressure import equally_dense
+from glassml.report.page import Section, with_error
+from glassml.report.pairs import paired_difference, peak_height
+from glassml.report.results import AbsentError, Results, add
+from glassml.report.sections.rings import FEWEST, KING, SHAPE
+from glassml.report.states import State
+
+MARKERS = ("o", "s", "^")
+ERRORS = "Bands and bars are one standard error over independent glasses."
+
+
+def chosen_states(evidence: Evidence) -> dict[str, State]:
+    """Choose what stands for rest, cold and hot.
+
+    Cold and hot are the densest pair of recovered glasses of equal density; where there is none,
+    the last recovered glass of each kind, or else the last in situ.
+
+    Raises
+    ------
+    AbsentError
+        If the campaign has no ambient state.
+    """
+    try:
+        hot, cold = equally_dense(evidence)
+    except AbsentError:
+        found = {
+            way: evidence.find(f"{way} recovered") or evidence.find(f"{way} in situ")  # type: ignore[arg-type]
+            for way in ("cold", "hot")
+        }
+        pair = {way: states[-1] for way, states in found.items() if states}
+    else:
+        pair = {"cold": cold, "hot": hot}
+    rest = evidence.origin(pair["hot"]) if "hot" in pair else evidence.ambient()
+    return {"rest": rest, **pair}
+
+
+def answers(results: Results, evidence: Evidence) -> list[tuple[str, str]]:
+    """Give what was asked and what came out, a word and a line each, with numbers and errors."""
+    lines = {"At rest": _rest, "Cold": _cold, "Hot": _hot, "Rings": _rings}
+    given = [("Asked", _asked(results, evidence))]
+    for word, make in lines.items():
+        try:
+            given.append((word, make(evidence)))
+        except AbsentError as error:
+            given.append((word, f"Not reached: {error}."))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            given.append((word, f"Not reached: a table cannot be read: {error!r}."))
+    return given
+
+
+def _asked(results: Results, evidence: Evidence) -> str:
+    md = results.config["md"]
+    pressed = [state for state in evidence.states if state.kind not in {"ambient", "liquid"}]
+    question = (
+        "Does the first sharp diffraction peak (FSDP), which cold compression weakens, grow by hot "
+        "compression, and which rings carry it?"
+        if pressed
+        else "What is the structure of the glass at rest?"
+    )
+    glasses = md["glasses"]
+    of = "independent glass" if glasses == 1 else "independent glasses"
+    return (
+        f"{question} {glasses} {of} of {md['atoms']} atoms in {len(evidence.states)} states, by "
+        f"a potential from {results.config['dft']['xc']} labels."
+    )
+
+
+def _text(value: Value, unit: str = "") -> str:
+    return f"{with_error(value.mean, value.error)} {unit}".rstrip()
+
+
+def _density(evidence: Evidence, state: State) -> str:
+    return _text(evidence.scalar(state, "density_g_cm3"), "g/cm³")
+
+
+def _fsdp(evidence: Evidence, state: State) -> str:
+    try:
+        height, place = (evidence.peak(state, name) for name in ("height", "position"))
+    except AbsentError:
+        return "no FSDP"
+    return f"S(Q₁) {_text(height)} at {_text(place, 'Å⁻¹')}"
+
+
+def _rest(evidence: Evidence) -> str:
+    state = evidence.ambient()
+    angle = _text(evidence.scalar(state, "angle_Si-O-Si_mean_deg"), "°")
+    return (
+        f"{_density(evidence, state)} (measured 2.20), Si-O-Si {angle} (149 by NMR), "
+        f"{_fsdp(evidence, state)} (1.55 at 1.51)."
+    )
+
+
+def _cold(evidence: Evidence) -> str:
+    states = evidence.cold_states()
+    if len(states) < 2:
+        raise AbsentError("the campaign has no state at 300 K under pressure")
+    last = states[-1]
+    text = f"In situ at {last.pressure_GPa:g} GPa {_density(evidence, last)}, "
+    text += _fsdp(evidence, last)
+    if len(states) > 2 and (last.pressure_GPa or 0.0) > 10.0:
+        middle = min(states[1:], key=lambda state: abs((state.pressure_GPa or 0.0) - 10.0))
+        text += f"; at {middle.pressure_GPa:g} GPa {_fsdp(evidence, middle)}"
+    recovered = evidence.find("cold recovered")
+    if recovered:
+        state = recovered[-1]
+        text += f"; back from {state.peak_pressure_GPa:g} GPa {_density(evidence, state)}"
+    return f"{text}."
+
+
+def _hot(evidence: Evidence) -> str:
+    chosen = chosen_states(evidence)
+    if "hot" not in chosen:
+        raise AbsentError("the campaign has no hot state")
+    hot = chosen["hot"]
+    text = (
+        f"{hot.label[0].upper()}{hot.label[1:]}: {_density(evidence, hot)}, {_fsdp(evidence, hot)}"
+    )
+    if "cold" not in chosen:
+        return f"{text}."
+    cold = chosen["cold"]
+    text += f"; {cold.label}: {_density(evidence, cold)}, {_fsdp(evidence, cold)}."
+    dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
+    if abs(dense[0] - dense[1]) > DENSITY_TOLERANCE_g_cm3:
+        return f"{text} Their densities are not equal."
+    try:
+        change = paired_difference(evidence, hot, cold, peak_height)
+        way = "glass by glass"
+    except AbsentError:
+        change = difference(*(evidence.peak(state, "height") for state in (hot, cold)))
+        way = "as independent glasses"
+    if not change.error:
+        return text
+    sigmas = change.mean / change.error
+    return f"{text} Hot minus cold, {way}: {_text(change)}, {sigmas:.1f} standard errors."
+
+
+def _rings(evidence: Evidence) -> str:
+    chosen = chosen_states(evidence)
+    slopes = [f"{word} {_text(evidence.ring_slope(state, KING))}" for word, state in chosen.items()]
+    aspects = [
+        f"{word} {_text(evidence.ring_shape(state, KING, 6, 'aspect_ratio'))}"
+        for word, state in chosen.items()
+    ]
+    return (
+        f"The short side l₂ of King rings grows with their size by (Å per Si) {', '.join(slopes)}; "
+        f"l₂/l₃ of rings of six: {', '.join(aspects)}."
+    )
+
+
+def result_section(results: Results, evidence: Evidence) -> Section:
+    """Draw the two figures that answer: the FSDP, and rings against their size."""
+    section = Section("result", "The result in two figures")
+    add(section, results, "FSDP at rest, cold and hot", lambda: _figure_fsdp(evidence))
+    add(section, results, "Rings at rest, cold and hot", lambda: _figure_rings(evidence))
+    return section
+
+
+def _figure_fsdp(evidence: Evidence) -> Figure:
+    chosen = chosen_states(evidence)
+    width = evidence.results.config["report"]["sq_bin_per_A"]
+    frames = []
+    for column in ("neutron", "xray"):
+        columns = ["q_per_A", "counts", *with_errors(column)]
+        rows = coarser(
+            state_rows(evidence, "sq", list(chosen.values()), columns), column, width
+        ).rename(columns={column: "S", f"{column}_error": "S_error"})
+        frames.append(rows.assign(weighting=column))
+    measured = neutron_ambient().assign(state="experiment", weighting="neutron")
+    table = pd.concat([*frames, measured], ignore_index=True)
+    table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, 2, sharex=True)
+        for axis, column in zip(axes, ("neutron", "xray"), strict=True):
+            part = table[table.weighting == column]
+            for (word, state), colour in zip(chosen.items(), COLOURS, strict=False):
+                own = part[part.state == state.name]
+                label = f"{word}: {state.label}"
+                plot_band(axis, own, "q_per_A", "S", colour, label=label)
+                _mark_peak(axis, evidence, state, column, colour)
+            axis.set(xlabel=r"$Q$, Å$^{-1}$", xlim=(0.4, 3.5))
+        own = table[table.state == "experiment"]
+        look = {"ms": 3.5, "mfc": "none", "mew": 0.8, "color": "k"}
+        axes[0].plot(own.q_per_A, own.S, "o", label="experiment, at rest", **look)
+        axes[0].set_ylabel(r"$S(Q)$ neutron")
+        axes[1].set_ylabel(r"$S(Q)$ X-ray")
+        handles, labels = axes[0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=2)
+
+    caption = (
+        "First sharp diffraction peak by neutrons (left) and X-rays (right), Faber-Ziman, no "
+        f"window, bins of {width:g} Å⁻¹. Squares: fitted position and height. {_chosen(chosen)} "
+        f"Circles: {CITATION}. {XRAY} {ERRORS}"
+    )
+    title = "FSDP at rest, cold and hot"
+    return draw("result_fsdp", title, caption, table, paint, size=(8.4, 4.2))
+
+
+def _chosen(chosen: dict[str, State]) -> str:
+    if {"cold", "hot"} <= set(chosen):
+        return "Cold and hot are the densest recovered pair of equal density, if there is one."
+    return "States of the other kinds were not run."
+
+
+def _mark_peak(axis, evidence: Evidence, state: State, weighting: str, colour: str) -> None:  # noqa: ANN001
+    try:
+        place, height = (
+            evidence.peak(state, name, weighting=weighting) for name in ("position", "height")
+        )
+    except AbsentError:
+        return
+    look = {"fmt": "s", "ms": 5, "color": colour, "mec": "white", "capsize": 2, "zorder": 5}
+    axis.errorbar(place.mean, height.mean, xerr=place.error, yerr=height.error, **look)
+
+
+def _figure_rings(evidence: Evidence) -> Figure:
+    chosen = chosen_states(evidence)
+    names = ("aspect_ratio_mean", "l2_A_mean")
+    frames = []
+    for state in chosen.values():
+        rows = evidence.summary("ring_shape", state, criterion=KING, atoms="Si+O")
+        shares = evidence.rings(state, KING).set_index("size").fraction
+        rows = rows[rows["size"].map(shares).fillna(0.0) >= FEWEST]
+        frames.append(rows[["state", "size", *with_errors(*names)]])
+    table = pd.concat(frames, ignore_index=True)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, 2, sharex=True)
+        labels = (r"aspect ratio $l_2/l_3$", r"short side $l_2$, Å")
+        for axis, name, label in zip(axes, names, labels, strict=True):
+            for index, (word, state) in enumerate(chosen.items()):
+                own = table[table.state == state.name]
+                error = own[f"{name}_error"]
+                axis.errorbar(
+                    own["size"] + 0.06 * (index - 1),
+                    own[name],
+                    yerr=error if error.notna().any() else None,
+                    fmt=f"{MARKERS[index]}-",
+                    ms=4.5,
+                    capsize=2,
+                    color=COLOURS[index],
+                    label=f"{word}: {state.label}",
+                )
+            axis.set(xlabel=r"ring size $n$, Si atoms", ylabel=label)
+            axis.set_xticks(range(int(table["size"].min()), int(table["size"].max()) + 1))
+        handles, texts = axes[0].get_legend_handles_labels()
+        canvas.legend(handles, texts, loc="outside lower center", ncols=3)
+
+    caption = (
+        f"King rings by size: aspect ratio (left) and short side (right). {SHAPE} Sizes with less "
+        f"than {100 * FEWEST:g} % of the rings are left out. {ERRORS}"
+    )
+    title = "Rings at rest, cold and hot"
+    return draw("result_rings", title, caption, table, paint, size=(8.4, 3.9))
