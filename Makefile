@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := . $(VENV)/bin/activate
 
-.PHONY: trial test setup lint clean-results
+.PHONY: trial test setup lint api clean-results
 
 trial: $(READY)
 	$(ACTIVATE) && snakemake --cores $(CORES)
@@ -17,6 +17,10 @@ test: $(READY)
 
 lint: $(READY)
 	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy && snakemake --lint
+
+# Pages of the Python interface: api/glassml.html
+api: $(READY)
+	$(ACTIVATE) && pdoc --docformat numpy --output-directory api glassml.structure glassml.dataset glassml.dft.calculation glassml.potential glassml.md '!glassml.md.engines.torchsim'
 
 setup: $(READY)
 

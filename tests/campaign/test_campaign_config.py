@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from glassml.campaign.config import load_campaign, parse_campaign, resolved_text, write_resolved
-from glassml.campaign.config.reference import describe_keys
+from glassml.campaign.config.reference import describe_keys, keys_page
 from glassml.campaign.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +90,10 @@ def test_every_key_is_described():
     ]
     assert not undescribed
     assert any(line.strip().startswith("cutoff_eV = 900.0") for line in lines)
+
+
+def test_the_page_of_keys_is_what_the_models_say():
+    page = (ROOT / "docs" / "keys.md").read_text()
+    assert page == keys_page(), "make it again: glassml campaign keys --markdown > docs/keys.md"
+    assert max(len(line) for line in page.splitlines()) <= 100
+    assert "See model" not in page

@@ -14,6 +14,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     config.add_argument("config", type=Path, help="the campaign's YAML file")
     config.set_defaults(run=_print_config)
     keys = actions.add_parser("keys", help="list every key, its default and its meaning")
+    keys.add_argument("--markdown", action="store_true", help="as the page docs/keys.md")
     keys.set_defaults(run=_print_keys)
     schema = actions.add_parser("schema", help="print the JSON schema, for editors")
     schema.set_defaults(run=_print_schema)
@@ -66,10 +67,10 @@ def _print_config(args: argparse.Namespace) -> None:
     print(resolved_text(load_campaign(args.config)), end="")
 
 
-def _print_keys(_args: argparse.Namespace) -> None:
-    from glassml.campaign.config.reference import describe_keys
+def _print_keys(args: argparse.Namespace) -> None:
+    from glassml.campaign.config.reference import describe_keys, keys_page
 
-    print("\n".join(describe_keys()))
+    print(keys_page() if args.markdown else "\n".join(describe_keys()) + "\n", end="")
 
 
 def _print_schema(_args: argparse.Namespace) -> None:

@@ -87,11 +87,27 @@ class Training(Section):
 class Variant(Section):
     """How a network of the size search differs from `potential.model`."""
 
-    cutoff_A: float | None = Field(default=None, ge=2.5, le=10.0, description="See model.")
-    layers: int | None = Field(default=None, ge=1, le=8, description="See model.")
-    l_max: int | None = Field(default=None, ge=0, le=4, description="See model.")
-    features: int | None = Field(default=None, ge=4, le=512, description="See model.")
-    zbl: bool | None = Field(default=None, description="See model.")
+    cutoff_A: float | None = Field(
+        default=None,
+        ge=2.5,
+        le=10.0,
+        description="Neighbours within this distance interact; default: as model.",
+    )
+    layers: int | None = Field(
+        default=None, ge=1, le=8, description="Message-passing layers; default: as model."
+    )
+    l_max: int | None = Field(
+        default=None,
+        ge=0,
+        le=4,
+        description="Largest rotation order of features; default: as model.",
+    )
+    features: int | None = Field(
+        default=None, ge=4, le=512, description="Features per rotation order; default: as model."
+    )
+    zbl: bool | None = Field(
+        default=None, description="Add the ZBL repulsion of bare nuclei; default: as model."
+    )
 
 
 class Search(Section):

@@ -1,5 +1,7 @@
 """The list of all keys, made from the models: what `glassml campaign keys` prints."""
 
+import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -12,6 +14,30 @@ from glassml.campaign.config import Campaign
 def describe_keys() -> list[str]:
     """Describe every key of a campaign, one line each, indented by its section."""
     return list(_describe(Campaign, ""))
+
+
+def keys_page() -> str:
+    """Give the page `docs/keys.md`: every key as an item of a list, in lines of 100 characters."""
+    lines = [
+        "# Keys of a configuration",
+        "",
+        "Made by `glassml campaign keys --markdown`; a test compares it with the models.",
+        "",
+    ]
+    for line in describe_keys():
+        text = line.lstrip()
+        indent = line[: len(line) - len(text)]
+        name = re.match(r"[\w\[\]]+", text)
+        assert name is not None, line
+        item = f"{indent}- `{name.group()}`{text[name.end() :]}"
+        lines += textwrap.wrap(
+            item,
+            100,
+            subsequent_indent=indent + "  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _describe(model: type[BaseModel], indent: str) -> Iterator[str]:
