@@ -377,7 +377,7 @@ def test_reference_set_is_mostly_disordered_and_balanced_from_its_first_shards()
     families = load_campaign(path).configurations.families
     counts = {name: family.count for name, family in families.items()}
     disordered = {n for n, f in families.items() if f.generator in {"melt", "glass"}}
-    assert 3000 < sum(counts.values()) < 3400
+    assert 4000 <= sum(counts.values()) <= 10_000
     for per_family in (8, max(counts.values())):  # the first shard of each, and all
         chosen = {name: min(count, per_family) for name, count in counts.items()}
         assert sum(chosen[n] for n in disordered) > 0.4 * sum(chosen.values())

@@ -15,7 +15,7 @@ from glassml.campaign.store import LabelStore
 from glassml.dft.calculation import NotConvergedError, calculate, climb, gpaw_parameters
 from glassml.dft.collecting import labelled_configurations, manifest, write_compressed
 from glassml.dft.seeding import seed_store
-from glassml.dft.settings import require_functional, require_setups
+from glassml.dft.settings import determining_settings, require_functional, require_setups
 from glassml.dft.shard import label_shard
 
 DFT = Dft(
@@ -80,13 +80,22 @@ def test_an_isolated_oxygen_atom_follows_hund():
     from gpaw import GPAW
 
     atom = Atoms("O", cell=[5.0, 5.2, 5.4], pbc=True)
-    label = calculate(atom, DFT)
+    dft = DFT | {"xc": "PBEsol"}
+    label = calculate(atom, dft)
     assert label.stress is None
     paired = atom.copy()
-    parameters = gpaw_parameters(atom, DFT) | {"spinpol": False}
-    parameters["occupations"] = {"name": "fermi-dirac", "width": DFT["smearing_eV"]}
+    parameters = gpaw_parameters(atom, dft) | {"spinpol": False}
+    parameters["occupations"] = {"name": "fermi-dirac", "width": dft["smearing_eV"]}
     paired.calc = GPAW(txt=None, **parameters)
     assert label.energy < paired.get_potential_energy(force_consistent=True) - 1.0
+
+
+def test_states_of_an_isolated_atom_are_filled_one_by_one_with_a_meta_gga():
+    atom = Atoms("O", cell=[5.0, 5.2, 5.4], pbc=True)
+    for xc, width in (("r2SCAN", 0.0), ("PBEsol", DFT["smearing_eV"])):
+        dft = DFT | {"xc": xc}
+        assert gpaw_parameters(atom, dft)["occupations"]["width"] == width
+        assert determining_settings(atom, dft)["smearing_eV"] == width
 
 
 def test_an_unconverged_scf_is_never_a_success(stishovite, tmp_path):

@@ -118,11 +118,13 @@ def test_labelled_atoms_have_reference_keys_and_no_calculator(stishovite):
         "forces": np.ones((6, 3)).tolist(),
         "stress": [1, 2, 3, 4, 5, 6],
         "recipe": "standard",
+        "settings": {"xc": "r2SCAN"},
     }
     labelled = labelled_atoms(stishovite, "k", record)
     assert labelled.calc is None
     assert labelled.info["REF_energy"] == -1.5
     assert labelled.info["family"] == "stishovite"
+    assert labelled.info["REF_xc"] == "r2SCAN"
     assert labelled.arrays["REF_forces"].shape == (6, 3)
     assert labelled.info["REF_stress"].tolist() == [1, 2, 3, 4, 5, 6]
 

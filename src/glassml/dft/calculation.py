@@ -14,7 +14,12 @@ from ase import Atoms
 
 from glassml.campaign.config.dft import GPAW_NAMES, setup_type
 from glassml.dft.labels import canonical
-from glassml.dft.settings import is_isolated, kpoint_grid, mean_value_kpoints
+from glassml.dft.settings import (
+    has_integer_occupations,
+    is_isolated,
+    kpoint_grid,
+    mean_value_kpoints,
+)
 
 NATIVE_ON_GPU = frozenset({"LDA", "PBE"})
 HUND_MOMENTS = {"H": 1, "B": 1, "C": 2, "N": 3, "O": 2, "F": 1, "Na": 1, "Al": 1, "Si": 2, "P": 3}
@@ -73,7 +78,7 @@ def calculate(
     atoms.pbc = True  # plane waves are periodic; isolated atoms sit in a large box
     parameters = gpaw_parameters(atoms, dft)
     RECIPES[recipe](parameters, atoms, dft)
-    if is_isolated(atoms):
+    if is_isolated(atoms) and not parameters.get("hund"):
         atoms.set_initial_magnetic_moments([HUND_MOMENTS.get(atoms.symbols[0], 0)])
     elif dft["gpu"] and recipe == "standard":
         _move_to_gpu(parameters, dft["xc"])  # stubborn cases are left to the code for CPUs
@@ -105,6 +110,7 @@ def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
     functional.get_setup_name = lambda: setup_type(dft["xc"])  # type: ignore[method-assign]
     grid = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
     isolated = is_isolated(atoms)
+    integer = has_integer_occupations(atoms, dft["xc"])
     return {
         "mode": PW(dft["cutoff_eV"]),
         "xc": functional,
@@ -113,7 +119,7 @@ def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
         "symmetry": {"point_group": False},
         "occupations": {
             "name": "fermi-dirac",
-            "width": dft["smearing_eV"],
+            "width": 0.0 if integer else dft["smearing_eV"],
             **({"fixmagmom": True} if isolated else {}),
         },
         "convergence": {
@@ -123,6 +129,7 @@ def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
         },
         "maxiter": dft["max_iterations"],
         "spinpol": isolated,
+        **({"eigensolver": "cg", "nbands": -2, "hund": True} if integer else {}),
     }
 
 

@@ -68,6 +68,14 @@ def is_isolated(atoms: Atoms) -> bool:
     return len(atoms) == 1
 
 
+def has_integer_occupations(atoms: Atoms, xc: str) -> bool:
+    """Tell whether states are filled one by one: those of isolated atoms with a meta-GGA.
+
+    A smeared open shell mixes degenerate states, between which a meta-GGA goes back and forth.
+    """
+    return is_isolated(atoms) and xc in META_GGAS
+
+
 def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
     """Collect everything beside the structure that determines a label's value.
 
@@ -93,6 +101,8 @@ def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]
     )
     settings: dict[str, Any] = {name: dft[name] for name in names}
     isolated = is_isolated(atoms)
+    if has_integer_occupations(atoms, dft["xc"]):
+        settings["smearing_eV"] = 0.0
     grid = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
     settings["kpoints"] = "gamma" if isolated else list(grid)
     settings["spin_polarised"] = isolated
