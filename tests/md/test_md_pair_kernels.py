@@ -9,6 +9,7 @@ pytest.importorskip("triton", reason="Triton, which runs the kernels, is for Lin
 from glassml.campaign.errors import StructureError  # noqa: E402
 from glassml.md.engines.batch import run_batch, steps_to_next  # noqa: E402
 from glassml.md.engines.pair_model import PairModel  # noqa: E402
+from glassml.md.engines.pair_verification import verify  # noqa: E402
 from glassml.md.engines.torchmd import Batch, RampedBatch, TorchEngine  # noqa: E402
 from glassml.md.guards import Limits  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402
@@ -63,7 +64,7 @@ def assert_right(model, batch):
 
 @pytest.mark.parametrize("name", ["bks", "chik", "shik"])
 def test_forces_are_those_of_the_reference(gpu, name):
-    off = gpu.verify(kernels(gpu, name), sizes=(96, 51))
+    off = verify(kernels(gpu, name), sizes=(96, 51))
     assert off["forces_eV_A"] < 1e-5
 
 
@@ -71,7 +72,7 @@ def test_a_kernel_with_wrong_forces_is_refused(gpu):
     model = kernels(gpu)
     model._table *= 1.0001
     with pytest.raises(PotentialError, match=r"off by .* eV/Å"):
-        gpu.verify(model, sizes=(48, 24))
+        verify(model, sizes=(48, 24))
 
 
 def test_a_list_that_overflows_is_made_longer(gpu):

@@ -27,6 +27,11 @@ MD_COMMITTEE = [
     f"{MD_POTENTIAL}/m{member}/model.nequip.zip"
     for member in CAMPAIGN.md.committee_members(CAMPAIGN.potential.committee)
 ]
+# Shortcuts of a network are verified on test labels.
+MD_LABELS = [
+    f"{RESULTS}/dataset/g{CAMPAIGN.potential.generations - 1}/test.extxyz"
+    for _ in CAMPAIGN.md.network_shortcuts()[:1]
+]
 MD_GLASS = f"{RESULTS}/md/{{state}}/{{glass}}"
 MD_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
 MD_START = f"{RESULTS}/md/start/{{glass}}/restart.npz"

@@ -172,6 +172,7 @@ SEARCH_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
 
 rule melt_variant:
     input:
+        labels=MD_LABELS,
         config=ancient(CONFIG),
         package=rules.train_variant.output.package,
         start=expand(
@@ -207,7 +208,7 @@ rule melt_variant:
     shell:
         "glassml md batch --config {input.config} --state {params.state}"
         " --potential {input.package} --start {input.start}"
-        " --output-dir {params.folder} > {log} 2>&1"
+        " --labels {input.labels} --output-dir {params.folder} > {log} 2>&1"
 
 
 use rule structure_glass as structure_variant with:

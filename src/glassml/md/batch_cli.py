@@ -132,7 +132,8 @@ def _starts(args: argparse.Namespace) -> int:
     campaign = load_campaign(args.config)
     md = campaign.md
     way = md.classical
-    model, described = load_pair_model(way.potential, args.device)
+    kernels = "pair_kernels" in md.shortcuts
+    model, described = load_pair_model(way.potential, args.device, kernels=kernels)
     jobs: dict[str, Job] = {}
     glasses: dict[str, Atoms] = {}
     names = chosen_glasses(md, args)
@@ -222,11 +223,36 @@ def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[An
 
     name = control(md, args)
     if name is not None:
-        pair, described = load_pair_model(name, args.device)
+        kernels = "pair_kernels" in md.shortcuts
+        pair, described = load_pair_model(name, args.device, kernels=kernels)
         return TorchEngine(pair), described
-    network, described = load_network(args.potential, args.device, skin_A=md.skin_A)
+    network, described = load_network(
+        args.potential, args.device, skin_A=md.skin_A, shortcuts=md.network_shortcuts()
+    )
+    if md.network_shortcuts():
+        described["verification"] = _verified(md, args, network)
     committee = [
         load_network(package, args.device, skin_A=md.skin_A, graph=False)[0]
         for package in args.committee
     ]
     return TorchEngine(network, committee), described
+
+
+def _verified(
+    md: "MolecularDynamics", args: argparse.Namespace, network: Any
+) -> "dict[str, dict[str, float]]":
+    """Compare a network that takes shortcuts with the same without, on test labels."""
+    import ase.io
+
+    from glassml.campaign.errors import GlassmlError
+    from glassml.potential.padded import load_network
+    from glassml.potential.shortcuts import check_shortcuts
+
+    labels = [atoms for path in args.labels for atoms in ase.io.read(path, ":")]
+    if not labels:
+        raise GlassmlError(
+            f"--labels: md.shortcuts {', '.join(md.network_shortcuts())} are verified on test "
+            "labels: give their file, test.extxyz of the dataset"
+        )
+    exact, _ = load_network(args.potential, args.device, skin_A=md.skin_A, graph=False)
+    return check_shortcuts(network, exact, labels)

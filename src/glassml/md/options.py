@@ -45,6 +45,13 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         default=[],
         help="packages of further members, for guards.max_force_spread_eV_A",
     )
+    command.add_argument(
+        "--labels",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="test labels, on which md.shortcuts of a network are verified",
+    )
     command.add_argument("--output-dir", type=Path, required=True)
 
 

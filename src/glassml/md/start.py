@@ -195,7 +195,9 @@ def quench_stages(
 
     def stage(name: str, ps: float, step: float, temperature: tuple[float, float]) -> Stage:
         steps = max(1, round(1000.0 * ps / step))
-        every = max(1, round(100.0 / step))
+        # a tenth of a picosecond, or a kelvin of the ramp
+        every_fs = max(100.0, 1000.0 / quench_K_per_ps) if name == "quench" else 100.0
+        every = max(1, round(every_fs / step))
         npt = name != "mix"
         return Stage(
             name,

@@ -6,6 +6,7 @@ rule md_run:
         config=ancient(CONFIG),
         potential=MD_FILES,
         committee=MD_COMMITTEE,
+        labels=MD_LABELS,
         start=lambda wildcards: expand(
             MD_START,
             glass=CAMPAIGN.md.classical_starts(
@@ -41,6 +42,6 @@ rule md_run:
         "Molecular dynamics: {wildcards.state} of all glasses"
     shell:
         "glassml md batch --config {input.config} --state {wildcards.state}"
-        " {params.model} --committee {input.committee}"
+        " {params.model} --committee {input.committee} --labels {input.labels}"
         " --start {input.start} --parent {input.parent}"
         " --output-dir {params.folder} > {log} 2>&1"

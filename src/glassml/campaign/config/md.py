@@ -291,6 +291,12 @@ class MolecularDynamics(Section):
     skin_A: float = Field(
         default=0.5, gt=0.0, le=5.0, description="Of the neighbour list; for engine torch."
     )
+    shortcuts: tuple[Literal["pair_kernels", "tf32", "compile"], ...] = Field(
+        default=("pair_kernels",),
+        description="What makes engine torch faster on a GPU; each is verified where it runs, and "
+        "the run refused if it is wrong. pair_kernels: published potentials by kernels of our own; "
+        "tf32: a network's products of matrices on tensor cores; compile: its small kernels fused.",
+    )
     start: Literal["random", "classical"] = Field(
         default="random",
         description="random: atoms at random places that keep their distance; classical: these, "
@@ -355,6 +361,15 @@ class MolecularDynamics(Section):
         if asks and (self.engine in {"torchsim", "lammps"} or self.potential != "trained"):
             raise ValueError(
                 "guards: max_force_spread_eV_A: needs engine ase or torch, and a trained potential"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_shortcuts(self) -> "MolecularDynamics":
+        if self.network_shortcuts() and self.engine != "torch":
+            raise ValueError(
+                f"shortcuts: {', '.join(self.network_shortcuts())}: for engine torch, not "
+                f"{self.engine}"
             )
         return self
 
@@ -498,6 +513,10 @@ class MolecularDynamics(Section):
         }
         settings = self.model_dump(mode="json", exclude=others)
         return settings | {"state": self.states[state].model_dump(mode="json")}
+
+    def network_shortcuts(self) -> list[str]:
+        """Give the shortcuts that change a network's forces, and have to be verified on labels."""
+        return [name for name in self.shortcuts if name != "pair_kernels"]
 
     def spread_every(self) -> int:
         """Give the number of time steps between two questions to the committee."""

@@ -5,6 +5,7 @@ are recorded and replayed together. Whether the model's neighbour list had room 
 each replay; if it had not, the steps are made again from where they began, with more room.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,14 @@ import torch
 
 from glassml.campaign.errors import GlassmlError
 
+logger = logging.getLogger(__name__)
+
 #: Steps of a graph; the largest that fits is taken first.
 LENGTHS = (16, 4, 1)
 #: Times that room is made for the same steps.
 MOST_MENDINGS = 20
+#: Relative difference between a graph and its steps, whose lists may have been built elsewhere.
+GRAPH_TOLERANCE = 1e-8
 
 
 class Launches:
@@ -71,8 +76,7 @@ class Launches:
                 return
             # what the graphs point to is gone
             self._graphs.clear()
-            for name, tensor in begin.items():
-                self._state[name].copy_(tensor)
+            self._restore(begin)
         raise GlassmlError(
             f"the neighbour list found no room after {MOST_MENDINGS} tries: atoms pile up, or the "
             "box changes by more than a tenth in a few steps; look at the time step and the start"
@@ -119,15 +123,37 @@ class Launches:
         return self._captured(steps), fixed
 
     def _captured(self, steps: Callable[[], None]) -> Callable[[], None]:
+        """Give a graph of steps, whose result is that of the steps; else the steps themselves."""
         begin = {name: tensor.clone() for name, tensor in self._state.items()}
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             steps()  # compiles the kernels
-            for name, tensor in begin.items():
-                self._state[name].copy_(tensor)
+            expected = {name: tensor.clone() for name, tensor in self._state.items()}
+            self._restore(begin)
         torch.cuda.current_stream().wait_stream(stream)
+        if self.ramped.batch.model.mend(begin["cells"]):
+            return steps  # there was no room: these steps are made again, and recorded anew
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            steps()
+        try:
+            with torch.cuda.graph(graph):
+                steps()
+        except RuntimeError as error:
+            logger.warning("no CUDA graph, each kernel is launched by itself: %s", error)
+            self._restore(begin)
+            return steps
+        self._restore(begin)
+        graph.replay()
+        off = {
+            name: float((self._state[name] - value).abs().max() / (1.0 + value.abs().max()))
+            for name, value in expected.items()
+        }
+        self._restore(begin)
+        if not max(off.values()) < GRAPH_TOLERANCE:
+            logger.warning("a CUDA graph goes elsewhere than its steps: not used: %s", off)
+            return steps
         return graph.replay
+
+    def _restore(self, begin: dict[str, torch.Tensor]) -> None:
+        for name, tensor in begin.items():
+            self._state[name].copy_(tensor)

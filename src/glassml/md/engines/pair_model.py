@@ -5,6 +5,7 @@ Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)) and a s
 They make the hybrid quench and serve as negative controls, with the protocols of learned ones.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from glassml.potential.edges import Edges, volumes
 from glassml.potential.kernels import Kernel
 from glassml.potential.packages import choose_device
 from glassml.potential.padded import Result
+
+logger = logging.getLogger(__name__)
 
 #: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
 COULOMB_EV_A = 14.399645
@@ -178,7 +181,7 @@ def load_pair_model(
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
     kernels
-        Whether a GPU computes with kernels of our own, whose forces are verified first.
+        Whether to compute with kernels of our own, whose forces are verified first.
 
     Raises
     ------
@@ -194,11 +197,28 @@ def load_pair_model(
         "device": device,
     }
     place = torch.device(device)
-    if not (kernels and device.startswith("cuda")):
+    if not kernels:
         return PairModel(name, place), described
-    # of Triton, which torch brings along for GPUs alone
-    from glassml.md.engines.pair_gpu import PairKernels, verify  # noqa: PLC0415
+    try:
+        model, checked = _fast(name, place)
+    except ImportError as error:
+        logger.warning("no kernels for pair potentials, but functions of torch: %s", error)
+        return PairModel(name, place), described
+    return model, described | {"backend": "pair-kernels", "verification": checked}
 
-    model = PairKernels(name, place)
-    described |= {"backend": "pair-kernels", "verification": verify(model)}
-    return model, described
+
+def _fast(name: str, device: torch.device) -> tuple[PairModel, dict[str, float]]:
+    """Give a model that computes by itself, and how far it is from the reference."""
+    from glassml.md.engines.pair_verification import verify  # noqa: PLC0415
+
+    model: PairModel
+    if device.type == "cuda":
+        # of Triton, which torch brings along for GPUs alone
+        from glassml.md.engines.pair_gpu import PairKernels  # noqa: PLC0415
+
+        model = PairKernels(name, device)
+    else:
+        from glassml.md.engines.pair_cpu import PairLoops  # noqa: PLC0415
+
+        model = PairLoops(name)
+    return model, verify(model)

@@ -1,0 +1,137 @@
+"""A pair potential on a CPU: compiled loops in place of torch's functions."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from glassml.campaign.errors import StructureError
+from glassml.md.engines.pair_loops import TURN, build_rows, sum_rows
+from glassml.md.engines.pair_model import (
+    COULOMB_CUTOFF_A,
+    INNERMOST_A,
+    SKIN_A,
+    PairModel,
+)
+from glassml.potential.edges import heights
+from glassml.potential.padded import Result
+
+#: Room in a row beyond the mean number of neighbours.
+ROOM = 1.3
+#: Single precision of the list is off by less, in Å.
+MARGIN_A = 1e-4
+
+
+@dataclass
+class _Glass:
+    """Neighbours of a glass, and where its atoms were when they were found."""
+
+    repeats: np.ndarray
+    kinds: np.ndarray
+    rows: np.ndarray
+    lengths: np.ndarray
+    fractions: np.ndarray
+    volume: float
+
+
+class PairLoops(PairModel):
+    """The same energy, forces and stress as `PairModel`, by compiled loops.
+
+    Parameters
+    ----------
+    name
+        "bks", "chik" or "shik".
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, torch.device("cpu"))
+        self._lines = self._table.numpy().reshape(3, -1, 2)
+
+    def place(self, glasses: Sequence[Atoms]) -> None:
+        """Take up the glasses of a batch.
+
+        Raises
+        ------
+        StructureError
+            If there is anything but Si and O.
+        """
+        super().place(glasses)
+        self._counts = [len(atoms) for atoms in glasses]
+        self._glasses: list[_Glass | None] = [None] * len(glasses)
+        self.builds = 0
+
+    def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
+        """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
+        begin, sums = 0, np.empty((len(positions), 10))
+        energy, stress = self._own.clone(), torch.empty_like(cells)
+        for index, count in enumerate(self._counts):
+            end = begin + count
+            cell = cells[index].numpy()
+            self._sum(index, positions[begin:end].numpy(), cell, sums[begin:end])
+            total = sums[begin:end, 3:].sum(axis=0)
+            energy[index] += total[0]
+            virial = total[[1, 6, 5, 6, 2, 4, 5, 4, 3]].reshape(3, 3)
+            stress[index] = torch.as_tensor(virial / abs(np.linalg.det(cell)))
+            begin = end
+        return {"energy": energy, "forces": torch.as_tensor(sums[:, :3].copy()), "stress": stress}
+
+    def _sum(self, index: int, positions: np.ndarray, cell: np.ndarray, sums: np.ndarray) -> None:
+        """Sum over the neighbours of a glass's atoms, which are found anew if need be."""
+        volume = abs(np.linalg.det(cell))
+        if not volume > 1.0 or not np.isfinite(positions).all():
+            sums[:] = np.nan
+            return
+        fractions = positions @ np.linalg.inv(cell)
+        glass = self._glasses[index]
+        if glass is None or _is_stale(glass, fractions, cell, volume):
+            glass = self._glasses[index] = self._found(index, fractions, cell)
+            self.builds += 1
+        box = glass.repeats[:, None] * cell
+        places = _places(fractions, glass.repeats)
+        ends = (COULOMB_CUTOFF_A**2, INNERMOST_A**2)
+        sum_rows(*places, glass.kinds, box, glass.rows, glass.lengths, self._lines, *ends, sums)
+
+    def _found(self, index: int, fractions: np.ndarray, cell: np.ndarray) -> _Glass:
+        """Find the neighbours of a glass's atoms."""
+        count, reach = len(fractions), COULOMB_CUTOFF_A + SKIN_A + MARGIN_A
+        # wide enough while the list is good, in which a box changes by a tenth of that at most
+        repeats = np.ceil(2.2 * reach / heights(cell)).astype(int)
+        if repeats.prod() > MOST_REPEATS:
+            raise StructureError(f"a box is {heights(cell).min():.3g} Å wide: it collapsed")
+        places = _places(fractions, repeats)
+        begin = sum(self._counts[:index])
+        kinds = np.tile(self._types[begin : begin + count].numpy(), repeats.prod())
+        volume = abs(np.linalg.det(cell))
+        room = int(ROOM * 4.0 / 3.0 * np.pi * reach**3 * count / volume) + 32
+        lengths = np.empty(count, dtype=np.int32)
+        while True:
+            rows = np.empty((count, room), dtype=np.uint32)
+            build_rows(*places, count, repeats[:, None] * cell, reach**2, rows, lengths)
+            if lengths.max() < room:
+                break
+            room = int(1.1 * lengths.max()) + 2
+        return _Glass(repeats, kinds.astype(np.int32), rows, lengths, fractions, volume)
+
+
+#: Copies of a box in which a pair has one image; more are those of a box that collapsed.
+MOST_REPEATS = 10_000
+
+
+def _is_stale(glass: _Glass, fractions: np.ndarray, cell: np.ndarray, volume: float) -> bool:
+    """Tell whether a pair may have come within the cutoff unseen; see `Edges`."""
+    moved = np.square((fractions - glass.fractions) @ cell).sum(axis=1).max()
+    scale = (volume / glass.volume) ** (1.0 / 3.0)
+    allowed = 0.5 * (scale * (COULOMB_CUTOFF_A + SKIN_A) - COULOMB_CUTOFF_A)
+    return bool(allowed <= 0.0 or moved > allowed**2)
+
+
+def _places(fractions: np.ndarray, repeats: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Give the places of all copies of atoms along each edge of the repeated box."""
+    copies = np.array(list(itertools.product(*(range(n) for n in repeats))))
+    turns = (fractions[None] + copies[:, None]) / repeats
+    turns = turns.reshape(-1, 3).T
+    whole = np.floor((turns - np.floor(turns)) * TURN + 0.5).astype(np.int64)
+    return tuple(np.ascontiguousarray(whole).astype(np.int32))
