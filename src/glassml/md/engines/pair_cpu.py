@@ -9,7 +9,7 @@ import torch
 from ase import Atoms
 
 from glassml.campaign.errors import StructureError
-from glassml.md.engines.pair_loops import TURN, build_rows, sum_rows
+from glassml.md.engines.pair_loops import LONGEST, TURN, build_rows, sum_rows
 from glassml.md.engines.pair_model import (
     COULOMB_CUTOFF_A,
     INNERMOST_A,
@@ -90,9 +90,10 @@ class PairLoops(PairModel):
             glass = self._glasses[index] = self._found(index, fractions, cell)
             self.builds += 1
         box = glass.repeats[:, None] * cell
-        places = _places(fractions, glass.repeats)
+        x, y, z = _places(fractions, glass.repeats)
         ends = (COULOMB_CUTOFF_A**2, INNERMOST_A**2)
-        sum_rows(*places, glass.kinds, box, glass.rows, glass.lengths, self._lines, *ends, sums)
+        rows, lengths, kinds = glass.rows, glass.lengths, glass.kinds
+        sum_rows(x, y, z, kinds, box, rows, lengths, self._lines, ends[0], ends[1], sums)
 
     def _found(self, index: int, fractions: np.ndarray, cell: np.ndarray) -> _Glass:
         """Find the neighbours of a glass's atoms."""
@@ -101,7 +102,7 @@ class PairLoops(PairModel):
         repeats = np.ceil(2.2 * reach / heights(cell)).astype(int)
         if repeats.prod() > MOST_REPEATS:
             raise StructureError(f"a box is {heights(cell).min():.3g} Å wide: it collapsed")
-        places = _places(fractions, repeats)
+        x, y, z = _places(fractions, repeats)
         begin = sum(self._counts[:index])
         kinds = np.tile(self._types[begin : begin + count].numpy(), repeats.prod())
         volume = abs(np.linalg.det(cell))
@@ -109,10 +110,12 @@ class PairLoops(PairModel):
         lengths = np.empty(count, dtype=np.int32)
         while True:
             rows = np.empty((count, room), dtype=np.uint32)
-            build_rows(*places, count, repeats[:, None] * cell, reach**2, rows, lengths)
+            build_rows(x, y, z, count, repeats[:, None] * cell, reach**2, rows, lengths)
             if lengths.max() < room:
                 break
             room = int(1.1 * lengths.max()) + 2
+        if lengths.max() > LONGEST:
+            raise StructureError(f"an atom has {lengths.max()} neighbours: the glass collapsed")
         return _Glass(repeats, kinds.astype(np.int32), rows, lengths, fractions, volume)
 
 
@@ -128,10 +131,13 @@ def _is_stale(glass: _Glass, fractions: np.ndarray, cell: np.ndarray, volume: fl
     return bool(allowed <= 0.0 or moved > allowed**2)
 
 
-def _places(fractions: np.ndarray, repeats: np.ndarray) -> tuple[np.ndarray, ...]:
+def _places(
+    fractions: np.ndarray, repeats: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the places of all copies of atoms along each edge of the repeated box."""
     copies = np.array(list(itertools.product(*(range(n) for n in repeats))))
     turns = (fractions[None] + copies[:, None]) / repeats
     turns = turns.reshape(-1, 3).T
     whole = np.floor((turns - np.floor(turns)) * TURN + 0.5).astype(np.int64)
-    return tuple(np.ascontiguousarray(whole).astype(np.int32))
+    x, y, z = whole.astype(np.int32)
+    return x, y, z

@@ -64,7 +64,7 @@ def build_rows(
 
 
 @numba.njit(cache=True, fastmath=FAST)
-def sum_rows(
+def sum_rows(  # noqa: PLR0915  (one loop, of which the parts must not be calls)
     x: np.ndarray,
     y: np.ndarray,
     z: np.ndarray,

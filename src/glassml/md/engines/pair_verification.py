@@ -12,7 +12,7 @@ from glassml.potential.packages import PotentialError
 TOLERANCE_EV_A = 1e-5
 
 
-def verify(model: PairModel, sizes: tuple[int, int] = (600, 51)) -> dict[str, float]:
+def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, float]:
     """Compare kernels of our own with torch's functions, for two glasses in one batch.
 
     One is so small that it is repeated, in a box without right angles; atoms then move and the
