@@ -2,7 +2,6 @@
 
 import json
 import logging
-import warnings
 from pathlib import Path
 
 from ase.calculators.calculator import Calculator
@@ -10,9 +9,10 @@ from ase.calculators.calculator import Calculator
 from glassml.potential.packages import (
     COMPILED_MODEL,
     COMPILED_RECORD,
-    PotentialError,
     choose_device,
+    load_package,
     machine,
+    telling_what_is_wrong,
 )
 
 logger = logging.getLogger(__name__)
@@ -77,23 +77,17 @@ def load_backend(source: Path, backend: str, device: str) -> Calculator:
     PotentialError
         If the file is missing, or is not a potential.
     """
-    if not source.is_file():
-        raise PotentialError(f"{source}: there is no such potential")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # notices of torch about its own internals
-            calculator = _load(source, backend, device)
-    except Exception as error:
-        raise PotentialError(f"{source}: cannot be loaded as a potential: {error}") from error
+    with telling_what_is_wrong(source):
+        calculator = _load(source, backend, device)
     calculator.parameters["backend"] = backend
     calculator.parameters["device"] = device
     return calculator
 
 
 def _load(source: Path, backend: str, device: str) -> Calculator:
-    from nequip.integrations.ase import NequIPCalculator  # noqa: PLC0415
-
     if backend == AOTINDUCTOR:
+        from nequip.integrations.ase import NequIPCalculator  # noqa: PLC0415
+
         return NequIPCalculator.from_compiled_model(
             source, device=device, chemical_species_to_atom_type_map=True
         )
@@ -101,9 +95,7 @@ def _load(source: Path, backend: str, device: str) -> Calculator:
         from glassml.potential.padded import PaddedCalculator, load_network  # noqa: PLC0415
 
         return PaddedCalculator(load_network(source, device)[0])
-    return NequIPCalculator._from_saved_model(  # noqa: SLF001
-        source, device=device, chemical_species_to_atom_type_map=True
-    )
+    return load_package(source, device)
 
 
 def choose_backend(compiled: Path, device: str) -> str:

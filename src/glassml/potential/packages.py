@@ -1,6 +1,12 @@
 """NequIP packages: the machine that they are compiled for, and the error that names a bad one."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import GlassmlError
 
@@ -46,3 +52,40 @@ def machine(device: str) -> dict[str, str]:
         "torch": torch.__version__,
         "nequip": nequip.__version__,
     }
+
+
+@contextmanager
+def telling_what_is_wrong(source: Path) -> Iterator[None]:
+    """Refuse a file that is missing, or cannot be loaded as a potential, by its name.
+
+    Raises
+    ------
+    PotentialError
+        In place of what the loading raised.
+    """
+    if not source.is_file():
+        raise PotentialError(f"{source}: there is no such potential")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # notices of torch about its own internals
+            yield
+    except PotentialError:
+        raise
+    except Exception as error:
+        raise PotentialError(f"{source}: cannot be loaded as a potential: {error}") from error
+
+
+def load_package(source: Path, device: str) -> Calculator:
+    """Load a NequIP package as it is, evaluated eagerly.
+
+    Raises
+    ------
+    PotentialError
+        If the file is missing, or is not a potential.
+    """
+    from nequip.integrations.ase import NequIPCalculator  # noqa: PLC0415
+
+    with telling_what_is_wrong(source):
+        return NequIPCalculator._from_saved_model(  # noqa: SLF001
+            source, device=device, chemical_species_to_atom_type_map=True
+        )

@@ -23,9 +23,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import file_sha256
-from glassml.potential.calculators import load_calculator
 from glassml.potential.edges import Edges, volumes
-from glassml.potential.packages import choose_device, with_openequivariance
+from glassml.potential.packages import choose_device, load_package, with_openequivariance
 from glassml.potential.shortcuts import shortened
 
 logger = logging.getLogger(__name__)
@@ -321,7 +320,7 @@ def load_network(
 
 
 def _network(package: Path, device: str) -> Any:
-    return load_calculator(package, device=device).model  # type: ignore[attr-defined]
+    return load_package(Path(package), device).model  # type: ignore[attr-defined]
 
 
 def _accelerated(
