@@ -10,7 +10,8 @@ continued run. What moves the batch is behind `BatchEngine`: torch alone
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,6 +138,8 @@ class BatchSimulation:
         self.spread_every = spread_every
         self.recorders = {name: Recorder(atoms, limits) for name, atoms in self.atoms.items()}
         self.progress = _Progress()
+        #: Wall time of this piece by what it was spent on, in s: what limits a run.
+        self.spent = {"moving": 0.0, "samples": 0.0, "checkpoints": 0.0}
 
     def alive(self) -> list[str]:
         """Give the names of the glasses that are in the batch, in its order."""
@@ -232,17 +235,26 @@ class BatchSimulation:
         saved_at = time.monotonic()
         while integrator.step < stage.steps and self.alive():
             count = steps_to_next(stage, integrator.step)
-            integrator.advance(count)
+            with self._spending("moving"):
+                integrator.advance(count)
             progress.steps += count
             bar.update(count)
-            self._observe(integrator, index, begin, bar)
+            with self._spending("samples"):
+                self._observe(integrator, index, begin, bar)
             waiting = sum(recorder.samples.bytes() for recorder in self.recorders.values())
             due = time.monotonic() - saved_at > self.checkpoint_every_s
             if due or watch.number or waiting > MAX_WAITING_BYTES:
-                self._save()
+                with self._spending("checkpoints"):
+                    self._save()
                 saved_at = time.monotonic()
             if watch.number:
                 raise Interrupted(watch.number)
+
+    @contextmanager
+    def _spending(self, use: str) -> Iterator[None]:
+        begin = time.monotonic()
+        yield
+        self.spent[use] += time.monotonic() - begin
 
     def _begin_stage(self, index: int) -> None:
         self.progress.stage = index
@@ -271,7 +283,7 @@ class BatchSimulation:
                 mean = np.mean([now.numbers() for now in instants], axis=0)
                 bar.set_postfix_str(
                     f"{stage.name} {len(instants)} glasses {mean[0]:.0f} K {mean[1]:+.2f} GPa "
-                    f"{mean[2]:.3f} g/cm³ {rate:.3f} ns/day",
+                    f"{mean[2]:.3f} g/cm³ {rate:.3f} ns/day, {_limit(self.spent)}",
                     refresh=False,
                 )
         if framing:
@@ -329,6 +341,12 @@ class BatchSimulation:
             return []
         self.progress.asked = self.progress.steps
         return self.engine.force_spreads()
+
+
+def _limit(spent: Mapping[str, float]) -> str:
+    """Say what most of the time goes into."""
+    use = max(spent, key=lambda each: spent[each])
+    return f"{spent[use] / (sum(spent.values()) or 1.0):.0%} in {use}"
 
 
 def steps_to_next(stage: Stage, step: int) -> int:
