@@ -371,3 +371,14 @@ def test_states_of_different_glasses_are_no_pair(tmp_path):
     one, two = (next(s for s in evidence.states if s.name == name) for name in (HOT, COLD))
     with pytest.raises(AbsentError, match="do not come from the same glasses"):
         pairs.paired_difference(evidence, one, two, pairs.peak_height)
+
+
+def test_a_division_by_zero_costs_a_row_and_not_the_page(tiny, campaign, monkeypatch):
+    def fails(evidence, arguments):
+        del evidence, arguments
+        return Value(1.0 / 0.0)
+
+    monkeypatch.setitem(acceptance.MEASURES, "density", fails)
+    found = {o.row.number: o for o in acceptance.evaluate_all(evidence_of(tiny, campaign))}
+    assert found["5"].verdict == "not reached"
+    assert "division by zero" in found["5"].remark

@@ -121,7 +121,7 @@ def evaluate(row: Row, evidence: Evidence) -> Outcome:
         value = MEASURES[row.measure](evidence, row.arguments)
     except AbsentError as error:
         return Outcome(row, "not reached", None, str(error))
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
         # A table that is not as documented must not cost the page; the page warns of it too.
         return Outcome(row, "not reached", None, f"a table cannot be read: {error!r}")
     return Outcome(row, "pass" if judge(row, value.mean) else "fail", value, value.remark)

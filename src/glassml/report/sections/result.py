@@ -85,8 +85,8 @@ def _density(evidence: Evidence, state: State) -> str:
 def _fsdp(evidence: Evidence, state: State) -> str:
     try:
         height, place = (evidence.peak(state, name) for name in ("height", "position"))
-    except AbsentError:
-        return "no FSDP"
+    except AbsentError as error:
+        return "no FSDP" if "has no Q1" in str(error) else "FSDP not analysed"
     return f"S(Q₁) {_text(height)} at {_text(place, 'Å⁻¹')}"
 
 
