@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from glassml.campaign.running import AlreadyRunningError, hold_campaign
+from glassml.campaign.locks import LockedError
+from glassml.campaign.running import hold_campaign
 
 HOLD = """
 import sys, time
@@ -20,7 +21,7 @@ def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(AlreadyRunningError, match=f"process {first.pid} runs"):
+        with pytest.raises(LockedError, match=f"process {first.pid} on .* runs"):
             hold_campaign(tmp_path)
         first.kill()
     hold_campaign(tmp_path)

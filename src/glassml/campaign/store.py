@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from glassml.campaign.files import atomic_path, write_text
+from glassml.campaign.locks import born
 
 CLAIM_HEARTBEAT_S = 60.0
 CLAIM_EXPIRES_S = 900.0
@@ -125,7 +126,7 @@ class LabelStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists() and _is_alive(path):
                 return False
-            owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
+            owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": born(os.getpid())}
             write_text(path, json.dumps(owner))
             return True
 
@@ -151,13 +152,5 @@ def _is_alive(claim: Path) -> bool:
     except (OSError, ValueError):
         return False
     if owner["host"] == socket.gethostname():
-        return _born(owner["pid"]) == owner["born"]
+        return born(owner["pid"]) == owner["born"]
     return age < CLAIM_EXPIRES_S
-
-
-def _born(pid: int) -> str | None:
-    """Give the start time of a process, which tells it from a later one of the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None

@@ -3,12 +3,16 @@
 The folder holds `state.npz` (the integrator's arrays and a JSON header) and `segment_NNNNNN.npz`
 (rows of the series and frames of the trajectory since the previous checkpoint). A segment is
 written before the state that counts it, so a kill between the two costs the segment only: it is
-written again, the same, by the run that goes on from the older state.
+written again, the same, by the run that goes on from the older state. A state whose segments are
+not all there and whole is not taken up, so that the same command always goes on. One process at a
+time has the folder: the lock is asked before each write.
 """
 
 import json
 import logging
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +23,7 @@ import numpy as np
 from ase import Atoms, units
 
 from glassml.campaign.files import atomic_path
+from glassml.campaign.locks import FolderLock
 from glassml.md.thermodynamics import SERIES_COLUMNS, Thermodynamics
 
 logger = logging.getLogger(__name__)
@@ -26,6 +31,8 @@ logger = logging.getLogger(__name__)
 #: Columns of a segment's rows: those of the series without the stage, which is an index.
 NUMBERS = tuple(column for column in SERIES_COLUMNS if column != "stage")
 ANGSTROM_PER_PS = 1000.0 * units.fs
+#: Changes when what is in `state.npz` does: older ones are then left.
+FORMAT = 1
 
 
 @dataclass
@@ -79,11 +86,14 @@ class Checkpoint:
         Where it lives; made at the first save.
     identity
         Digest of all that the run depends on; a checkpoint of another identity is not taken up.
+    lock
+        Of the folder above, if several processes may want it.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    def __init__(self, folder: Path, identity: str, lock: FolderLock | None = None) -> None:
         self.folder = folder
         self.identity = identity
+        self.lock = lock
         self.segments = 0
 
     def save(self, samples: Samples, state: dict[str, Any], header: dict[str, Any]) -> None:
@@ -105,6 +115,7 @@ class Checkpoint:
         values = {key: value for key, value in state.items() if key not in arrays}
         text = json.dumps(
             {
+                "format": FORMAT,
                 "identity": self.identity,
                 "segments": self.segments,
                 "header": header,
@@ -116,6 +127,8 @@ class Checkpoint:
 
     def flush(self, samples: Samples) -> None:
         """Write the samples as the next segment, and empty them."""
+        if self.lock is not None:
+            self.lock.check()
         if not samples.rows and not samples.frames:
             return
         with atomic_path(self._segment(self.segments)) as path:
@@ -134,14 +147,30 @@ class Checkpoint:
             with np.load(path) as file:
                 saved = json.loads(str(file["json"]))
                 state = {key: file[key] for key in file.files if key != "json"}
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            known = (saved.get("format", 1), saved["identity"]) == (FORMAT, self.identity)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
             logger.warning("%s: cannot be read (%s): beginning anew", path, error)
             return None
-        if saved["identity"] != self.identity:
+        if not known:
             logger.warning("%s: is of another protocol or potential: beginning anew", path)
             return None
-        self.segments = saved["segments"]
+        if not self.take(saved["segments"]):
+            return None
         return state | saved["values"], saved["header"]
+
+    def take(self, segments: int) -> bool:
+        """Go on behind so many segments, if all are there and whole; tell whether they are."""
+        for index in range(segments):
+            try:
+                with zipfile.ZipFile(self._segment(index)) as file:
+                    broken = file.testzip()
+            except (OSError, BadZipFile) as error:
+                broken = str(error)
+            if broken is not None:
+                logger.warning("%s: %s: beginning anew", self._segment(index), broken)
+                return False
+        self.segments = segments
+        return True
 
     def read_segments(self) -> Iterator[dict[str, np.ndarray]]:
         """Give the arrays of one segment after the other."""

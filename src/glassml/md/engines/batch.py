@@ -153,7 +153,7 @@ class BatchSimulation:
         Interrupted
             If SIGTERM or SIGINT came; the checkpoint is written.
         """
-        saved = self.checkpoint.load()
+        saved = self._load()
         arrays = None
         if saved is not None:
             arrays, header = saved
@@ -162,7 +162,6 @@ class BatchSimulation:
                 prefix = f"{name}/"
                 own = {key: arrays[key] for key in arrays if key.startswith(prefix)}
                 recorder.restore({key.removeprefix(prefix): own[key] for key in own})
-                self.stores[name].segments = self.progress.segments[name]
             logger.info("going on from step %d", self.progress.steps)
         self.progress.pieces += 1
         total = sum(stage.steps for stage in self.stages)
@@ -184,6 +183,17 @@ class BatchSimulation:
                 arrays = None
         self._tick()
         return {name: self._outcome(name) for name in self.atoms}
+
+    def _load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Give the last save of the batch, if the segments of all its glasses are whole."""
+        saved = self.checkpoint.load()
+        if saved is not None:
+            counts = saved[1]["segments"]
+            if all(store.take(counts[name]) for name, store in self.stores.items()):
+                return saved
+            for store in self.stores.values():
+                store.segments = 0
+        return None
 
     def _outcome(self, name: str) -> Outcome:
         """Put what waits into a last segment, so that all samples are in the glass's store."""
