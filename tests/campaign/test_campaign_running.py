@@ -1,11 +1,14 @@
 """One run of a campaign at a time, and no lock to remove after a kill."""
 
+import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
-from glassml.campaign.locks import LockedError
+from glassml.campaign.locks import EXPIRES_S, FolderLock, LockedError, LostLockError, hold
 from glassml.campaign.running import hold_campaign
 
 HOLD = """
@@ -25,3 +28,16 @@ def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
             hold_campaign(tmp_path)
         first.kill()
     hold_campaign(tmp_path)
+
+
+def test_a_holder_on_another_node_is_dead_after_minutes_of_silence(tmp_path):
+    lock = tmp_path / ".lock"
+    lock.write_text(json.dumps({"host": "n2", "boot": "another", "pid": 1, "born": "1"}))
+    with pytest.raises(LockedError, match="process 1 on n2 runs this state"):
+        FolderLock(tmp_path, "runs this state").acquire(wait=False)
+    os.utime(lock, (time.time() - EXPIRES_S - 1,) * 2)
+    with hold(tmp_path, "runs this state", wait=False) as held:
+        held.check()
+        lock.write_text("{}")
+        with pytest.raises(LostLockError):
+            held.check()

@@ -144,3 +144,25 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path, reference):
     (folder / "state.npz").write_bytes(b"PK\x03\x04 torn")
     assert start(tmp_path).wait(60) == 0
     assert_same(tmp_path, reference)
+
+
+def test_two_processes_on_one_state_do_not_mix(tmp_path):
+    reference = tmp_path / "alone"
+    assert start(reference).wait() == 0
+    first = start(tmp_path / "both", 0.01)
+    second = start(tmp_path / "both", 0.01)
+    assert (first.wait(), second.wait()) == (0, 0)
+    assert_same(tmp_path / "both", reference)
+
+
+def test_a_checkpoint_that_lost_a_segment_is_begun_anew(tmp_path):
+    reference = tmp_path / "alone"
+    assert start(reference).wait() == 0
+    folder = tmp_path / "lost"
+    process = start_and_wait_for_segments(folder, 3)
+    assert process is not None
+    process.kill()
+    process.wait()
+    (folder / "checkpoint" / "segment_000000.npz").unlink()
+    assert start(folder).wait() == 0
+    assert_same(folder, reference)

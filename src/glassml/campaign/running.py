@@ -5,6 +5,7 @@ from pathlib import Path
 
 from glassml.campaign.locks import FolderLock
 
+
 def hold_campaign(results: str | Path) -> None:
     """Claim a campaign's results for this process until it ends.
 

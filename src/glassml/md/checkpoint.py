@@ -33,6 +33,8 @@ NUMBERS = tuple(column for column in SERIES_COLUMNS if column != "stage")
 ANGSTROM_PER_PS = 1000.0 * units.fs
 #: Changes when what is in `state.npz` does: older ones are then left.
 FORMAT = 1
+#: What numpy and json raise on files that are cut off or not theirs.
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error)
 
 
 @dataclass
@@ -148,7 +150,15 @@ class Checkpoint:
                 saved = json.loads(str(file["json"]))
                 state = {key: file[key] for key in file.files if key != "json"}
             known = (saved.get("format", 1), saved["identity"]) == (FORMAT, self.identity)
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            TypeError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             logger.warning("%s: cannot be read (%s): beginning anew", path, error)
             return None
         if not known:

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from glassml.campaign.files import write_json
+from glassml.campaign.locks import hold
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.single import Outcome, Simulation
 from glassml.md.guards import Limits
@@ -140,23 +141,24 @@ def run_job(
     Interrupted
         If a signal came; call again to go on.
     """
-    checkpoint = Checkpoint(folder / "checkpoint", job.identity())
-    simulation = Simulation(
-        atoms,
-        calculator,
-        job.stages,
-        job.coupling,
-        job.limits,
-        np.random.default_rng(job.dynamics_seed),
-        checkpoint,
-        checkpoint_every_s,
-        committee,
-        spread_every,
-    )
-    outcome = simulation.run(show_progress=show_progress)
-    record = write_outputs(job, outcome, checkpoint, folder, warnings)
-    checkpoint.remove()
-    return record
+    with hold(folder, "runs this state") as lock:
+        checkpoint = Checkpoint(folder / "checkpoint", job.identity(), lock)
+        simulation = Simulation(
+            atoms,
+            calculator,
+            job.stages,
+            job.coupling,
+            job.limits,
+            np.random.default_rng(job.dynamics_seed),
+            checkpoint,
+            checkpoint_every_s,
+            committee,
+            spread_every,
+        )
+        outcome = simulation.run(show_progress=show_progress)
+        record = write_outputs(job, outcome, checkpoint, folder, warnings)
+        checkpoint.remove()
+        return record
 
 
 def skip_job(

@@ -11,7 +11,7 @@ continued run. What moves the batch is behind `BatchEngine`: torch alone
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from glassml.campaign.errors import Interrupted
+from glassml.campaign.locks import hold
 from glassml.md.checkpoint import Checkpoint, Samples
 from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome, SignalWatch
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
@@ -406,25 +407,33 @@ def run_batch(
     """
     first = next(iter(jobs.values()))
     identity = digest([jobs[name].identity() for name in jobs])
-    checkpoint = Checkpoint(folder / "checkpoint", identity)
-    stores = {name: Checkpoint(folder / name / "checkpoint", identity) for name in jobs}
-    simulation = BatchSimulation(
-        glasses,
-        engine,
-        first.stages,
-        first.coupling,
-        first.limits,
-        first.dynamics_seed,
-        checkpoint,
-        stores,
-        checkpoint_every_s,
-        spread_every,
-    )
-    outcomes = simulation.run(show_progress=show_progress)
-    records = {
-        name: write_outputs(jobs[name], outcome, stores[name], folder / name, warnings)
-        for name, outcome in outcomes.items()
-    }
-    for finished in (checkpoint, *stores.values()):
-        finished.remove()
-    return records
+    with ExitStack() as stack:
+        # In one order, so that two batches never wait for each other.
+        locks = {
+            name: stack.enter_context(hold(folder / name, "runs this state"))
+            for name in sorted(jobs)
+        }
+        checkpoint = Checkpoint(folder / "checkpoint", identity)
+        stores = {
+            name: Checkpoint(folder / name / "checkpoint", identity, locks[name]) for name in jobs
+        }
+        simulation = BatchSimulation(
+            glasses,
+            engine,
+            first.stages,
+            first.coupling,
+            first.limits,
+            first.dynamics_seed,
+            checkpoint,
+            stores,
+            checkpoint_every_s,
+            spread_every,
+        )
+        outcomes = simulation.run(show_progress=show_progress)
+        records = {
+            name: write_outputs(jobs[name], outcome, stores[name], folder / name, warnings)
+            for name, outcome in outcomes.items()
+        }
+        for finished in (checkpoint, *stores.values()):
+            finished.remove()
+        return records

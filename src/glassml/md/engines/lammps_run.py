@@ -27,6 +27,7 @@ from ase import Atoms
 
 from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import write_json
+from glassml.campaign.locks import hold
 from glassml.configurations.lammps import LammpsError
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.lammps_input import (
@@ -160,35 +161,36 @@ def run_lammps(
     Interrupted
         If a signal came; call again to go on.
     """
-    place = folder / FOLDER
-    pieces = _pieces(place, job, atoms, potential)
-    stopped = ""
-    if not Log(place / pieces[-1].file("log"), atoms).finished:
-        pieces = _next_pieces(place, pieces, atoms)
-        write_json(place / PIECES_FILE, _described(job, pieces))
-        write_script(
-            place,
-            pieces[-1],
-            atoms,
-            potential,
-            job.stages,
-            job.coupling,
-            job.dynamics_seed,
-            restart_every_fs,
-        )
-        if lack := missing(program, potential):
-            raise LammpsError(_needs_another(lack, place, pieces[-1], potential))
-        stopped = _run_piece(place, pieces, atoms, job, program)
-    checkpoint = Checkpoint(folder / "checkpoint", job.identity())
-    outcome = read_back(place, pieces, atoms, job.stages, job.limits, checkpoint, stopped)
-    ran = replace(job, potential={**job.potential, "lammps": _version(place, pieces[-1])})
-    record = write_outputs(ran, outcome, checkpoint, folder, warnings)
-    checkpoint.remove()
-    # Without the list of pieces another run begins anew.
-    for pattern in (PIECES_FILE, "frames.*", "restart.*"):
-        for path in place.glob(pattern):
-            path.unlink()
-    return record
+    with hold(folder, "runs this state"):
+        place = folder / FOLDER
+        pieces = _pieces(place, job, atoms, potential)
+        stopped = ""
+        if not Log(place / pieces[-1].file("log"), atoms).finished:
+            pieces = _next_pieces(place, pieces, atoms)
+            write_json(place / PIECES_FILE, _described(job, pieces))
+            write_script(
+                place,
+                pieces[-1],
+                atoms,
+                potential,
+                job.stages,
+                job.coupling,
+                job.dynamics_seed,
+                restart_every_fs,
+            )
+            if lack := missing(program, potential):
+                raise LammpsError(_needs_another(lack, place, pieces[-1], potential))
+            stopped = _run_piece(place, pieces, atoms, job, program)
+        checkpoint = Checkpoint(folder / "checkpoint", job.identity())
+        outcome = read_back(place, pieces, atoms, job.stages, job.limits, checkpoint, stopped)
+        ran = replace(job, potential={**job.potential, "lammps": _version(place, pieces[-1])})
+        record = write_outputs(ran, outcome, checkpoint, folder, warnings)
+        checkpoint.remove()
+        # Without the list of pieces another run begins anew.
+        for pattern in (PIECES_FILE, "frames.*", "restart.*"):
+            for path in place.glob(pattern):
+                path.unlink()
+        return record
 
 
 def _described(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
