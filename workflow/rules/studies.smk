@@ -41,7 +41,7 @@ rule studies_generations:
         mem_mb=1000,
         runtime=5,
     params:
-        folder=f"{RESULTS}/potential",
+        folder=lambda w, input: input.parity[0].rsplit("/", 3)[0],
         code=code_digest("studies generations"),
     message:
         "What each generation changed"

@@ -22,6 +22,19 @@ from glassml.dft.settings import (
 )
 
 NATIVE_ON_GPU = frozenset({"LDA", "PBE"})
+# What an open shell of integer occupations takes to converge: O with r2SCAN does in 30 iterations.
+OPEN_SHELL = {
+    "hund": True,
+    "nbands": -4,
+    "eigensolver": {"name": "davidson", "niter": 6},
+    "mixer": {
+        "backend": "pulay",
+        "beta": 0.25,
+        "nmaxold": 3,
+        "weight": 50.0,
+        "method": "difference",
+    },
+}
 HUND_MOMENTS = {"H": 1, "B": 1, "C": 2, "N": 3, "O": 2, "F": 1, "Na": 1, "Al": 1, "Si": 2, "P": 3}
 
 
@@ -129,7 +142,7 @@ def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
         },
         "maxiter": dft["max_iterations"],
         "spinpol": isolated,
-        **({"eigensolver": "cg", "nbands": -2, "hund": True} if integer else {}),
+        **(OPEN_SHELL if integer else {}),
     }
 
 
