@@ -123,7 +123,7 @@ def page(
         "## Families",
         "",
         "Ranges from the lowest to the highest value. Energies are relative to GPAW's reference "
-        "atoms, which PBEsol with PBE setups shifts by a constant per element"
+        "atoms, which another functional on their setups shifts by a constant per element"
         + (
             "; isolated atoms have "
             + ", ".join(f"{symbol} {energy:.4f} eV" for symbol, energy in isolated.items())

@@ -22,7 +22,7 @@ from glassml.dft.settings import (
 )
 
 NATIVE_ON_GPU = frozenset({"LDA", "PBE"})
-# What an open shell of integer occupations takes to converge: O with r2SCAN does in 30 iterations.
+# What an open shell of integer occupations takes to converge: O with r2SCAN does in 9 iterations.
 OPEN_SHELL = {
     "hund": True,
     "nbands": -4,
