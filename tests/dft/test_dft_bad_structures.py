@@ -73,6 +73,8 @@ LABELLED = {
     "no forces": (_good(0.1), "label REF_energy is missing"),
 }
 
+OF_OTHERS = {"stress": None, "xc": "r2SCAN", "code": "GPAW"}
+
 
 def _run(tmp_path, family, frames, **options):
     path = tmp_path / f"{family}.xyz"
@@ -106,7 +108,7 @@ def _run(tmp_path, family, frames, **options):
     ("family", "cases", "options", "status"),
     [
         ("structures", STRUCTURES, {}, "converged"),
-        ("labelled", LABELLED, {"labels": {"stress": None}}, "imported"),
+        ("labelled", LABELLED, {"labels": OF_OTHERS}, "imported"),
     ],
 )
 def test_each_bad_structure_gets_its_reason_and_the_rest_is_labelled(
