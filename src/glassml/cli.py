@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from glassml.campaign.errors import GlassmlError, Interrupted
+from glassml.campaign.signals import ends_its_time, wait_to_be_ended
 
 STAGES = (
     "campaign",
@@ -48,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except Interrupted as interruption:
         logging.getLogger(__name__).warning("%s", interruption)
+        if ends_its_time(interruption):
+            wait_to_be_ended()
         return 128 + interruption.number
     except KeyboardInterrupt:
         print("glassml: interrupted; the same command goes on from here", file=sys.stderr)

@@ -23,8 +23,8 @@ rule check:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=megabytes(2000),
+        runtime=minutes(60),
     params:
         code=code_digest("campaign check"),
     message:

@@ -6,6 +6,7 @@ from glassml.campaign.config import inherit, parse_campaign, write_resolved
 from glassml.campaign.digests import command_digest
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.plan import label_seconds
+from glassml.campaign.requests import SNAKEMAKES_MB, measured_megabytes
 from glassml.campaign.running import hold_campaign
 from glassml.dft.settings import require_functional, require_setups
 
@@ -41,6 +42,45 @@ def kept_settings():
     """Give the settings that a shard's labels depend on, without how they are scheduled."""
     others = {"shard_processes", "gpu", "seed_labels", "convergence", "polymorphs"}
     return CAMPAIGN.dft.model_dump(mode="json", exclude=others)
+
+
+def megabytes(estimate, measured=None):
+    """Request memory: as measured where such a job has run, and more with each attempt.
+
+    `estimate` is a number or a function of the wildcards; `measured` a folder of benchmarks.
+    """
+
+    def request(wildcards, attempt):
+        known = None
+        if measured is not None:
+            known = measured_megabytes(f"{BENCHMARKS}/{measured}".format(**wildcards))
+        return attempt * (SNAKEMAKES_MB + (known or _value(estimate, wildcards)))
+
+    return request
+
+
+def minutes(estimate):
+    """Request time: a number or a function of the wildcards, and more with each attempt."""
+
+    def request(wildcards, attempt):
+        return attempt * _value(estimate, wildcards)
+
+    return request
+
+
+def _value(estimate, wildcards):
+    return estimate(wildcards) if callable(estimate) else estimate
+
+
+def gpus(wanted=True):
+    """Request a GPU for what one makes faster, unless `--resources gpu=0` says there is none."""
+    limit = workflow.resource_settings.resources.get("gpu")
+    return int(bool(wanted) and (limit is None or limit.value != 0))
+
+
+def gate_threads(gate):
+    """Give the number of runs at a time that a gate makes."""
+    return 4 if gate == "stability" else 1
 
 
 onstart:

@@ -15,8 +15,8 @@ rule configurations_generate:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=megabytes(1000),
+        runtime=minutes(60),
     params:
         family=lambda wildcards: CAMPAIGN.configurations.shard_section(
             wildcards.family, int(wildcards.shard)

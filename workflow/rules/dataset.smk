@@ -30,8 +30,8 @@ rule build_dataset:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=megabytes(4000),
+        runtime=minutes(60),
     params:
         labels=lambda wildcards, input: Path(input.config).parent / "dft",
         folder=subpath(output.manifest, parent=True),

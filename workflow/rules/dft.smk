@@ -17,8 +17,8 @@ rule dft_seed:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=megabytes(2000),
+        runtime=minutes(20),
     params:
         settings=kept_settings(),
         store=CAMPAIGN.store,
@@ -44,11 +44,12 @@ rule dft_label:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=lambda wildcards, attempt: attempt
-        * shard_megabytes(CAMPAIGN, wildcards.family),
-        runtime=lambda wildcards, attempt: attempt
-        * shard_minutes(CAMPAIGN, wildcards.family),
-        gpu=int(CAMPAIGN.dft.gpu),
+        mem_mb=megabytes(
+            lambda wildcards: shard_megabytes(CAMPAIGN, wildcards.family),
+            measured="dft/{family}",
+        ),
+        runtime=minutes(lambda wildcards: shard_minutes(CAMPAIGN, wildcards.family)),
+        gpu=gpus(CAMPAIGN.dft.gpu),
     params:
         settings=kept_settings(),
         store=CAMPAIGN.store,
@@ -79,8 +80,8 @@ rule dft_converge:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * CAMPAIGN.dft.shard_processes * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=megabytes(2000 * CAMPAIGN.dft.shard_processes),
+        runtime=minutes(720),
     params:
         settings=section("dft"),
     message:
@@ -107,8 +108,8 @@ rule dft_polymorphs:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * CAMPAIGN.dft.shard_processes * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=megabytes(2000 * CAMPAIGN.dft.shard_processes),
+        runtime=minutes(720),
     params:
         settings=section("dft"),
         folder=subpath(output.table, parent=True),

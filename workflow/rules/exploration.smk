@@ -26,8 +26,9 @@ rule explore:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=12 * 60,
+        mem_mb=megabytes(4000),
+        runtime=minutes(12 * 60),
+        gpu=gpus(),
     params:
         members=rules.potential_gate.params.members,
         exploration=CAMPAIGN.potential.exploration.model_dump(
@@ -64,8 +65,8 @@ rule select_candidates:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=megabytes(4000),
+        runtime=minutes(30),
     params:
         select=CAMPAIGN.potential.exploration.select,
         code=code_digest("potential select"),
@@ -90,7 +91,7 @@ use rule dft_label as label_explored with:
     benchmark:
         f"{BENCHMARKS}/potential/label/g{{generation}}.tsv"
     resources:
-        mem_mb=4000,
-        runtime=24 * 60,
+        mem_mb=megabytes(4000),
+        runtime=minutes(24 * 60),
     message:
         "Labelling what generation {wildcards.generation} selected"

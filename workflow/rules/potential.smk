@@ -30,8 +30,9 @@ rule train_potential:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60 + round(CAMPAIGN.potential.training.max_minutes),
+        mem_mb=megabytes(3000, measured="potential/train"),
+        runtime=minutes(60 + round(CAMPAIGN.potential.training.max_minutes)),
+        gpu=gpus(),
     params:
         folder=subpath(output.package, parent=True),
         mode=CAMPAIGN.potential.mode,
@@ -67,8 +68,9 @@ rule evaluate_potential:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=megabytes(3000, measured="potential/evaluate"),
+        runtime=minutes(60),
+        gpu=gpus(),
     params:
         code=code_digest("potential evaluate"),
     message:
@@ -93,8 +95,9 @@ rule compile_potential:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=megabytes(3000),
+        runtime=minutes(60),
+        gpu=gpus(),
     params:
         compile=CAMPAIGN.potential.compile,
         code=code_digest("potential compile"),
@@ -121,8 +124,9 @@ rule verify_potential:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=megabytes(3000),
+        runtime=minutes(60),
+        gpu=gpus(),
     params:
         bounds=CAMPAIGN.potential.verification.model_dump(mode="json"),
         code=code_digest("potential verify"),
@@ -147,8 +151,8 @@ rule displace_crystal:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=megabytes(500),
+        runtime=minutes(5),
     params:
         phonons=CAMPAIGN.potential.gates.phonons.model_dump(
             mode="json", exclude={"crystals", "rms_THz"}
@@ -174,8 +178,8 @@ use rule dft_label as label_displaced with:
     benchmark:
         f"{BENCHMARKS}/potential/phonons/label_{{crystal}}.tsv"
     resources:
-        mem_mb=4000,
-        runtime=24 * 60,
+        mem_mb=megabytes(4000),
+        runtime=minutes(24 * 60),
     message:
         "Labelling the displaced cells of {wildcards.crystal}"
 
@@ -218,10 +222,11 @@ rule potential_gate:
         gate="|".join(CAMPAIGN.potential.gate_names()),
     conda:
         "../envs/glassml.yaml"
-    threads: lambda wildcards: 4 if wildcards.gate == "stability" else 1
+    threads: lambda wildcards: gate_threads(wildcards.gate)
     resources:
-        mem_mb=lambda wildcards, threads: 3000 * threads,
-        runtime=60,
+        mem_mb=megabytes(lambda wildcards: 3000 * gate_threads(wildcards.gate)),
+        runtime=minutes(60),
+        gpu=gpus(),
     params:
         members=expand(MEMBER, member=MEMBERS, allow_missing=True),
         gates=CAMPAIGN.potential.gates.model_dump(mode="json"),
@@ -254,8 +259,8 @@ rule potential_gates:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=megabytes(500),
+        runtime=minutes(5),
     params:
         code=code_digest("potential gates"),
     message:
@@ -284,8 +289,8 @@ rule model_card:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         members=rules.potential_gate.params.members,
         potential=section("potential"),

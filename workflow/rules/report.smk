@@ -100,8 +100,8 @@ rule report:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=megabytes(2000, measured="report"),
+        runtime=minutes(30),
     params:
         settings=section("report"),
         title=CAMPAIGN.title,

@@ -41,8 +41,8 @@ rule structure_glass:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1500 + CAMPAIGN.md.atoms // 500,
-        runtime=30 + CAMPAIGN.md.atoms // 10_000,
+        mem_mb=megabytes(1500 + CAMPAIGN.md.atoms // 500, measured="structure/{state}"),
+        runtime=minutes(30 + CAMPAIGN.md.atoms // 10_000),
     params:
         settings=section("structure"),
         state=lambda wildcards: wildcards.state,
@@ -75,8 +75,8 @@ rule structure_summary:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=megabytes(1500),
+        runtime=minutes(30),
     params:
         settings=section("structure"),
         seed=CAMPAIGN.seed,

@@ -38,8 +38,8 @@ rule studies_generations:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         folder=lambda w, input: input.parity[0].rsplit("/", 3)[0],
         code=code_digest("studies generations"),
@@ -150,8 +150,9 @@ rule time_variant:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=megabytes(4000),
+        runtime=minutes(30),
+        gpu=gpus(),
     params:
         atoms=CAMPAIGN.potential.search.atoms,
         code=code_digest("studies speed"),
@@ -194,9 +195,9 @@ rule melt_variant:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
-        runtime=CAMPAIGN.md.runtime_minutes(SEARCH_STATE),
-        gpu=1,
+        mem_mb=megabytes(8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses),
+        runtime=minutes(CAMPAIGN.md.runtime_minutes(SEARCH_STATE)),
+        gpu=gpus(),
     params:
         protocol=CAMPAIGN.md.settings_of(SEARCH_STATE),
         seed=CAMPAIGN.seed,
@@ -280,8 +281,8 @@ rule studies_search:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         folder=subpath(output.table, parent=True),
         code=code_digest("studies search"),
@@ -313,8 +314,8 @@ rule studies_learning_curve:
         "../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
     params:
         folder=subpath(output.table, parent=True),
         gates=CAMPAIGN.potential.gates.model_dump(mode="json"),

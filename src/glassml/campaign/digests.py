@@ -27,6 +27,7 @@ WITHOUT_EFFECT = (
     "glassml.campaign.errors",
     "glassml.campaign.running",
     "glassml.campaign.locks",
+    "glassml.campaign.signals",
 )
 DATA_SUFFIXES = {".csv", ".css", ".html", ".js", ".json"}
 _MENTION = re.compile(r"\bglassml(?:\.\w+)+")

@@ -16,8 +16,21 @@ class StructureError(GlassmlError):
 
 
 class Interrupted(Exception):  # noqa: N818  (the run is whole and goes on when called again)
-    """A signal asked the run to stop; it goes on from its checkpoint."""
+    """A signal asked the run to stop; it goes on from its checkpoint.
 
-    def __init__(self, number: int, kept: str = "a checkpoint is written") -> None:
+    Parameters
+    ----------
+    number
+        The signal.
+    kept
+        What is kept, for the message.
+    progressed
+        Whether anything was done since the command began.
+    """
+
+    def __init__(
+        self, number: int, kept: str = "a checkpoint is written", *, progressed: bool = True
+    ) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; {kept}")
         self.number = number
+        self.progressed = progressed

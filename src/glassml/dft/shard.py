@@ -18,6 +18,8 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from tqdm import tqdm
 
+from glassml.campaign.errors import Interrupted
+from glassml.campaign.signals import interrupting
 from glassml.campaign.store import CLAIM_HEARTBEAT_S, LabelStore
 from glassml.dft.calculation import climb
 from glassml.dft.labels import label_key, structure_record
@@ -81,6 +83,8 @@ def label_shard(
     ------
     ConfigError
         If a GPU is asked for and GPAW can use none.
+    Interrupted
+        If a signal came; call again to go on.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sections = [dft] * len(configurations) if isinstance(dft, Mapping) else list(dft)
@@ -96,7 +100,13 @@ def label_shard(
         result.keys[index] = label_key(atoms, determining_settings(atoms, section))
         result.waiting.add(index)
     with tqdm(total=len(configurations), desc="labels", unit="structure") as progress:
-        _Labelling(configurations, sections, store, work, result).run(processes, progress)
+        labelling = _Labelling(configurations, sections, store, work, result)
+        try:
+            with interrupting("finished labels are kept"):
+                labelling.run(processes, progress)
+        except Interrupted as interruption:
+            interruption.progressed = result.computed > 0
+            raise
     return result
 
 

@@ -97,6 +97,7 @@ def _child(parent: int, item: Any, work: Callable[[Any], Any], sender: Connectio
         os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGURG, signal.SIG_IGN)
     try:
         result = work(item)
     except Exception as error:  # noqa: BLE001  whatever it is, it is this piece's reason

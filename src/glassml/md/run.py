@@ -1,5 +1,6 @@
 """A state of a glass from its beginning to its files."""
 
+import json
 import logging
 import platform
 from collections.abc import Mapping, Sequence
@@ -142,6 +143,8 @@ def run_job(
         If a signal came; call again to go on.
     """
     with hold(folder, "runs this state") as lock:
+        if lock.waited and (record := made_meanwhile(job, folder)) is not None:
+            return record
         checkpoint = Checkpoint(folder / "checkpoint", job.identity(), lock)
         simulation = Simulation(
             atoms,
@@ -159,6 +162,20 @@ def run_job(
         record = write_outputs(job, outcome, checkpoint, folder, warnings)
         checkpoint.remove()
         return record
+
+
+def made_meanwhile(job: Job, folder: Path) -> dict[str, Any] | None:
+    """Give the record of the same run, if the process that was waited for has finished it."""
+    try:
+        record = dict(json.loads((folder / "record.json").read_text(encoding="utf-8")))
+        record["potential"].pop("lammps", None)  # LAMMPS's version is known when it has run
+    except (OSError, ValueError, KeyError):
+        return None
+    wanted = json.loads(json.dumps(job.metadata()))
+    if any(record.get(key) != value for key, value in wanted.items()):
+        return None
+    logger.info("%s: was finished meanwhile by another process", folder)
+    return record
 
 
 def skip_job(

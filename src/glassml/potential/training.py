@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import atomic_path
+from glassml.campaign.signals import interrupting
 from glassml.potential.packages import PotentialError, choose_device
 
 logger = logging.getLogger(__name__)
@@ -66,15 +67,26 @@ def train(folder: Path, device: str | None = None, threads: int = 1, place: int 
     ------
     PotentialError
         If the trainer fails.
+    Interrupted
+        If a signal came; call again to go on.
     """
     with _alone(folder) as lock:
         if (folder / DONE).exists():
             logger.info("training in %s is complete", folder)
             return
-        run_nequip(_train_command(folder, device, threads, place), threads, keep_open=(lock,))
+        before = _modified(folder / LAST)
+        try:
+            run_nequip(_train_command(folder, device, threads, place), threads, keep_open=(lock,))
+        except Interrupted as interruption:
+            interruption.progressed = _modified(folder / LAST) != before
+            raise
         if not (folder / BEST).exists():
             raise PotentialError(f"{folder}: training left no checkpoint: see the log above")
         (folder / DONE).touch()
+
+
+def _modified(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 @contextmanager
@@ -139,20 +151,13 @@ def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()
     }
     logger.info("nequip-%s", " ".join(command))
     command = [sys.executable, "-m", MODULES[command[0]], *command[1:]]
-    process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
-    ending = signal.signal(signal.SIGTERM, _end)
-    try:
-        code = process.wait()
-    except BaseException:
-        process.kill()  # at most the epochs since the last checkpoint are lost
-        process.wait()
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, ending)
+    with interrupting("training goes on from its last epoch"):
+        process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
+        try:
+            code = process.wait()
+        except BaseException:
+            process.kill()  # at most the epochs since the last checkpoint are lost
+            process.wait()
+            raise
     if code != 0:
         raise PotentialError(f"{command[2]} ended with exit code {code}: see the log above")
-
-
-def _end(number: int, frame: object) -> None:  # noqa: ARG001
-    """End this process as by Ctrl-C, so that the trainer does not outlive it."""
-    raise SystemExit(128 + number)

@@ -29,9 +29,11 @@ rule md_run:
         "../../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
-        runtime=lambda wildcards: CAMPAIGN.md.runtime_minutes(wildcards.state),
-        gpu=1,
+        mem_mb=megabytes(
+            8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses, measured="md/{state}"
+        ),
+        runtime=minutes(lambda wildcards: CAMPAIGN.md.runtime_minutes(wildcards.state)),
+        gpu=gpus(),
     params:
         protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
         seed=CAMPAIGN.seed,

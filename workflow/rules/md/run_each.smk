@@ -25,8 +25,9 @@ rule md_run:
         "../../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=2000 + CAMPAIGN.md.atoms,
-        runtime=lambda wildcards: CAMPAIGN.md.runtime_minutes(wildcards.state),
+        mem_mb=megabytes(2000 + CAMPAIGN.md.atoms, measured="md/{state}"),
+        runtime=minutes(lambda wildcards: CAMPAIGN.md.runtime_minutes(wildcards.state)),
+        gpu=gpus(CAMPAIGN.md.engine == "ase"),
     params:
         protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
         seed=CAMPAIGN.seed,

@@ -18,8 +18,8 @@ rule md_run:
         "../../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=1000 + CAMPAIGN.md.atoms // 100,
-        runtime=10,
+        mem_mb=megabytes(1000 + CAMPAIGN.md.atoms // 100),
+        runtime=minutes(10),
     params:
         protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
         folder=subpath(output.record, parent=True),

@@ -14,9 +14,9 @@ rule md_start:
         "../../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses,
-        runtime=CAMPAIGN.md.start_minutes(),
-        gpu=1,
+        mem_mb=megabytes(8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses),
+        runtime=minutes(CAMPAIGN.md.start_minutes()),
+        gpu=gpus(),
     params:
         start=CAMPAIGN.md.start_settings(),
         seed=CAMPAIGN.seed,

@@ -14,8 +14,8 @@ rule md_start:
         "../../envs/glassml.yaml"
     threads: 1
     resources:
-        mem_mb=2000 + CAMPAIGN.md.atoms,
-        runtime=CAMPAIGN.md.start_minutes(),
+        mem_mb=megabytes(2000 + CAMPAIGN.md.atoms),
+        runtime=minutes(CAMPAIGN.md.start_minutes()),
     params:
         start=CAMPAIGN.md.start_settings(),
         seed=CAMPAIGN.seed,

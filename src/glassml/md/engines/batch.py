@@ -22,12 +22,13 @@ from tqdm import tqdm
 
 from glassml.campaign.errors import Interrupted
 from glassml.campaign.locks import hold
+from glassml.campaign.signals import SignalWatch
 from glassml.md.checkpoint import Checkpoint, Samples
-from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome, SignalWatch
+from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
 from glassml.md.recorder import Recorder, frame_json
-from glassml.md.run import Job, write_outputs
+from glassml.md.run import Job, made_meanwhile, write_outputs
 from glassml.md.thermodynamics import Thermodynamics, instant, kinetic_temperature
 
 logger = logging.getLogger(__name__)
@@ -413,6 +414,11 @@ def run_batch(
             name: stack.enter_context(hold(folder / name, "runs this state"))
             for name in sorted(jobs)
         }
+        if any(lock.waited for lock in locks.values()):
+            made = {name: made_meanwhile(jobs[name], folder / name) for name in jobs}
+            found = {name: record for name, record in made.items() if record is not None}
+            if len(found) == len(jobs):
+                return found
         checkpoint = Checkpoint(folder / "checkpoint", identity)
         stores = {
             name: Checkpoint(folder / name / "checkpoint", identity, locks[name]) for name in jobs

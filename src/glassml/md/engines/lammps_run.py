@@ -28,6 +28,7 @@ from ase import Atoms
 from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import write_json
 from glassml.campaign.locks import hold
+from glassml.campaign.signals import SignalWatch
 from glassml.configurations.lammps import LammpsError
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.lammps_input import (
@@ -40,9 +41,8 @@ from glassml.md.engines.lammps_input import (
     write_structure,
 )
 from glassml.md.engines.lammps_output import Log, SampleGuard, read_back, read_rows
-from glassml.md.engines.single import SignalWatch
 from glassml.md.guards import GuardTripped
-from glassml.md.run import Job, write_outputs
+from glassml.md.run import Job, made_meanwhile, write_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,9 @@ def run_lammps(
     Interrupted
         If a signal came; call again to go on.
     """
-    with hold(folder, "runs this state"):
+    with hold(folder, "runs this state") as lock:
+        if lock.waited and (record := made_meanwhile(job, folder)) is not None:
+            return record
         place = folder / FOLDER
         pieces = _pieces(place, job, atoms, potential)
         stopped = ""

@@ -1,19 +1,17 @@
 """Runs the stages of a state with ASE: samples, guards, checkpoints, exact continuation."""
 
 import logging
-import signal
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
 from glassml.campaign.errors import Interrupted
+from glassml.campaign.signals import SignalWatch
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.integrator import RampedLangevin
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
@@ -26,28 +24,6 @@ logger = logging.getLogger(__name__)
 
 #: Frames that wait for a checkpoint may take this much memory, whatever the clock says.
 MAX_WAITING_BYTES = 256 * 2**20
-
-
-class SignalWatch(AbstractContextManager):
-    """Notes SIGTERM and SIGINT instead of dying of them, so that a checkpoint can be written."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        """Install the handlers."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._previous[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Put the former handlers back."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.number = number
 
 
 @dataclass

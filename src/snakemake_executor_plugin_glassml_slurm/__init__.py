@@ -1,0 +1,187 @@
+"""Snakemake's executor for SLURM, made patient: `executor: glassml-slurm` in a profile.
+
+Everything is that of `snakemake-executor-plugin-slurm`, of which version 2.8.0 was read, but:
+
+- While slurmctld does not answer, it waits. There, jobs whose status is not known are dropped, and
+  Snakemake waits for ever or gives up, although they go on.
+- It asks at one interval, which a profile sets.
+- A job that SLURM no longer lists has ended: well, if all its outputs are newer than the job.
+- Jobs of an earlier Snakemake that was killed are ended first, so that nothing is computed twice.
+- No account is guessed. What sbatch refuses is said in a sentence, with what to edit.
+"""
+
+import shlex
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
+from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+
+#: By what sbatch says; PROFILE is the folder that `--profile` names.
+ADVICE = {
+    "invalid partition": "set slurm_partition in PROFILE/profile.yaml to one that sinfo lists, or "
+    "leave it out",
+    "invalid account": "set slurm_account in PROFILE/profile.yaml to one of yours",
+    "generic resource": "no node has such a GPU: set resources: gpu: 0 in PROFILE/profile.yaml",
+    "node configuration is not available": "no node has that many cores or that much memory: see "
+    "set-resources in docs/cluster.md",
+    "time limit": "the partition allows less time: name another, or see set-resources in "
+    "docs/cluster.md",
+    "unable to contact": "slurmctld does not answer: is this a node that may submit?",
+}
+ENDED_WITHIN_S = 60.0
+
+
+class Executor(SlurmExecutor):
+    """Submits jobs to SLURM and follows them, whatever happens to slurmctld meanwhile."""
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        """Name the jobs by the campaign, so that `squeue` tells campaigns apart."""
+        settings = self.workflow.executor_settings
+        name = str(self.workflow.config.get("name", "trial"))
+        settings.jobname_prefix = f"{settings.jobname_prefix or 'glassml'}_{name}"[:50]
+        self._settled: set[str] = set()
+        self._submitted_s: dict[str, float] = {}
+        self._silent_since_s: float | None = None
+        self._looked_for_orphans = False
+        super().__post_init__(test_mode)
+
+    def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
+        """Submit jobs, after what is left of an earlier run has ended."""
+        if not self._looked_for_orphans:
+            self._looked_for_orphans = True
+            self._end_orphans()
+        super().run_jobs(jobs)
+
+    async def check_active_jobs(
+        self, active_jobs: list[SubmittedJobInfo]
+    ) -> AsyncIterator[SubmittedJobInfo]:
+        """Give the jobs that wait or run, after reporting those that ended."""
+        if not active_jobs:
+            return
+        listed = self._listed()
+        self.next_seconds_between_status_checks = self._interval_s()
+        if listed is None:
+            for job in active_jobs:
+                yield job
+            return
+        known = [
+            job for job in active_jobs if job.external_jobid in listed or not self._is_over(job)
+        ]
+        if not known:
+            return
+        given = set()
+        async for job in super().check_active_jobs(known):
+            given.add(job.external_jobid)
+            yield job
+        self.next_seconds_between_status_checks = self._interval_s()
+        for job in known:  # slurmctld may have gone between the two questions
+            if job.external_jobid not in given | self._settled:
+                yield job
+
+    def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
+        """Give the account that the profile names; without one, SLURM takes the user's own."""
+        account = job.resources.get("slurm_account")
+        yield f" -A {shlex.quote(str(account))}" if account else ""
+
+    def report_job_submission(self, job_info: SubmittedJobInfo, *args: Any, **kwargs: Any) -> None:
+        """Note when the job was submitted."""
+        self._submitted_s[str(job_info.external_jobid)] = time.time()
+        super().report_job_submission(job_info, *args, **kwargs)
+
+    def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        """Note that the job has ended."""
+        self._settled.add(str(job_info.external_jobid))
+        super().report_job_success(job_info)
+
+    def report_job_error(
+        self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any
+    ) -> None:
+        """Note that the job has ended, and say in a sentence why sbatch refused it."""
+        self._settled.add(str(job_info.external_jobid))
+        super().report_job_error(job_info, msg=explain(msg or ""), **kwargs)
+
+    def _listed(self) -> set[str] | None:
+        """List the jobs of this run that SLURM knows; None while slurmctld does not answer."""
+        try:
+            text = _slurm("squeue", "--noheader", "--states=all", "--format=%i", *self._own_name())
+        except (OSError, subprocess.SubprocessError) as error:
+            if self._silent_since_s is None:
+                self._silent_since_s = time.time()
+                said = str(getattr(error, "stderr", None) or error).strip()
+                self._warn(f"SLURM does not answer ({said}): waiting, jobs go on")
+            return None
+        if self._silent_since_s is not None:
+            away = round(time.time() - self._silent_since_s)
+            self._warn(f"SLURM answers again, after {away} s")
+            self._silent_since_s = None
+        return set(text.split())
+
+    def _warn(self, message: str) -> None:
+        self.logger.warning(message)
+
+    def _interval_s(self) -> int:
+        return int(self.workflow.executor_settings.init_seconds_before_status_checks)
+
+    def _own_name(self) -> tuple[str, str]:
+        return "--name", self.run_uuid
+
+    def _is_over(self, job: SubmittedJobInfo) -> bool:
+        """Report a job that SLURM has forgotten; tell whether there was enough to tell by."""
+        submitted = self._submitted_s.get(str(job.external_jobid), 0.0)
+        if time.time() - submitted < ENDED_WITHIN_S:
+            return False  # it may not be listed yet
+        paths = [Path(str(path)) for path in job.job.output]
+        if paths and all(path.exists() and path.stat().st_mtime > submitted for path in paths):
+            self.report_job_success(job)
+        else:
+            self.report_job_error(
+                job,
+                msg=f"SLURM no longer lists job {job.external_jobid}; its outputs are not there",
+            )
+        return True
+
+    def _end_orphans(self) -> None:
+        """End the jobs of an earlier Snakemake in this folder: the campaign has but one."""
+        try:
+            text = _slurm("squeue", "--me", "--noheader", "--format=%i|%j|%Z")
+        except (OSError, subprocess.SubprocessError):
+            return
+        campaign = self.run_uuid.rpartition("_")[0]
+        found = []
+        for line in text.splitlines():
+            number, name, folder = line.split("|", 2)
+            of_this = name.rpartition("_")[0] == campaign and name != self.run_uuid
+            if of_this and Path(folder) == Path(self.workflow.workdir_init):
+                found.append(number)
+        if not found:
+            return
+        self._warn(f"Ending {len(found)} jobs of an earlier run: what they did is kept")
+        _slurm("scancel", *found)
+        deadline = time.monotonic() + ENDED_WITHIN_S
+        while time.monotonic() < deadline and _slurm(
+            "squeue", "--noheader", "--format=%i", f"--jobs={','.join(found)}"
+        ):
+            time.sleep(1.0)
+
+
+def explain(message: str) -> str:
+    """Shorten what sbatch said to a sentence, with what to edit."""
+    if not message.startswith("SLURM sbatch failed"):
+        return message
+    said = message.split("\n    sbatch call:", maxsplit=1)[0].partition("'")[2].rstrip("'.\n ")
+    said = " ".join(said.replace("sbatch: error:", "").split())
+    advice = [text for sign, text in ADVICE.items() if sign in said.lower()]
+    return ": ".join(["SLURM refused the job", said, *advice[:1]]) + ". "
+
+
+def _slurm(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout
