@@ -16,9 +16,9 @@ from torch_sim.models.interface import ModelInterface  # noqa: E402
 from torch_sim.models.lennard_jones import LennardJonesModel  # noqa: E402
 
 from glassml.campaign.errors import Interrupted  # noqa: E402
+from glassml.campaign.signals import SignalWatch  # noqa: E402
 from glassml.md.checkpoint import Checkpoint  # noqa: E402
 from glassml.md.engines.batch import BatchSimulation, run_batch  # noqa: E402
-from glassml.campaign.signals import SignalWatch  # noqa: E402
 from glassml.md.engines.torchsim import (  # noqa: E402
     BatchedLangevin,
     Remembering,
