@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 from ase.io import read
 
+from glassml.campaign.names import CRITERIA
+
 HERE = Path(__file__).resolve().parents[2]
-TASKS = ("gr", "sq", "primitive", "king", "king-shell", "guttman")
+TASKS = ("gr", "sq", *CRITERIA)
 RUNS = 3
 
 

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from matscipy.rings import ring_statistics
 
+from glassml.campaign.names import CRITERIA
 from glassml.structure import (
     NoPeakError,
     bond_angles,
@@ -162,7 +163,7 @@ def show_peaks(atoms):
 def show_rings(atoms, bonds):
     n_si = int((atoms.numbers == 14).sum())
     by_matscipy = ring_statistics(atoms, {(14, 8): CUTOFF}, maxlength=25)[::2]
-    for criterion in ("primitive", "king", "king-shell", "guttman"):
+    for criterion in CRITERIA:
         rings = find_rings(atoms, criterion, 12, bonds)
         shapes = shape_by_size(ring_shapes(rings))
         for size, count in rings.counts().items():

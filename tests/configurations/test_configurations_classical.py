@@ -7,6 +7,7 @@ from ase.units import Bohr, Hartree
 from matscipy.neighbours import neighbour_list
 from scipy.special import erfc
 
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations import lammps
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.melts import (
@@ -17,7 +18,7 @@ from glassml.configurations.melts import (
     run_trajectory,
 )
 from glassml.configurations.pair_potentials import POTENTIALS, short_range
-from glassml.configurations.screening import density, shortest_distances
+from glassml.configurations.screening import shortest_distances
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_shik_keeps_quartz():
 def test_random_start_has_composition_density_and_distance(number):
     atoms = random_start(number, 2.5, 0.2, np.random.default_rng(3))
     assert atoms.symbols.count("O") == 2 * atoms.symbols.count("Si") == 2 * number // 3
-    assert density(atoms) == pytest.approx(2.5, rel=1e-3)
+    assert density_g_cm3(atoms) == pytest.approx(2.5, rel=1e-3)
     assert min(shortest_distances(atoms).values()) > 1.3
 
 
@@ -153,8 +154,8 @@ def test_trajectory_is_reproducible(trajectory):
 def test_liquid_has_molten_and_glass_has_tetrahedra(trajectory):
     liquid, glass, compressed = trajectory[0]
     # Constant volume before, pressure after.
-    assert density(liquid) == pytest.approx(2.2, rel=1e-3)
-    assert density(compressed) > 1.1 * density(glass)
+    assert density_g_cm3(liquid) == pytest.approx(2.2, rel=1e-3)
+    assert density_g_cm3(compressed) > 1.1 * density_g_cm3(glass)
     silicon, oxygen, distance = neighbour_list("ijd", glass, 2.1)
     bonds = (glass.numbers[silicon] == 14) & (glass.numbers[oxygen] == 8)
     assert 3.5 < bonds.sum() / 8 < 4.6

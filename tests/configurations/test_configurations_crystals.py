@@ -8,6 +8,7 @@ from matscipy.neighbours import neighbour_list
 from spglib import get_symmetry_dataset
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import (
     POLYMORPHS,
     deform,
@@ -16,7 +17,6 @@ from glassml.configurations.crystals import (
     repeat,
     supercells,
 )
-from glassml.configurations.screening import density
 
 # g/cm³, computed from cells and contents as published; the two ideal high-temperature forms
 # and the framework included.
@@ -48,7 +48,7 @@ def test_space_group_is_found_back(name):
 def test_composition_and_density(name):
     atoms = polymorph(name)
     assert atoms.symbols.count("O") == 2 * atoms.symbols.count("Si")
-    assert density(atoms) == pytest.approx(DENSITY[name], abs=2e-3)
+    assert density_g_cm3(atoms) == pytest.approx(DENSITY[name], abs=2e-3)
 
 
 @pytest.mark.parametrize("name", POLYMORPHS)
@@ -77,7 +77,7 @@ def test_supercells_keep_density_and_sizes(name):
     for multipliers in supercells(primitive, 9, 72):
         cell = repeat(primitive, multipliers)
         assert 9 <= len(cell) <= 72
-        assert density(cell) == pytest.approx(density(primitive), rel=1e-9)
+        assert density_g_cm3(cell) == pytest.approx(density_g_cm3(primitive), rel=1e-9)
 
 
 def test_supercells_prefer_compact_shapes():

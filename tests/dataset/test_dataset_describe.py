@@ -9,9 +9,9 @@ from ase import Atoms
 from ase.io import write
 from ase.units import GPa
 
+from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.configurations.crystals import polymorph
-from glassml.configurations.screening import density
 from glassml.dataset.describing import coordination
 
 
@@ -53,7 +53,7 @@ def test_the_table_counts_and_ranges(file, capsys):
     assert "6 … 24" in glass
     assert "-4.0 … 10.0" in glass
     assert "1.50 … 1.75" in glass
-    ranges = sorted(density(polymorph(name)) for name in ("coesite", "stishovite"))
+    ranges = sorted(density_g_cm3(polymorph(name)) for name in ("coesite", "stishovite"))
     assert " … ".join(f"{value:.2f}" for value in ranges) in glass
 
 

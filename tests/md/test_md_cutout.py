@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from matscipy.neighbours import neighbour_list
 
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.screening import shortest_distances
 from glassml.md.cutout import CORE_A, GAP_A, UNITS, can_be_cut, cube_around, cut_out
 from glassml.md.outputs import write_offered
 from glassml.md.recorder import frame_json
 from glassml.md.start import push_apart
-from glassml.md.thermodynamics import density_g_cm3
 
 CENTRE = 100
 

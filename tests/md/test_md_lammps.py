@@ -17,6 +17,7 @@ import yaml
 from ase import units
 from ase.build import bulk
 
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.lammps import LammpsError
 from glassml.md.engines.lammps_input import (
@@ -32,7 +33,6 @@ from glassml.md.outputs import read_restart, read_trajectory
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job
 from glassml.md.start import maxwell_boltzmann
-from glassml.md.thermodynamics import density_g_cm3
 
 SHIK = classical_potential("shik")
 LIMITS = Limits(5.0, 1.0, (1.5, 4.0), 0.9)

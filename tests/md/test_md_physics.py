@@ -12,10 +12,11 @@ from ase.calculators.calculator import Calculator, all_changes
 from matscipy.calculators.pair_potential import LennardJonesCut, PairPotential
 from scipy import stats
 
+from glassml.campaign.units import density_g_cm3
 from glassml.md.engines.integrator import RampedLangevin
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.start import maxwell_boltzmann
-from glassml.md.thermodynamics import density_g_cm3, kinetic_temperature, measure
+from glassml.md.thermodynamics import kinetic_temperature, measure
 
 
 class VolumeSpring(Calculator):

@@ -16,6 +16,7 @@ from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
+from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.md.guards import Limits
 from glassml.md.jobs import _why_skipped
@@ -24,7 +25,6 @@ from glassml.md.potential import check_potential, gate_warnings
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job, run_job, skip_job
 from glassml.md.start import MIN_DISTANCES_A, classical_start, maxwell_boltzmann, random_start
-from glassml.md.thermodynamics import density_g_cm3
 from glassml.potential.gates import as_record, judge
 
 LIMITS = Limits(4.0, 0.5, (0.5, 5.0), 2.0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glassml.report.curves import coarser
+from glassml.structure.binning import coarser
 
 
 def bins(counts, values, errors):

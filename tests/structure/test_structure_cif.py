@@ -9,8 +9,9 @@ from ase.build import make_supercell
 from ase.io import write
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import density_g_cm3
 from glassml.structure.bonds import find_bonds
-from glassml.structure.frames import density_g_cm3, read_frames
+from glassml.structure.frames import read_frames
 
 QUARTZ = (4.9134, 4.9134, 5.4052, 90, 90, 120)
 SODALITE = (8.965, 8.965, 8.965, 90, 90, 90)

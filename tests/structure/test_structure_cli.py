@@ -9,10 +9,10 @@ import yaml
 from ase.io import read, write
 
 from glassml.campaign.config import parse_campaign
+from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.structure import summary
-from glassml.structure.frames import density_g_cm3
-from glassml.structure.glass import COLUMNS
+from glassml.structure.tables import COLUMNS, SUMMARY_TABLES
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_a_stopped_glass_is_set_aside(campaign):
 
 
 def test_summary_is_mean_and_error_of_glasses(campaign):
-    assert set(summary.TABLES) == {path.name for path in (campaign / "summary").iterdir()}
+    assert set(SUMMARY_TABLES) == {path.name for path in (campaign / "summary").iterdir()}
     table = rows(campaign / "summary" / "rings.csv")
     six = [row for row in table if row["state"] == "cold/recovered" and row["size"] == "6"]
     single = rows(campaign / "cold" / "recovered" / "glass00" / "rings.csv")

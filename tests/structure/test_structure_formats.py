@@ -11,9 +11,10 @@ from ase.build import make_supercell
 from ase.io import read, write
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.structure.bonds import find_bonds
-from glassml.structure.frames import density_g_cm3, read_frames
+from glassml.structure.frames import read_frames
 from glassml.structure.reading.names import element_of, element_of_mass, parse_elements
 
 

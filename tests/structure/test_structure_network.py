@@ -6,9 +6,9 @@ from ase import Atoms
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
 from glassml.structure.bonds import find_bonds, find_cutoffs
-from glassml.structure.frames import density_g_cm3
 from glassml.structure.network import (
     bond_angles,
     fractions,

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.names import CRITERIA
 from glassml.configurations.crystals import polymorph
 from glassml.structure.bonds import Bonds, find_bonds
 from glassml.structure.rings.graph import CoveringGraph, pack
 from glassml.structure.rings.known import KNOWN_RINGS
 from glassml.structure.rings.nearby import LISTED, nearby_silicon, search_within, within
-from glassml.structure.rings.search import CRITERIA, find_rings
+from glassml.structure.rings.search import find_rings
 from glassml.structure.species import Network as ElementPair
 
 SLANTED = np.array([[1, 1, 0], [0, 1, 2], [0, 0, 1]])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassml.configurations.crystals import polymorph
+from glassml.structure.lattice import lattice_sums
 from glassml.structure.scattering import (
     ashcroft_langreth,
     bhatia_thornton,
@@ -18,7 +19,6 @@ from glassml.structure.scattering import (
 from glassml.structure.sq import (
     average,
     broaden,
-    lattice_sums,
     structure_factor,
     transform_of_gr,
 )

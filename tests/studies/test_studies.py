@@ -115,7 +115,10 @@ def write_glasses(folder, fractions):
     ]
     write_table(summary / "rings.csv", *rings)
     points = [(0.1, 9, 5.0), (1.50, 10, 1.0), (1.51, 30, 2.0), (1.52, 0, 8.0), (2.0, 5, 1.5)]
-    sq = [{"q_per_A": q, "counts": n, "neutron": s, "neutron_error": error} for q, n, s in points]
+    sq = [
+        {"state": "ambient", "q_per_A": q, "counts": n, "neutron": s, "neutron_error": error}
+        for q, n, s in points
+    ]
     write_table(summary / "sq.csv", *sq)
     return folders
 

@@ -1,28 +1,8 @@
 """Structure of each glass in each state, and means over glasses."""
 
-STRUCTURE_TABLES = (
-    "network.json",
-    "fsdp.json",
-    "angles.csv",
-    "gr.csv",
-    "sq.csv",
-    "kono_z.csv",
-    "rings.csv",
-    "ring_shape.csv",
-    "ring_slope.csv",
-    "ring_aspect.csv",
-    "ring_centre_sq.csv",
-    "ring_centre_gr.csv",
-)
-STRUCTURE_SUMMARIES = (
-    "states.csv",
-    *[
-        name
-        for name in STRUCTURE_TABLES
-        if name != "network.json" and name != "fsdp.json"
-    ],
-    "fsdp.csv",
-)
+from glassml.structure.tables import COLUMNS, DOCUMENTS, SUMMARY_TABLES
+
+STRUCTURE_TABLES = (*DOCUMENTS, *COLUMNS)
 
 
 rule structure_glass:
@@ -66,7 +46,7 @@ rule structure_summary:
             for name in STRUCTURE_TABLES
         ],
     output:
-        [f"{RESULTS}/structure/summary/{name}" for name in STRUCTURE_SUMMARIES],
+        [f"{RESULTS}/structure/summary/{name}" for name in SUMMARY_TABLES],
     log:
         f"{LOGS}/structure/summary.log",
     benchmark:

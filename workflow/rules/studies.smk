@@ -238,7 +238,7 @@ use rule structure_summary as summarise_variant with:
         config=ancient(CONFIG),
         tables=expand(rules.structure_variant.output, **SEARCH_GLASSES),
     output:
-        [f"{SEARCH_STRUCTURE}/summary/{name}" for name in STRUCTURE_SUMMARIES],
+        [f"{SEARCH_STRUCTURE}/summary/{name}" for name in SUMMARY_TABLES],
     log:
         f"{LOGS}/studies/search/{{variant}}/summary.log",
     benchmark:

@@ -17,6 +17,7 @@ from ase.io import iread
 
 from glassml.campaign.config import Campaign
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.limits import net_force_excess
 
 SETS = ("train", "validation", "test")
 DENSITY_RANGE_g_cm3 = (0.5, 8.0)
@@ -124,12 +125,10 @@ def labels_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
                 forces = atoms.arrays["REF_forces"]
                 numbers = [atoms.info["REF_energy"], *forces.ravel()]
                 numbers += list(np.ravel(atoms.info.get("REF_stress", [])))
-                # Plane waves on a grid leave a small net force, which grows with the forces.
-                limit = 0.05 + 0.02 * float(np.abs(forces).max())
                 if not np.isfinite(np.array(numbers, dtype=float)).all():
                     yield f"{name}: a label is not finite"
-                elif np.abs(forces.mean(axis=0)).max() > limit:
-                    yield f"{name}: mean force {np.abs(forces.mean(axis=0)).max():.3f} eV/Å"
+                elif net := net_force_excess(forces):
+                    yield f"{name}: mean force {net:.3f} eV/Å"
                 else:
                     yield None
 

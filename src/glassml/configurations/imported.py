@@ -13,9 +13,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.limits import MAX_FORCE_EV_A
 from glassml.campaign.provenance import CODE, XC, same_functional, stated_functional
 
-FORCE_LIMIT_EV_A = 1000.0
 # Of strained, rattled and compressed silica from -26 to 275 GPa is known here; beyond these it is
 # another unit, another sign, or no stress.
 STRESS_LIMIT_GPA, TENSION_LIMIT_GPA = 1000.0, 60.0
@@ -81,7 +81,7 @@ def copy_labels(source: Atoms, target: Atoms, keys: Mapping[str, str | None]) ->
     energy = _label(source, keys["energy"], ())
     forces = _label(source, keys["forces"], (len(source), 3))
     largest = float(np.abs(forces).max())
-    if largest > FORCE_LIMIT_EV_A:
+    if largest > MAX_FORCE_EV_A:
         raise StructureError(f"label {keys['forces']}: a force of {largest:.0f} eV/Å")
     net = float(np.abs(forces.sum(axis=0)).max()) / len(source)
     if net > 0.1:

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from glassml.campaign.errors import StructureError
-from glassml.campaign.units import BAR_PER_GPA
+from glassml.campaign.units import BAR_PER_GPA, G_CM3_PER_U_A3
 from glassml.configurations.lammps import (
     commands,
     lammps_session,
@@ -18,7 +18,6 @@ from glassml.configurations.lammps import (
     read_structure,
 )
 from glassml.configurations.pair_potentials import POTENTIALS, pair_commands, pair_table
-from glassml.configurations.screening import G_CM3
 
 _MASS = {"Si": 28.085, "O": 15.999}
 
@@ -44,7 +43,7 @@ def random_start(number: int, density_g_cm3: float, skew: float, rng: np.random.
         Edges and tilts deviate from a cube by up to this fraction.
     """
     units = number // 3
-    volume = units * (_MASS["Si"] + 2 * _MASS["O"]) * G_CM3 / density_g_cm3
+    volume = units * (_MASS["Si"] + 2 * _MASS["O"]) * G_CM3_PER_U_A3 / density_g_cm3
     cell = np.diag(1.0 + rng.uniform(-skew, skew, 3))
     cell[1, 0], cell[2, 0], cell[2, 1] = rng.uniform(-skew, skew, 3)
     cell *= (volume / np.linalg.det(cell)) ** (1 / 3)
@@ -230,4 +229,4 @@ def _run_segment(session: Any, segment: Segment, step: float, seed: int) -> None
 
 
 def _density(session: Any, atoms: Atoms) -> float:
-    return float(atoms.get_masses().sum() * G_CM3 / session.get_thermo("vol"))
+    return float(atoms.get_masses().sum() * G_CM3_PER_U_A3 / session.get_thermo("vol"))

@@ -4,18 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
-from ase.units import _amu
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import density_g_cm3
 
 Limits = Mapping[tuple[str, str], float]
-G_CM3 = _amu * 1e27  # g/cm³ of 1 u/Å³
-
-
-def density(atoms: Atoms) -> float:
-    """Give the mass density in g/cm³."""
-    return float(atoms.get_masses().sum() / atoms.get_volume() * G_CM3)
 
 
 def shortest_distances(atoms: Atoms, reach: float = 3.5) -> dict[tuple[str, str], float]:
@@ -71,8 +65,8 @@ def check_sanity(atoms: Atoms, elements: set[str], largest: int = 1000) -> None:
         raise StructureError(
             f"a cell edge is out of range: {', '.join(f'{x:.2f}' for x in atoms.cell.lengths())} Å"
         )
-    if density(atoms) > 12.0:
-        raise StructureError(f"density {density(atoms):.1f} g/cm³ is impossible")
+    if density_g_cm3(atoms) > 12.0:
+        raise StructureError(f"density {density_g_cm3(atoms):.1f} g/cm³ is impossible")
 
 
 def check_distances(atoms: Atoms, limits: Limits) -> None:

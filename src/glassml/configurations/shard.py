@@ -13,13 +13,13 @@ from tqdm import tqdm
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, write_csv
 from glassml.campaign.seeds import derive_seed
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.fingerprint import fingerprints
 from glassml.configurations.generators import GENERATORS, Candidate
 from glassml.configurations.screening import (
     Limits,
     check_distances,
     check_sanity,
-    density,
     farthest_points,
     near_duplicates,
     shortest_distances,
@@ -213,7 +213,7 @@ def _row(config_id: str, slot: Slot) -> dict[str, Any]:
             "config_type": slot.result.config_type,
             "parent": slot.result.parent,
             "atoms": len(atoms),
-            "density_g_cm3": f"{density(atoms):.4f}",
+            "density_g_cm3": f"{density_g_cm3(atoms):.4f}",
         }
         for name, pair in (("Si_O", ("O", "Si")), ("O_O", ("O", "O")), ("Si_Si", ("Si", "Si"))):
             if pair in shortest:

@@ -15,7 +15,7 @@ from ase.units import GPa
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, file_sha256, write_csv, write_json
 from glassml.campaign.provenance import CODE, XC
-from glassml.configurations.screening import density
+from glassml.campaign.units import density_g_cm3
 from glassml.dataset.labels import Entry, isolated_energies, largest_force
 from glassml.dataset.split import SETS, check_disjoint, split_parents
 
@@ -249,7 +249,7 @@ def _flag_row(entry: Entry, chosen: str) -> dict[str, Any]:
             "energy_eV_per_atom": f"{atoms.info['REF_energy'] / len(atoms):.6f}",
             "largest_force_eV_A": f"{largest_force(atoms):.4f}",
             "pressure_GPa": f"{pressure_of(atoms):.3f}",
-            "density_g_cm3": f"{density(atoms):.4f}",
+            "density_g_cm3": f"{density_g_cm3(atoms):.4f}",
         }
     return row
 
@@ -271,7 +271,7 @@ def _summary(
         energy = [a.info["REF_energy"] / len(a) for a in labelled]
         forces = np.concatenate([a.arrays["REF_forces"] for a in labelled])
         pressures = [p for p in map(pressure_of, labelled) if np.isfinite(p)]
-        densities = [density(a) for a in labelled]
+        densities = [density_g_cm3(a) for a in labelled]
         row |= {
             "atoms_min": min(sizes),
             "atoms_max": max(sizes),

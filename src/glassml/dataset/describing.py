@@ -9,7 +9,7 @@ from ase import Atoms
 from matplotlib.figure import Figure
 from matscipy.neighbours import neighbour_list
 
-from glassml.configurations.screening import density
+from glassml.campaign.units import density_g_cm3
 from glassml.dataset.build import pressure_of, statistics
 from glassml.dataset.labels import Entry, isolated_energies
 
@@ -154,7 +154,7 @@ def plot(entries: Sequence[Entry]) -> Figure:
         if not frames or kind == "isolated_atom":
             continue
         name = f"{kind.replace('_', ' ')} ({len(frames)})"
-        dense = [density(atoms) for atoms in frames]
+        dense = [density_g_cm3(atoms) for atoms in frames]
         # Two atoms in a box have no density.
         if kind != "dimer":
             energies = [cohesive_energy(atoms, isolated) for atoms in frames]

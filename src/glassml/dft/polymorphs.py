@@ -18,8 +18,8 @@ from spglib import standardize_cell
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelStore
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import deform, polymorph
-from glassml.configurations.screening import density
 from glassml.dft.equation_of_state import fit
 from glassml.dft.labels import label_key, labelled_atoms
 from glassml.dft.measured import MEASURED, Measured
@@ -270,7 +270,7 @@ def table(
             "fit_rms_meV_per_SiO2": f"{1000 * curve.rms_eV:.3f}",
             "atomisation_energy_eV_per_SiO2": f"{atoms - curve.energy:.4f}",
             "pressure_by_stress_GPa": f"{minimum.pressure:.3f}",
-            "density_g_cm3": f"{density(minimum.atoms):.4f}",
+            "density_g_cm3": f"{density_g_cm3(minimum.atoms):.4f}",
             "shortest_Si_O_A": f"{distances[silicon][:, ~silicon].min():.4f}",
         }
         values |= {key: f"{value:.4f}" for key, value in zip(lengths, cell, strict=True)}

@@ -14,9 +14,9 @@ import numpy as np
 from ase import Atoms
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import density_g_cm3
 from glassml.configurations.melts import anneal_around
 from glassml.md.start import push_apart
-from glassml.md.thermodynamics import density_g_cm3
 
 #: Formula units of SiO2 in a cell.
 UNITS = 32

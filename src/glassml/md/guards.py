@@ -7,7 +7,8 @@ import numpy as np
 from ase import Atoms
 from matscipy.neighbours import neighbour_list
 
-from glassml.md.thermodynamics import Thermodynamics, density_g_cm3, kinetic_temperature
+from glassml.campaign.units import density_g_cm3
+from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature
 
 
 class GuardTripped(Exception):  # noqa: N818  (it is an event of the physics, not an error)

@@ -14,6 +14,7 @@ from ase import Atoms
 
 from glassml.campaign.files import write_json
 from glassml.campaign.locks import hold
+from glassml.campaign.units import density_g_cm3
 from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.single import Outcome, Simulation
 from glassml.md.guards import Limits
@@ -25,7 +26,7 @@ from glassml.md.outputs import (
     write_trajectory,
 )
 from glassml.md.protocol import Coupling, Stage, describe, digest, start_times_fs
-from glassml.md.thermodynamics import density_g_cm3, kinetic_temperature
+from glassml.md.thermodynamics import kinetic_temperature
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from ase.data import atomic_masses, atomic_numbers
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.units import G_CM3_PER_U_A3
 from glassml.configurations.melts import Segment, run_trajectory
 from glassml.md.guards import Limits
 from glassml.md.protocol import Stage
-from glassml.md.thermodynamics import G_CM3_PER_U_A3
 
 #: Distances in Å that a random start keeps: like in the melt, near the first peaks' inner edges.
 MIN_DISTANCES_A: Mapping[tuple[str, str], float] = {

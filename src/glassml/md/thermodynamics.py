@@ -5,6 +5,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from ase import Atoms, units
 
+from glassml.campaign.units import density_g_cm3
+
 #: Columns of `series.csv`.
 SERIES_COLUMNS = (
     "time_fs",
@@ -17,9 +19,6 @@ SERIES_COLUMNS = (
     "kinetic_energy_eV",
     "total_energy_eV",
 )
-
-#: 1 u/Å³ in g/cm³ (CODATA atomic mass constant, 1.66053907e-24 g).
-G_CM3_PER_U_A3 = 1.66053906660
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ class Thermodynamics:
             "kinetic_energy_eV": self.kinetic_energy_eV,
             "total_energy_eV": self.total_energy,
         }
-
-
-def density_g_cm3(atoms: Atoms) -> float:
-    """Give the density in g/cm³."""
-    return float(atoms.get_masses().sum() / atoms.get_volume() * G_CM3_PER_U_A3)
 
 
 def kinetic_temperature(atoms: Atoms) -> float:

@@ -9,11 +9,11 @@ from ase import Atoms
 from ase.io import iread
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from glassml.campaign.limits import MAX_FORCE_EV_A, net_force_excess
 from glassml.potential.packages import PotentialError
 
 GPA = 160.21766208  # per eV/Å³
 KEYS = ("REF_energy", "REF_forces", "REF_stress")
-MAX_FORCE = 1000.0  # eV/Å; what no configuration that is worth a label exceeds
 MAX_STRESS_GPA = 10000.0
 BULK_MODULUS_GPA = (1.0, 1500.0)  # silica: 12 (cristobalite) to 310 (stishovite), liquid less
 SLOPES = (0.4, 2.5)
@@ -23,8 +23,6 @@ MIN_PAIRS = 4
 MIN_WORK_EV = 0.01
 MIN_CORRELATION = 0.8
 FAMILY_CORRELATION = 0.9  # one family alone is few labels
-# Plane waves on a grid leave a small net force that grows with the forces.
-NET_FORCE = (0.05, 0.02)  # eV/Å per atom, and share of the largest force
 
 
 def read_labels(path: Path) -> list[Atoms]:
@@ -110,12 +108,11 @@ def _mistakes(atoms: Atoms, index: int) -> list[str]:
     if not np.isfinite([float(held["REF_energy"]), *forces.ravel(), *stress.ravel()]).all():
         return [f"{label}: a label is not finite"]
     mistakes = []
-    if np.abs(forces).max() > MAX_FORCE:
+    if np.abs(forces).max() > MAX_FORCE_EV_A:
         mistakes.append(f"{label}: a force of {np.abs(forces).max():.0f}: expected eV/Å")
     if np.abs(stress).max() * GPA > MAX_STRESS_GPA:
         mistakes.append(f"{label}: a stress of {np.abs(stress).max():.3g}: expected eV/Å³")
-    net = np.abs(forces.mean(axis=0)).max()
-    if net > NET_FORCE[0] + NET_FORCE[1] * np.abs(forces).max():
+    if net := net_force_excess(forces):
         mistakes.append(f"{label}: forces sum to {net:.3f} eV/Å per atom, and not to zero")
     return mistakes
 

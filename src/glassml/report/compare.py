@@ -12,16 +12,17 @@ from glassml import __version__
 from glassml.campaign.config import load_campaign
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import write_json, write_text
+from glassml.campaign.names import KING
 from glassml.report import acceptance, page
 from glassml.report.build import write_parts
-from glassml.report.curves import coarser, plot_band, with_errors
+from glassml.report.curves import plot_band, with_errors
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw, style
-from glassml.report.measures import KING
 from glassml.report.page import Section, Table, Text, with_error
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections.result import chosen_states
+from glassml.structure.binning import coarser
 
 LINES = ("-", "--")  # the first campaign, the second
 WORDS = {"rest": COLOURS[0], "cold": COLOURS[1], "hot": COLOURS[2]}

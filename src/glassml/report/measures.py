@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value, disordered_errors
 from glassml.report.results import AbsentError
 
 SIGMAS = 3.0
-KING = "king"
 
 Measure = Callable[[Evidence, str], Value]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from glassml.campaign.names import KING
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.measures import (
-    KING,
     SIGMAS,
     Measure,
     difference,

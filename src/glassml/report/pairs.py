@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
+from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value
 from glassml.report.results import AbsentError
 from glassml.report.states import State
@@ -41,7 +42,7 @@ def ring_slope(evidence: Evidence, state: State, glass: str) -> float:
         If it was not analysed, or has too few rings.
     """
     rows = evidence.results.table(f"structure/{state.name}/{glass}/ring_slope.csv")
-    slopes = rows[(rows.criterion == "king") & (rows.atoms == "Si+O")].slope_A.dropna()
+    slopes = rows[(rows.criterion == KING) & (rows.atoms == "Si+O")].slope_A.dropna()
     if slopes.empty:
         raise AbsentError(f"{state.name}/{glass} has no slope of its King rings")
     return float(slopes.iloc[0])

@@ -65,7 +65,7 @@ from typing import Any
 
 _PUBLIC = {
     "check_atoms": "frames",
-    "density_g_cm3": "frames",
+    "density_g_cm3": "network",
     "read_frames": "frames",
     "pair_distribution": "gr",
     "bond_angles": "network",

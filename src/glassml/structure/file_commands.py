@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.names import CRITERIA
 
 
 def register_files(actions: Any) -> None:
@@ -80,8 +81,7 @@ def _bond_options(parser: argparse.ArgumentParser) -> None:
 
 def _register_rings(actions: Any) -> None:
     parser = _file_command(actions, "rings", "Count rings, and measure their shape.", run_rings)
-    criteria = ("primitive", "king", "king-shell", "guttman")
-    parser.add_argument("--criterion", choices=criteria, default="primitive")
+    parser.add_argument("--criterion", choices=CRITERIA, default="primitive")
     parser.add_argument("--max-size", type=_count, default=12, help="largest ring, in formers")
     _bond_options(parser)
     parser.add_argument(

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
-from ase.units import _amu
 
 from glassml.campaign.errors import StructureError
 from glassml.structure.reading.files import read_file, tail
@@ -148,11 +147,6 @@ def wrapped(atoms: Atoms) -> Atoms:
     fractions -= np.floor(fractions)
     fractions[fractions >= 1.0] = 0.0  # -1e-17 folds to 1.0
     return Atoms(atoms.numbers, fractions @ cell, cell=cell, pbc=True)
-
-
-def density_g_cm3(atoms: Atoms) -> float:
-    """Mass density in g/cm³ (ASE's standard atomic masses)."""
-    return float(atoms.get_masses().sum() * _amu * 1e3 / (atoms.cell.volume * 1e-24))
 
 
 def select(count: int, last: int | None = None, stride: int = 1, start: int = 0) -> range:

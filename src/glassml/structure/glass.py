@@ -34,73 +34,14 @@ from glassml.structure.rings.centres import (
 from glassml.structure.rings.search import Rings
 from glassml.structure.rings.shape import ATOMS, slope_of_l2
 from glassml.structure.scattering import WEIGHTINGS, bhatia_thornton
-from glassml.structure.species import elements_of, pairs_of
+from glassml.structure.species import elements_of
 from glassml.structure.sq import StructureFactor
-from glassml.structure.statistics import as_field, curve_error, mean_and_error
+from glassml.structure.statistics import curve_error, mean_and_error
+from glassml.structure.tables import COLUMNS, ELEMENTS, PAIRS, Row, row_of, rows_of
 from glassml.structure.voids import void_statistics
 
 LOG = logging.getLogger(__name__)
 ANGLE_BIN, Z_BIN = 1.0, 0.05
-# The campaign's tables have columns of these.
-ELEMENTS = ("Si", "O")
-PAIRS = tuple(pairs_of(ELEMENTS))
-Row = dict[str, Any]
-
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "angles.csv": (
-        "angle_deg",
-        "O-Si-O_per_deg",
-        "O-Si-O_error",
-        "Si-O-Si_per_deg",
-        "Si-O-Si_error",
-    ),
-    "gr.csv": (
-        "r_A",
-        *PAIRS,
-        *(f"{pair}_error" for pair in PAIRS),
-        "neutron",
-        "xray",
-        "T_neutron_per_A2",
-        "D_neutron_per_A2",
-    ),
-    "sq.csv": (
-        "q_per_A",
-        "counts",
-        *PAIRS,
-        "neutron",
-        "neutron_error",
-        "xray",
-        "xray_error",
-        "NN",
-        "NC",
-        "CC",
-    ),
-    "rings.csv": ("criterion", "size", "count", "per_si", "per_si_error", "fraction"),
-    "ring_shape.csv": (
-        "criterion",
-        "atoms",
-        "size",
-        "count",
-        *(
-            f"{name}_{kind}"
-            for name in ("l1_A", "l2_A", "l3_A", "aspect_ratio", "roughness")
-            for kind in ("mean", "sd", "error")
-        ),
-    ),
-    "ring_slope.csv": ("criterion", "atoms", "slope_A", "slope_error"),
-    "ring_aspect.csv": ("criterion", "size", "aspect_ratio", "density"),
-    "ring_centre_sq.csv": (
-        "size",
-        "q_per_A",
-        "counts",
-        "centre-centre",
-        "centre-Si",
-        "centre-O",
-        "contribution",
-    ),
-    "ring_centre_gr.csv": ("size", "r_A", "centre-centre", "centre-Si", "centre-O"),
-    "kono_z.csv": ("z_A", "density_per_A", "error"),
-}
 
 
 @dataclass(frozen=True)
@@ -244,8 +185,8 @@ def _network(
         },
     }
     return document, {
-        "angles.csv": _rows("angles.csv", angle_columns),
-        "kono_z.csv": _rows("kono_z.csv", z_columns),
+        "angles.csv": rows_of("angles.csv", angle_columns),
+        "kono_z.csv": rows_of("kono_z.csv", z_columns),
     }
 
 
@@ -265,7 +206,7 @@ def _pair_rows(means: PairMeans) -> list[Row]:
         means.t_neutron,
         means.d_neutron,
     ]
-    return _rows("gr.csv", columns)
+    return rows_of("gr.csv", columns)
 
 
 def structure_factor_rows(factor: StructureFactor) -> list[Row]:
@@ -274,7 +215,7 @@ def structure_factor_rows(factor: StructureFactor) -> list[Row]:
     columns = [factor.q, factor.counts, *(factor.partials[pair] for pair in PAIRS)]
     for weighting in WEIGHTINGS:
         columns += [factor.total(weighting), factor.standard_error(weighting)]
-    return _rows("sq.csv", [*columns, mixed["NN"], mixed["NC"], mixed["CC"]])
+    return rows_of("sq.csv", [*columns, mixed["NN"], mixed["NC"], mixed["CC"]])
 
 
 def peaks(factor: StructureFactor, settings: Settings) -> dict[str, dict[str, Any]]:
@@ -309,11 +250,11 @@ def _add_ring_rows(tables: dict[str, list[Row]], means: RingMeans, criterion: st
             means.error[size],
             per_former / total,
         )
-        tables["rings.csv"].append(_row("rings.csv", row))
+        tables["rings.csv"].append(row_of("rings.csv", row))
     for atoms in ATOMS:
         shapes = means.shapes(atoms)
         slope = mean_and_error([slope_of_l2(shape) for shape in shapes])
-        tables["ring_slope.csv"].append(_row("ring_slope.csv", (criterion, atoms, *slope)))
+        tables["ring_slope.csv"].append(row_of("ring_slope.csv", (criterion, atoms, *slope)))
         all_sizes = np.concatenate([shape.size for shape in shapes])
         values = {
             name: np.concatenate([shape.observables()[name] for shape in shapes])
@@ -333,7 +274,7 @@ def _add_ring_rows(tables: dict[str, list[Row]], means: RingMeans, criterion: st
                     numbers += [None, None, None]
             count = chosen.sum() / len(shapes)
             tables["ring_shape.csv"].append(
-                _row("ring_shape.csv", (criterion, atoms, size, count, *numbers))
+                row_of("ring_shape.csv", (criterion, atoms, size, count, *numbers))
             )
             if atoms == ATOMS[0]:
                 tables["ring_aspect.csv"] += _aspect_rows(
@@ -347,7 +288,7 @@ def _aspect_rows(criterion: str, size: int, values: np.ndarray) -> list[Row]:
     density = _density(values[np.isfinite(values)], edges)
     middle = (edges[1:] + edges[:-1]) / 2
     return [
-        _row("ring_aspect.csv", (criterion, size, x, y))
+        row_of("ring_aspect.csv", (criterion, size, x, y))
         for x, y in zip(middle, density, strict=True)
     ]
 
@@ -372,18 +313,7 @@ def _add_centre_rows(tables: dict[str, list[Row]], rings: Rings, settings: Setti
             contribution,
         )
         for values in zip(*columns, strict=True):
-            tables["ring_centre_sq.csv"].append(_row("ring_centre_sq.csv", (name, *values)))
+            tables["ring_centre_sq.csv"].append(row_of("ring_centre_sq.csv", (name, *values)))
         r, g = centre_pair_distribution(chosen, settings.r_max)
         for values in zip(r, g["centre-centre"], g["centre-Si"], g["centre-O"], strict=True):
-            tables["ring_centre_gr.csv"].append(_row("ring_centre_gr.csv", (name, *values)))
-
-
-def _row(table: str, values: Sequence[Any]) -> Row:
-    return {
-        column: value if isinstance(value, str | int | np.integer) else as_field(value)
-        for column, value in zip(COLUMNS[table], values, strict=True)
-    }
-
-
-def _rows(table: str, columns: Sequence[Any]) -> list[Row]:
-    return [_row(table, values) for values in zip(*columns, strict=True)]
+            tables["ring_centre_gr.csv"].append(row_of("ring_centre_gr.csv", (name, *values)))

@@ -8,8 +8,9 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from scipy.spatial import cKDTree
 
+from glassml.campaign.units import density_g_cm3
 from glassml.structure.bonds import Bonds, coordination_by
-from glassml.structure.frames import density_g_cm3, wrapped
+from glassml.structure.frames import wrapped
 from glassml.structure.species import Network
 
 

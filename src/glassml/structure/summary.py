@@ -1,6 +1,5 @@
 """Means and standard errors over the independent glasses of each state."""
 
-import csv
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,65 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from glassml.campaign.errors import StructureError
 from glassml.campaign.files import write_csv
+from glassml.structure.binning import bin_of
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, bootstrap_peak
 from glassml.structure.scattering import WEIGHTINGS
 from glassml.structure.statistics import as_field, mean_and_error
+from glassml.structure.tables import (
+    CENTRE_VALUES,
+    CURVES,
+    FSDP_COLUMNS,
+    SQ_VALUES,
+    STATE_COLUMNS,
+    ZERO_IF_ABSENT,
+    Row,
+    read_table,
+)
 
 LOG = logging.getLogger(__name__)
-Row = dict[str, Any]
-# Table: what identifies a row in each glass, and the columns that are averaged over glasses.
-CURVES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "angles.csv": (("angle_deg",), ("O-Si-O_per_deg", "Si-O-Si_per_deg")),
-    "gr.csv": (
-        ("r_A",),
-        ("Si-Si", "Si-O", "O-O", "neutron", "xray", "T_neutron_per_A2", "D_neutron_per_A2"),
-    ),
-    "kono_z.csv": (("z_A",), ("density_per_A",)),
-    "rings.csv": (("criterion", "size"), ("per_si", "fraction")),
-    "ring_shape.csv": (
-        ("criterion", "atoms", "size"),
-        ("l1_A_mean", "l2_A_mean", "l3_A_mean", "aspect_ratio_mean", "roughness_mean"),
-    ),
-    "ring_slope.csv": (("criterion", "atoms"), ("slope_A",)),
-    "ring_aspect.csv": (("criterion", "size", "aspect_ratio"), ("density",)),
-    "ring_centre_gr.csv": (("size", "r_A"), ("centre-centre", "centre-Si", "centre-O")),
-}
-SQ_VALUES = ("Si-Si", "Si-O", "O-O", "neutron", "xray", "NN", "NC", "CC")
-CENTRE_VALUES = ("centre-centre", "centre-Si", "centre-O", "contribution")
-# A size that a glass does not have counts as none there; a shape that it does not have does not.
-ZERO_IF_ABSENT = ("rings.csv",)
-STATE_COLUMNS = ("state", "glasses", "set_aside", "reasons", "observable", "mean", "error")
-FSDP_COLUMNS = (
-    "state",
-    "glasses",
-    "weighting",
-    "peak",
-    *(
-        f"{name}{suffix}"
-        for name in ("position", "height", "fwhm", "amplitude", "lorentzian_fwhm")
-        for suffix in ("", "_error")
-    ),
-    "definition",
-    "reason",
-)
-TABLES = ("states.csv", "fsdp.csv", "sq.csv", "ring_centre_sq.csv", *CURVES)
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV.
-
-    Raises
-    ------
-    StructureError
-        If the file cannot be read.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
-        raise StructureError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def summarise(
@@ -85,7 +42,7 @@ def summarise(
     folders
         For each state the folders of its glasses, as `write_glass` filled them.
     output
-        Folder of the tables (`TABLES`).
+        Folder of the tables (`SUMMARY_TABLES`).
     rng
         Random numbers of the bootstrap.
     q_bin
@@ -204,7 +161,7 @@ def _average_q(
     groups: dict[tuple, list[dict[str, str]]] = {}
     for table in tables:
         for item in table:
-            index = int(float(item["q_per_A"]) / q_bin)
+            index = int(bin_of(float(item["q_per_A"]), q_bin))
             groups.setdefault((*(item[key] for key in keys), index), []).append(item)
     averaged: list[Row] = []
     for key, members in sorted(groups.items(), key=lambda item: [_order(str(k)) for k in item[0]]):

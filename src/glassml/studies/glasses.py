@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glassml.campaign.names import KING
+from glassml.structure.binning import coarser
+
 SUMMARY = Path("structure", "summary")  # of a variant that made glasses
 GLASS_COLUMNS = (
     "glasses",
@@ -21,7 +24,6 @@ GLASS_COLUMNS = (
     "ring_size_sd",
     "ring_size_sd_error",
 )
-CRITERION = "king"
 CURVES = ("neutron S(Q)", "King rings")
 CURVES_COLUMNS = ("variant", "curve", "x", "value", "error")
 Q_RANGE_PER_A = (0.5, 4.0)
@@ -73,7 +75,7 @@ def ring_moments(table: Path) -> tuple[float, float]:
         In Si atoms; NaN without such rings.
     """
     rows = pd.read_csv(table)
-    rows = rows[rows["criterion"] == CRITERION]
+    rows = rows[rows["criterion"] == KING]
     if rows.empty:
         return np.nan, np.nan
     mean = np.average(rows["size"], weights=rows["fraction"])
@@ -99,7 +101,7 @@ def glass_curves(summaries: Mapping[str, Path]) -> list[dict[str, Any]]:
     rows = []
     for variant, summary in summaries.items():
         rings = pd.read_csv(summary / "rings.csv")
-        rings = rings[rings["criterion"] == CRITERION]
+        rings = rings[rings["criterion"] == KING]
         sizes = rings[["size", "fraction", "fraction_error"]]
         curves = (_coarser(pd.read_csv(summary / "sq.csv")), sizes)
         rows += [
@@ -111,28 +113,9 @@ def glass_curves(summaries: Mapping[str, Path]) -> list[dict[str, Any]]:
 
 
 def _coarser(sq: pd.DataFrame) -> pd.DataFrame:
-    """Join bins of Q, weighted by their numbers of Q vectors: Q, neutron S(Q), standard error."""
-    sq = sq[sq["q_per_A"].between(*Q_RANGE_PER_A) & (sq["counts"] > 0)]
-    counts, bins = sq["counts"], np.floor(sq["q_per_A"] / Q_BIN_PER_A)
-    # Bins have different Q vectors, so that their noise is independent.
-    terms = {
-        "q": counts * sq["q_per_A"],
-        "value": counts * sq["neutron"],
-        "variance": (counts * sq["neutron_error"]) ** 2,
-    }
-    # an error that is not known makes that of the sum unknown
-    sums = {
-        name: term.groupby(bins).agg(lambda part: part.sum(skipna=False))
-        for name, term in terms.items()
-    }
-    total = counts.groupby(bins).sum()
-    return pd.DataFrame(
-        {
-            "q": sums["q"] / total,
-            "value": sums["value"] / total,
-            "error": np.sqrt(sums["variance"]) / total,
-        }
-    )
+    """Give Q, neutron S(Q) and its standard error in wider bins."""
+    joined = coarser(sq[sq["q_per_A"].between(*Q_RANGE_PER_A)], "neutron", Q_BIN_PER_A)
+    return joined[["q_per_A", "neutron", "neutron_error"]]
 
 
 def _known(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:

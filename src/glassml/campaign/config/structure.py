@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
+from glassml.campaign.names import CRITERIA, Criterion
 
-Criterion = Literal["primitive", "king", "king-shell", "guttman"]
 Q = Annotated[float, Field(gt=0.0, le=60.0)]
 
 
@@ -68,7 +68,7 @@ class Structure(Section):
         "null: q_max_per_A up to 6000 atoms, else 8.",
     )
     ring_criteria: tuple[Criterion, ...] = Field(
-        default=("primitive", "king", "king-shell", "guttman"),
+        default=CRITERIA,
         min_length=1,
         description="Which rings are counted; the centres are those of the first.",
     )

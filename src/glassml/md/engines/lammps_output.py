@@ -8,14 +8,14 @@ from typing import IO
 from ase import Atoms, units
 from ase.io.lammpsrun import iread_lammps_dump_text
 
-from glassml.campaign.units import BAR_PER_GPA
+from glassml.campaign.units import BAR_PER_GPA, G_CM3_PER_U_A3
 from glassml.md.checkpoint import Checkpoint, Samples
 from glassml.md.engines.lammps_input import FINISHED, Piece, frame_steps, stage_steps, turn_back
 from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome
 from glassml.md.guards import GuardTripped, Limits, check_bounds, check_distances, check_energies
 from glassml.md.protocol import Stage, start_times_fs
 from glassml.md.recorder import frame_json
-from glassml.md.thermodynamics import G_CM3_PER_U_A3, Thermodynamics, kinetic_temperature
+from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature
 
 
 @dataclass(frozen=True)

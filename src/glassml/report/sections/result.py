@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from glassml.report.curves import coarser, plot_band, state_rows, with_errors
+from glassml.campaign.names import KING
+from glassml.report.curves import plot_band, state_rows, with_errors
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
@@ -11,8 +12,9 @@ from glassml.report.measures_pressure import equally_dense
 from glassml.report.page import Section, with_error
 from glassml.report.pairs import paired_difference, peak_height
 from glassml.report.results import AbsentError, Results, add
-from glassml.report.sections.rings import FEWEST, KING, SHAPE
+from glassml.report.sections.rings import FEWEST, SHAPE
 from glassml.report.states import State
+from glassml.structure.binning import coarser
 
 MARKERS = ("o", "s", "^")
 ERRORS = "Bands and bars are one standard error over independent glasses."

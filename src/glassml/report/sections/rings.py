@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from glassml.report.curves import coarser
+from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Table, with_error
 from glassml.report.results import AbsentError
 from glassml.report.states import State
+from glassml.structure.binning import coarser
 
-KING = "king"
-CRITERIA = {
+DEFINITIONS = {
     "primitive": "primitive: no shortcut between any two of its atoms",
     "king": "King: shortest path between two neighbours of an atom that avoids it",
     "king-shell": "King (R.I.N.G.S.): the path avoids the atom's other neighbours too",
@@ -49,7 +49,7 @@ def _coloured(states: Sequence[State]) -> list[tuple[State, str]]:
 
 def _criteria(evidence: Evidence) -> list[str]:
     asked = evidence.results.config["structure"]["ring_criteria"]
-    return [name for name in CRITERIA if name in asked]
+    return [name for name in DEFINITIONS if name in asked]
 
 
 def sizes(evidence: Evidence, states: Sequence[State]) -> Figure:
@@ -85,7 +85,7 @@ def sizes(evidence: Evidence, states: Sequence[State]) -> Figure:
         handles, labels = axes[0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=3)
 
-    named = "; ".join(CRITERIA[criterion] for criterion in criteria)
+    named = "; ".join(DEFINITIONS[criterion] for criterion in criteria)
     caption = (
         f"Ring sizes on the Si-O network, size in Si atoms, as shares of all rings of a criterion. "
         f"{named}. The file has rings per Si too. {ERRORS}"

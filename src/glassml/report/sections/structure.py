@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from glassml.report.curves import coarser, coloured, plot_band, state_rows, with_errors
+from glassml.report.curves import coloured, plot_band, state_rows, with_errors
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
@@ -14,6 +14,7 @@ from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections import rings
 from glassml.report.sections.view import ring_frame
 from glassml.report.states import KINDS, State
+from glassml.structure.binning import coarser
 
 ERRORS = (
     "Bands and bars are one standard error over independent glasses; with a single glass there "

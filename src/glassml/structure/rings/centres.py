@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassml.structure.gr import count_pairs, perpendicular_heights
+from glassml.structure.lattice import lattice_sums
 from glassml.structure.rings.search import Rings
-from glassml.structure.sq import lattice_sums
 
 
 @dataclass(frozen=True)

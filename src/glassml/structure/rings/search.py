@@ -11,6 +11,7 @@ from numba import njit
 from tqdm import tqdm
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.names import CRITERIA
 from glassml.structure.bonds import Bonds, find_bonds
 from glassml.structure.compiled import thread_count
 from glassml.structure.gr import perpendicular_heights
@@ -27,7 +28,6 @@ from glassml.structure.rings.nearby import nearby_silicon
 from glassml.structure.rings.primitive import primitive_rings
 from glassml.structure.rings.shortest import GUTTMAN, KING, KING_SHELL, shortest_rings
 
-CRITERIA = ("primitive", "king", "king-shell", "guttman")
 _KINDS = {"king": KING, "king-shell": KING_SHELL, "guttman": GUTTMAN}
 CHUNK = 8192
 MAX_TABLE = 1 << 27  # entries of a table of (atom, image)

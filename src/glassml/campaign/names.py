@@ -1,0 +1,9 @@
+"""Names that the configuration, several stages and the report have in common."""
+
+from typing import Literal, get_args
+
+Criterion = Literal["primitive", "king", "king-shell", "guttman"]
+#: Criteria of rings; what they mean is in `docs/structure.md`.
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
+#: The criterion that studies and the acceptance table compare.
+KING: Criterion = "king"
