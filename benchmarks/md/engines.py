@@ -29,7 +29,8 @@ from glassml.configurations.crystals import polymorph
 from glassml.md.engines.batch import run_batch
 from glassml.md.engines.lammps_input import classical_potential
 from glassml.md.engines.lammps_run import find_program, run_lammps
-from glassml.md.engines.pair_model import PairModel, load_pair_model
+from glassml.md.engines.pair_loading import load_pair_model
+from glassml.md.engines.pair_model import PairModel
 from glassml.md.engines.torchmd import TorchEngine
 from glassml.md.guards import Limits
 from glassml.md.protocol import Coupling, Stage

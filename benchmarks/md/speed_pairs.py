@@ -12,7 +12,8 @@ from throughput import silica
 
 from glassml.campaign.files import write_json
 from glassml.md.engines import pair_gpu
-from glassml.md.engines.pair_model import PairModel, load_pair_model
+from glassml.md.engines.pair_loading import load_pair_model
+from glassml.md.engines.pair_model import PairModel
 from glassml.md.engines.pair_verification import verify
 from glassml.md.engines.torchmd import Batch, RampedBatch
 from glassml.md.protocol import Coupling, Stage

@@ -23,7 +23,7 @@ from ase.build import bulk
 from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.files import write_csv
-from glassml.md.engines.pair_model import load_pair_model
+from glassml.md.engines.pair_loading import load_pair_model
 from glassml.md.engines.torchmd import Batch, RampedBatch
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.start import maxwell_boltzmann

@@ -7,7 +7,8 @@ from ase import Atoms
 torch = pytest.importorskip("torch")
 
 from glassml.md.engines.pair_cpu import PairLoops  # noqa: E402
-from glassml.md.engines.pair_model import PairModel, load_pair_model  # noqa: E402
+from glassml.md.engines.pair_loading import load_pair_model  # noqa: E402
+from glassml.md.engines.pair_model import PairModel  # noqa: E402
 from glassml.md.engines.pair_verification import verify  # noqa: E402
 from glassml.md.start import random_start  # noqa: E402
 from glassml.potential.packages import PotentialError  # noqa: E402

@@ -51,7 +51,7 @@ MD_UNUSED = [
     if engine != CAMPAIGN.md.engine
 ]
 if CAMPAIGN.md.potential == "trained" and not MD_COMMITTEE:
-    MD_UNUSED += ["md.engines.pair_model", "configurations.pair_potentials"]
+    MD_UNUSED += ["md.engines.pair_loading", "configurations.pair_potentials"]
 
 
 include: "md/start_batch.smk" if CAMPAIGN.md.engine == "torch" else "md/start_each.smk"

@@ -17,7 +17,7 @@ from glassml.configurations.lammps import (
     load_structure,
     read_structure,
 )
-from glassml.configurations.pair_potentials import POTENTIALS, pair_commands, pair_table
+from glassml.configurations.pair_potentials import POTENTIALS, lammps_table, pair_commands
 
 _MASS = {"Si": 28.085, "O": 15.999}
 
@@ -200,7 +200,7 @@ def _set_potential(session: Any, name: str) -> None:
     potential = POTENTIALS[name]
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "pairs.table"
-        table.write_text(pair_table(name), encoding="ascii")
+        table.write_text(lammps_table(name), encoding="ascii")
         commands(session, *pair_commands(name, table))
     commands(
         session,

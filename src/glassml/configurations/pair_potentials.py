@@ -1,13 +1,22 @@
-"""Molecular dynamics of silica with published pair potentials, by LAMMPS."""
+"""Published pair potentials of silica: their energies and forces, and LAMMPS's way to them.
+
+A potential is a damped and shifted Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104
+(2006)) and a short-range part.
+"""
 
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.special import erfc
 
-_COULOMB_CUTOFF_A = 10.0
-_COULOMB_DAMPING_PER_A = 0.2
+#: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
+COULOMB_EV_A = 14.399645
+COULOMB_CUTOFF_A = 10.0
+DAMPING_PER_A = 0.2
+#: Tables begin here; nearer, energies go on as lines.
+INNERMOST_A = 0.4
 _SMOOTHING_A = 0.2
 _CORE_EV = 100.0
 _TABLE_POINTS = 6000
@@ -81,6 +90,30 @@ POTENTIALS = {
 }
 
 
+def damped_coulomb(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Give the damped and shifted Coulomb energy of two charges of one e, and its own energy.
+
+    Returns
+    -------
+    energy, force
+        In 1/Å and 1/Å², to be multiplied by `COULOMB_EV_A` and both charges.
+    own
+        Energy of a charge of one e by its own damping, in 1/Å.
+    """
+    a, edge = DAMPING_PER_A, COULOMB_CUTOFF_A
+    slope = -(
+        erfc(a * edge) / edge**2 + 2.0 * a / np.sqrt(np.pi) * np.exp(-((a * edge) ** 2)) / edge
+    )
+    shift = erfc(a * edge) / edge - slope * edge
+    energy = erfc(a * distance) / distance - shift - slope * distance
+    force = (
+        erfc(a * distance) / distance**2
+        + 2.0 * a / np.sqrt(np.pi) * np.exp(-((a * distance) ** 2)) / distance
+        + slope
+    )
+    return energy, force, float(-(0.5 * shift + a / np.sqrt(np.pi)))
+
+
 def short_range(
     potential: PairPotential, pair: tuple[str, str], distance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +135,7 @@ def short_range(
         return energy * factor, force * factor - energy * slope
 
     energy, force = plain(distance)
-    fine = np.linspace(0.4, 2.5, 100_000)
+    fine = np.linspace(INNERMOST_A, 2.5, 100_000)
     above = np.flatnonzero(plain(fine)[0] > _CORE_EV)
     # The outermost distance reached from outside, so that a well inside the core is cut off.
     wall = fine[above[-1]] if len(above) else fine[np.argmax(plain(fine)[0])]
@@ -121,11 +154,11 @@ def pair_commands(name: str, table: str | Path) -> list[str]:
     name
         A key of `POTENTIALS`.
     table
-        Where `pair_table` is written.
+        Where `lammps_table` is written.
     """
     potential = POTENTIALS[name]
     commands = [
-        f"pair_style hybrid/overlay coul/dsf {_COULOMB_DAMPING_PER_A} {_COULOMB_CUTOFF_A} "
+        f"pair_style hybrid/overlay coul/dsf {DAMPING_PER_A} {COULOMB_CUTOFF_A} "
         f"table linear {_TABLE_POINTS}",
         "pair_coeff * * coul/dsf",
     ]
@@ -135,9 +168,9 @@ def pair_commands(name: str, table: str | Path) -> list[str]:
 
 
 @cache
-def pair_table(name: str) -> str:
+def lammps_table(name: str) -> str:
     """Give the short-range part as a pair table of LAMMPS, equally spaced in r²."""
-    potential, low = POTENTIALS[name], 0.4
+    potential, low = POTENTIALS[name], INNERMOST_A
     squared = np.linspace(low**2, potential.cutoff_A**2, _TABLE_POINTS)
     distance = np.sqrt(squared)
     lines = []

@@ -123,7 +123,7 @@ def _starts(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
     from glassml.campaign.seeds import generator
     from glassml.md.engines.batch import run_batch
-    from glassml.md.engines.pair_model import load_pair_model
+    from glassml.md.engines.pair_loading import load_pair_model
     from glassml.md.engines.torchmd import TorchEngine
     from glassml.md.jobs import coupling
     from glassml.md.run import Job
@@ -217,7 +217,7 @@ def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[An
 
         model, described = load_model(args.potential, args.device)
         return TorchSimEngine(model), described
-    from glassml.md.engines.pair_model import load_pair_model
+    from glassml.md.engines.pair_loading import load_pair_model
     from glassml.md.engines.torchmd import TorchEngine
     from glassml.potential.padded import load_network
 

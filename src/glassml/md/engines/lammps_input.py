@@ -21,7 +21,12 @@ from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, file_sha256, write_text
 from glassml.campaign.units import BAR_PER_GPA
 from glassml.configurations.lammps import LammpsError
-from glassml.configurations.pair_potentials import POTENTIALS, pair_commands, pair_table
+from glassml.configurations.pair_potentials import (
+    COULOMB_CUTOFF_A,
+    POTENTIALS,
+    lammps_table,
+    pair_commands,
+)
 from glassml.md.protocol import Coupling, Stage, digest
 
 #: Potentials whose parameters ship with LAMMPS, in its folder `potentials`.
@@ -37,7 +42,6 @@ PARAMETER_FILES = {
         2.8,
     ),
 }
-COULOMB_CUTOFF_A = 10.0
 MLIAP_FILE = "model.nequip.lmp.pt"
 STRUCTURE_FILE = "structure.data"
 #: The last line of a log whose script has come to its end.
@@ -98,7 +102,11 @@ def classical_potential(name: str, parameters: Path | None = None) -> LammpsPote
     if name in POTENTIALS:
         table, charges = f"{name}.table", POTENTIALS[name].charges
         commands = (*pair_commands(name, table), "neighbor 1.0 bin")
-        texts, source, cutoff = {table: pair_table(name)}, POTENTIALS[name].source, COULOMB_CUTOFF_A
+        texts, source, cutoff = (
+            {table: lammps_table(name)},
+            POTENTIALS[name].source,
+            COULOMB_CUTOFF_A,
+        )
         styles: tuple[str, ...] = ("hybrid/overlay", "coul/dsf", "table")
     else:
         file, source, cutoff = PARAMETER_FILES[name]

@@ -1,21 +1,15 @@
 """A pair potential on a CPU: compiled loops in place of torch's functions."""
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from ase import Atoms
 
 from glassml.campaign.errors import StructureError
+from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
 from glassml.md.engines.pair_loops import LONGEST, TURN, build_rows, sum_rows
-from glassml.md.engines.pair_model import (
-    COULOMB_CUTOFF_A,
-    INNERMOST_A,
-    SKIN_A,
-    PairModel,
-)
+from glassml.md.engines.pair_model import SKIN_A, PairModel
 from glassml.potential.edges import heights
 from glassml.potential.padded import Result
 
@@ -50,24 +44,16 @@ class PairLoops(PairModel):
         super().__init__(name, torch.device("cpu"))
         self._lines = self._table.numpy().reshape(3, -1, 2)
 
-    def place(self, glasses: Sequence[Atoms]) -> None:
-        """Take up the glasses of a batch.
-
-        Raises
-        ------
-        StructureError
-            If there is anything but Si and O.
-        """
-        super().place(glasses)
-        self._counts = [len(atoms) for atoms in glasses]
-        self._glasses: list[_Glass | None] = [None] * len(glasses)
+    def _arrange(self, cells: np.ndarray) -> None:
+        """Forget the neighbours that were found."""
+        self._glasses: list[_Glass | None] = [None] * len(cells)
         self.builds = 0
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
         begin, sums = 0, np.empty((len(positions), 10))
         energy, stress = self._own.clone(), torch.empty_like(cells)
-        for index, count in enumerate(self._counts):
+        for index, count in enumerate(self.counts):
             end = begin + count
             cell = cells[index].numpy()
             self._sum(index, positions[begin:end].numpy(), cell, sums[begin:end])
@@ -103,7 +89,7 @@ class PairLoops(PairModel):
         if repeats.prod() > MOST_REPEATS:
             raise StructureError(f"a box is {heights(cell).min():.3g} Å wide: it collapsed")
         x, y, z = _places(fractions, repeats)
-        begin = sum(self._counts[:index])
+        begin = sum(self.counts[:index])
         kinds = np.tile(self._types[begin : begin + count].numpy(), repeats.prod())
         volume = abs(np.linalg.det(cell))
         room = int(ROOM * 4.0 / 3.0 * np.pi * reach**3 * count / volume) + 32

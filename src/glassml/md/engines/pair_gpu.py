@@ -1,20 +1,12 @@
 """A pair potential on a GPU: kernels of its own in place of torch's, and no wait for the host."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from ase import Atoms
 
 from glassml.campaign.errors import StructureError
+from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
 from glassml.md.engines import pair_kernels
-from glassml.md.engines.pair_model import (
-    COULOMB_CUTOFF_A,
-    INNERMOST_A,
-    SKIN_A,
-    TABLE_POINTS,
-    PairModel,
-)
+from glassml.md.engines.pair_model import SKIN_A, TABLE_POINTS, PairModel
 from glassml.potential.edges import heights
 from glassml.potential.padded import Result
 
@@ -55,18 +47,6 @@ class PairKernels(PairModel):
         if capacity > self.capacity:
             self.capacity = capacity
             self._empty_list()
-
-    def place(self, glasses: Sequence[Atoms]) -> None:
-        """Take up the glasses of a batch.
-
-        Raises
-        ------
-        StructureError
-            If there is anything but Si and O.
-        """
-        super().place(glasses)
-        self.counts = [len(atoms) for atoms in glasses]
-        self._arrange(np.array([atoms.cell.array for atoms in glasses]))
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""

@@ -1,33 +1,28 @@
 """Published pair potentials of silica for batches of glasses, with torch, on a CPU or a GPU.
 
-The same potentials as LAMMPS runs for `glassml.configurations.pair_potentials`: damped and shifted
-Coulomb energy (Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)) and a short-range part.
-They make the hybrid quench and serve as negative controls, with the protocols of learned ones.
+Those of `glassml.configurations.pair_potentials`, as LAMMPS runs them. They make the hybrid quench
+and serve as negative controls, with the protocols of learned ones.
 """
 
-import logging
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
-from scipy.special import erfc
 
 from glassml.campaign.errors import StructureError
-from glassml.configurations.pair_potentials import POTENTIALS, short_range
+from glassml.configurations.pair_potentials import (
+    COULOMB_CUTOFF_A,
+    COULOMB_EV_A,
+    INNERMOST_A,
+    POTENTIALS,
+    damped_coulomb,
+    short_range,
+)
 from glassml.potential.edges import Edges, volumes
 from glassml.potential.kernels import Kernel
-from glassml.potential.packages import choose_device
 from glassml.potential.padded import Result
 
-logger = logging.getLogger(__name__)
-
-#: e²/4πε₀ in eV Å (the value of LAMMPS in metal units).
-COULOMB_EV_A = 14.399645
-COULOMB_CUTOFF_A = 10.0
-DAMPING_PER_A = 0.2
-INNERMOST_A = 0.4
 TABLE_POINTS = 2**16
 SKIN_A = 1.0
 
@@ -56,7 +51,7 @@ class PairModel:
         """Do nothing: nothing is padded."""
 
     def place(self, glasses: Sequence[Atoms]) -> None:
-        """Take up the glasses of a batch.
+        """Take up the glasses of a batch, and arrange what depends on their boxes.
 
         Raises
         ------
@@ -68,10 +63,14 @@ class PairModel:
             raise StructureError(f"{self.name} is for Si and O; it does not know {unknown}")
         types = [self.species.index(symbol) for atoms in glasses for symbol in atoms.symbols]
         self._types = torch.tensor(types, device=self.device)
-        counts = [len(atoms) for atoms in glasses]
-        self._edges = Edges(counts, COULOMB_CUTOFF_A, SKIN_A, self.device)
+        self.counts = [len(atoms) for atoms in glasses]
+        self._edges = Edges(self.counts, COULOMB_CUTOFF_A, SKIN_A, self.device)
         own = [sum(self._self_energy[s] for s in atoms.symbols) for atoms in glasses]
         self._own = torch.tensor(own, dtype=torch.float64, device=self.device)
+        self._arrange(np.array([atoms.cell.array for atoms in glasses]))
+
+    def _arrange(self, cells: np.ndarray) -> None:
+        """Arrange what depends on the boxes `cells`, shape (systems, 3, 3): nothing here."""
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
@@ -146,17 +145,7 @@ def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
     """
     potential = POTENTIALS[name]
     distance = np.sqrt(np.linspace(INNERMOST_A**2, COULOMB_CUTOFF_A**2, TABLE_POINTS))
-    a, edge = DAMPING_PER_A, COULOMB_CUTOFF_A
-    slope = -(
-        erfc(a * edge) / edge**2 + 2.0 * a / np.sqrt(np.pi) * np.exp(-((a * edge) ** 2)) / edge
-    )
-    shift = erfc(a * edge) / edge - slope * edge
-    energy = erfc(a * distance) / distance - shift - slope * distance
-    force = (
-        erfc(a * distance) / distance**2
-        + 2.0 * a / np.sqrt(np.pi) * np.exp(-((a * distance) ** 2)) / distance
-        + slope
-    )
+    energy, force, own = damped_coulomb(distance)
     parts = []
     for pair in (("O", "O"), ("Si", "O"), ("Si", "Si")):
         charge = COULOMB_EV_A * potential.charges[pair[0]] * potential.charges[pair[1]]
@@ -165,60 +154,6 @@ def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
         total = charge * energy + np.where(near, short_energy, 0.0)
         pull = charge * force + np.where(near, short_force, 0.0)
         parts.append(np.column_stack([total, pull / distance]))
-    own = -(0.5 * shift + a / np.sqrt(np.pi)) * COULOMB_EV_A
-    return np.concatenate(parts), {s: own * q**2 for s, q in potential.charges.items()}
-
-
-def load_pair_model(
-    name: str, device: str | None = None, *, kernels: bool = True
-) -> tuple[PairModel, dict[str, Any]]:
-    """Load a pair potential for batches, and describe it for records.
-
-    Parameters
-    ----------
-    name
-        "bks", "chik" or "shik".
-    device
-        "cpu" or "cuda"; None takes a GPU if there is one.
-    kernels
-        Whether to compute with kernels of our own, whose forces are verified first.
-
-    Raises
-    ------
-    PotentialError
-        If the kernels' forces are wrong.
-    """
-    device = choose_device(device)
-    described: dict[str, Any] = {
-        "path": name,
-        "sha256": name,
-        "source": POTENTIALS[name].source,
-        "backend": "pair",
-        "device": device,
+    return np.concatenate(parts), {
+        s: own * COULOMB_EV_A * q**2 for s, q in potential.charges.items()
     }
-    place = torch.device(device)
-    if not kernels:
-        return PairModel(name, place), described
-    try:
-        model, checked = _fast(name, place)
-    except ImportError as error:
-        logger.warning("no kernels for pair potentials, but functions of torch: %s", error)
-        return PairModel(name, place), described
-    return model, described | {"backend": "pair-kernels", "verification": checked}
-
-
-def _fast(name: str, device: torch.device) -> tuple[PairModel, dict[str, float]]:
-    """Give a model that computes by itself, and how far it is from the reference."""
-    from glassml.md.engines.pair_verification import verify  # noqa: PLC0415
-
-    model: PairModel
-    if device.type == "cuda":
-        # of Triton, which torch brings along for GPUs alone
-        from glassml.md.engines.pair_gpu import PairKernels  # noqa: PLC0415
-
-        model = PairKernels(name, device)
-    else:
-        from glassml.md.engines.pair_cpu import PairLoops  # noqa: PLC0415
-
-        model = PairLoops(name)
-    return model, verify(model)
