@@ -8,6 +8,7 @@ from ase.eos import birchmurnaghan
 from ase.optimize import BFGS
 from ase.units import GPa
 
+from glassml.campaign import functionals
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelStore
@@ -179,7 +180,7 @@ def test_the_offset_of_foreign_setups_cancels(monkeypatch):
     dft = Dft(xc="PBEsol", cutoff_eV=600, kpoint_spacing_per_A=2.4).model_dump(mode="json")
     energy = {}
     for kind in ("PBE", "LDA"):
-        monkeypatch.setattr(calculation, "setup_type", lambda _, kind=kind: kind)
+        monkeypatch.setattr(functionals, "setup_type", lambda _, kind=kind: kind)
         for name in ("stishovite", "beta_cristobalite"):
             energy[kind, name] = calculation.calculate(polymorph(name), dft).energy / 2
     shift = energy["PBE", "stishovite"] - energy["LDA", "stishovite"]

@@ -8,7 +8,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glassml.campaign.config.dft import GPAW_NAMES, META_GGAS, setup_type
+from glassml.campaign.config.dft import META_GGAS, setup_type
+from glassml.campaign.functionals import gpaw_functional
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -156,12 +156,7 @@ def enforces_hole_curvature(kernel: Any) -> bool:
 
 def meta_gga_converges(xc: str = "r2SCAN") -> bool:
     """Tell whether this libxc evaluates a meta-GGA without the Fermi-hole curvature."""
-    from gpaw.xc import XC  # noqa: PLC0415 - GPAW is slow to import
-
-    with warnings.catch_warnings():
-        # GPAW warns of every libxc before 7, whatever it was compiled with.
-        warnings.filterwarnings("ignore", message=".*disable-fhc")
-        return not enforces_hole_curvature(XC(GPAW_NAMES.get(xc, xc)).kernel)
+    return not enforces_hole_curvature(gpaw_functional(xc).kernel)
 
 
 def check_libxc(xc: str) -> Finding:

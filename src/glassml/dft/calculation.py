@@ -2,7 +2,6 @@
 
 import re
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from glassml.campaign.config.dft import GPAW_NAMES, setup_type
+from glassml.campaign.config.dft import setup_type
+from glassml.campaign.functionals import gpaw_functional, gpaw_name
 from glassml.dft.labels import canonical
 from glassml.dft.settings import (
     has_integer_occupations,
@@ -113,20 +113,13 @@ def calculate(
 def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
     """Translate section `dft` into GPAW's parameters for one structure."""
     from gpaw import PW  # noqa: PLC0415
-    from gpaw.xc import XC  # noqa: PLC0415
 
-    with warnings.catch_warnings():
-        # Of every libxc before 7; `require_functional` looks at what it does.
-        warnings.filterwarnings("ignore", message=".*disable-fhc")
-        functional = XC(GPAW_NAMES.get(dft["xc"], dft["xc"]))
-    # GPAW looks for setups named after the functional; there are only those of LDA and PBE.
-    functional.get_setup_name = lambda: setup_type(dft["xc"])  # type: ignore[method-assign]
     grid = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
     isolated = is_isolated(atoms)
     integer = has_integer_occupations(atoms, dft["xc"])
     return {
         "mode": PW(dft["cutoff_eV"]),
-        "xc": functional,
+        "xc": gpaw_functional(dft["xc"]),
         "kpts": (1, 1, 1) if isolated else mean_value_kpoints(grid, atoms.pbc),
         # Mean-value points do not have the crystal's point group.
         "symmetry": {"point_group": False},
@@ -158,7 +151,7 @@ def _move_to_gpu(parameters: Parameters, xc: str) -> None:
     if xc in NATIVE_ON_GPU:
         parameters["xc"] = xc
     else:
-        parameters["xc"] = HostFunctional(GPAW_NAMES.get(xc, xc), setup_type(xc))
+        parameters["xc"] = HostFunctional(gpaw_name(xc), setup_type(xc))
 
 
 def _standard(_parameters: Parameters, _atoms: Atoms, _dft: Mapping[str, Any]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from gpaw.gpu import cupy, cupy_is_fake
 
-from glassml.campaign.config.dft import GPAW_NAMES, META_GGAS
+from glassml.campaign.config.dft import META_GGAS
 from glassml.campaign.errors import ConfigError
+from glassml.campaign.functionals import gpaw_functional
 
 LIBRARY = "GLASSML_LIBXC_CUDA"  # the environment variable that names it
 FEWEST_ELECTRONS = 1e-10  # per Bohr³: GPAW's own floor of what it hands to libxc
@@ -109,9 +110,7 @@ def verify(xc: str) -> None:
     path = library()
     if path is None or xc not in META_GGAS:
         return
-    from gpaw.xc import XC  # noqa: PLC0415
-
-    kernel = XC(GPAW_NAMES.get(xc, xc)).kernel
+    kernel = gpaw_functional(xc).kernel
     CudaMetaGga(path, kernel.name, kernel)
 
 

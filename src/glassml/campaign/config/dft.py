@@ -17,7 +17,6 @@ ELEMENTS_WITH_SETUPS = frozenset(SETUPS.split())
 
 Functional = Literal["LDA", "PBE", "PBEsol", "RPBE", "revPBE", "SCAN", "r2SCAN", "TPSS"]
 META_GGAS = frozenset({"SCAN", "r2SCAN", "TPSS"})
-GPAW_NAMES = {"r2SCAN": "MGGA_X_R2SCAN+MGGA_C_R2SCAN"}  # where GPAW's names differ from ours
 
 
 def setup_type(xc: str) -> str:
