@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.io import read, write
 
 from glassml.campaign.config import load_campaign, parse_campaign
+from glassml.campaign.config.configurations import Crystals
 from glassml.campaign.errors import ConfigError
 from glassml.cli import main
 from glassml.configurations import shard as shard_module
@@ -169,20 +170,12 @@ def test_paths_keep_their_snapshots_and_end_where_they_should(path, snapshots):
     assert segments[-1].pressure_GPa[1] == (20.0 if path in {"cold", "hot"} else 0.0)
 
 
-def options(**changes):
+def crystals(**changes):
+    """Ideal and strained stishovite, of which all are alike unless `changes` say otherwise."""
     given = {
-        "shard_size": 4,
-        "seed": 1,
         "count": 4,
-        "generator": "crystal",
-        "oversample": 1,
         "attempts": 3,
-        "limits": {("O", "Si"): 1.25, ("O", "O"): 1.7, ("Si", "Si"): 2.0},
-        "duplicate_distance": 0.005,
-    }
-    crystal = {
         "polymorphs": ["stishovite"],
-        "ideal": True,
         "atoms": (6, 9),
         "volume_change": (0.0, 0.0),
         "shear_max": 0.0,
@@ -191,12 +184,15 @@ def options(**changes):
         "monte_carlo_fraction": 0.0,
         "copies_per_cell": 1,
     }
-    own = {key: changes.pop(key) for key in list(changes) if key in crystal}
-    return given | changes | {"options": crystal | own}
+    return Crystals(generator="crystal", **given | changes)
+
+
+def shard(section):
+    return generate_shard("x", 0, section, shard_size=4, seed=1)
 
 
 def test_near_duplicates_are_refused_and_the_others_delivered():
-    frames, rows = generate_shard("x", 0, **options())
+    frames, rows = shard(crystals())
     # Neither strain nor rattle: all equal the first, the ideal crystal.
     assert [row["status"] for row in rows] == ["made", "refused", "refused", "refused"]
     assert "near-duplicate of candidate 0" in rows[1]["reason"]
@@ -204,8 +200,12 @@ def test_near_duplicates_are_refused_and_the_others_delivered():
 
 
 def test_impossible_distances_are_tried_again_and_refused_with_a_reason():
-    frames, rows = generate_shard(
-        "x", 0, **options(polymorphs=["alpha_quartz"], volume_change=(-0.55, -0.55))
+    frames, rows = shard(
+        crystals(
+            polymorphs=["alpha_quartz"],
+            volume_change=(-0.4, -0.4),
+            shortest_distances={"Si_O_A": 1.5},
+        )
     )
     assert len(frames) == 1  # the ideal one
     assert rows[1]["attempts"] == 3
@@ -220,8 +220,8 @@ def test_oversampling_keeps_the_more_diverse():
         gaps = np.linalg.norm(prints[:, None] - prints[None], axis=2)
         return gaps[np.triu_indices(len(frames), 1)].min()
 
-    plain, _ = generate_shard("x", 0, **options(**wide))
-    chosen, rows = generate_shard("x", 0, **options(oversample=6, **wide))
+    plain, _ = shard(crystals(**wide))
+    chosen, rows = shard(crystals(oversample=6, **wide))
     assert len(chosen) == 4
     assert spread(chosen) > spread(plain)
     assert [row["config_id"] for row in rows] == [f"x/{i:06d}" for i in range(4)]

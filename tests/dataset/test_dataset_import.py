@@ -47,7 +47,7 @@ def labelled():
 
 
 def first(path, **keys):
-    entries = included_entries(path, LabelKeys(**keys).model_dump(), "imported")
+    entries = included_entries(path, LabelKeys(**keys), "imported")
     assert not [entry.reason for entry in entries if entry.flags]
     return entries[0].atoms
 
@@ -127,21 +127,21 @@ def test_a_virial_taken_for_a_stress_is_refused(labelled, tmp_path):
     gap(tmp_path / "set.xyz", labelled)
     keys = {"energy": "dft_energy", "forces": "dft_forces", "stress": "dft_virial"}
     with pytest.raises(StructureError, match=r"5 of 12 frames .* is it a virial"):
-        included_entries(tmp_path / "set.xyz", LabelKeys(**keys).model_dump(), "imported")
+        included_entries(tmp_path / "set.xyz", LabelKeys(**keys), "imported")
 
 
 def test_a_stress_of_the_wrong_sign_is_refused(labelled, tmp_path):
     turned = [(a, e, f, -s) for a, e, f, s in labelled]
     mace(tmp_path / "set.xyz", turned)
     with pytest.raises(StructureError, match="pressure falls with density over 12 frames of O2Si"):
-        included_entries(tmp_path / "set.xyz", LabelKeys().model_dump(), "imported")
+        included_entries(tmp_path / "set.xyz", LabelKeys(), "imported")
 
 
 def test_a_named_label_that_no_frame_has_is_an_error(labelled, tmp_path):
     mace(tmp_path / "set.xyz", labelled)
     keys = LabelKeys(stress="dft_stress")
     with pytest.raises(StructureError, match=r"no frame has the label dft_stress .* REF_stress"):
-        included_entries(tmp_path / "set.xyz", keys.model_dump(), "imported", keys.named())
+        included_entries(tmp_path / "set.xyz", keys, "imported", keys.named())
 
 
 def test_a_stress_and_a_virial_are_one_too_many():
@@ -215,7 +215,7 @@ def test_names_of_functionals():
 
 def test_a_file_of_structures_brings_its_functional(labelled, tmp_path):
     mace(tmp_path / "set.xyz", labelled)
-    atoms = imported(tmp_path / "set.xyz", 3, labels=LabelKeys(**TOLD).model_dump())
+    atoms = imported(tmp_path / "set.xyz", 3, labels=LabelKeys(**TOLD))
     assert (atoms.info["REF_xc"], atoms.info["REF_code"]) == ("PBEsol", "SHIK")
 
 

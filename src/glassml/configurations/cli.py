@@ -5,15 +5,6 @@ from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError
 
-_COMMON = {
-    "count",
-    "generator",
-    "oversample",
-    "attempts",
-    "shortest_distances",
-    "duplicate_distance",
-}
-
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
@@ -44,15 +35,9 @@ def _generate(args: argparse.Namespace) -> None:
     structures, rows = generate_shard(
         args.family,
         args.shard,
+        family,
         shard_size=section.family_shard_size(args.family),
         seed=campaign.seed,
-        count=family.count,
-        generator=family.generator,
-        oversample=family.oversample,
-        attempts=family.attempts,
-        limits=family.shortest_distances.limits(),
-        duplicate_distance=family.duplicate_distance,
-        options=family.model_dump(exclude=_COMMON),
     )
     write_shard(args.output, structures, rows)
     refused = [row for row in rows if row["status"] == "refused"]

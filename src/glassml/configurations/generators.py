@@ -1,7 +1,7 @@
 """How candidates of each kind of family are made: one function for each `generator`.
 
-Each takes `(family, index, attempt, seed)` and the options of the family, and its result depends
-on nothing else. Options that vary are drawn from a sequence that fills their ranges evenly, so
+Each takes a `Draw` and the section of the family, and its result depends on nothing else. Options
+that vary are drawn from a sequence that fills their ranges evenly, so
 that any first part of a family covers them.
 """
 
@@ -9,18 +9,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from glassml.campaign.config.configurations import (
+    AnyFamily,
+    Classical,
+    Crystals,
+    Dimers,
+    FromFile,
+    Glasses,
+    IsolatedAtoms,
+    Melts,
+    ShortPairs,
+)
 from glassml.campaign.errors import StructureError
 from glassml.campaign.seeds import generator
 from glassml.configurations.crystals import deform, polymorph, random_shear, repeat, supercells
 from glassml.configurations.imported import imported
 from glassml.configurations.melts import Segment, random_start, relax, run_trajectory
 from glassml.configurations.rattle import gaussian_rattle, monte_carlo_rattle
-from glassml.configurations.screening import Limits, check_distances
+from glassml.configurations.screening import check_distances
 
 _LIQUID_START_G_CM3 = 2.2
 _QUENCH_START_K = 4000.0
@@ -36,131 +46,101 @@ class Candidate:
     parent: str
 
 
-def crystal(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    polymorphs: Sequence[str],
-    ideal: bool,
-    atoms: tuple[int, int],
-    volume_change: tuple[float, float],
-    shear_max: float,
-    strained_fraction: float,
-    rattle_widths_A: Sequence[float],
-    monte_carlo_fraction: float,
-    copies_per_cell: int,
-    limits: Limits,
-) -> Candidate:
+@dataclass(frozen=True)
+class Draw:
+    """Which candidate of a family is drawn, in which attempt, from the campaign's seed."""
+
+    family: str
+    index: int
+    attempt: int
+    seed: int
+
+    def parent(self, snapshots: int) -> tuple[int, int, str]:
+        """Give the numbers of the trajectory and of the snapshot on it, and the parent's name."""
+        number, snapshot = divmod(self.index, snapshots)
+        return number, snapshot, f"{self.family}/{number:05d}"
+
+
+def crystal(draw: Draw, section: Crystals) -> Candidate:
     """Make an ideal, strained or rattled polymorph; copies of one deformed cell share a parent."""
-    name = polymorphs[index % len(polymorphs)]
-    turn = index // len(polymorphs)
+    family, seed, names = draw.family, draw.seed, section.polymorphs
+    name = names[draw.index % len(names)]
+    turn = draw.index // len(names)
     primitive = polymorph(name)
-    if ideal and turn == 0:
+    if section.ideal and turn == 0:
         return Candidate(primitive, "crystal", f"{family}/{name}/ideal")
-    cell, copy = divmod(turn - int(ideal), copies_per_cell)
+    cell, copy = divmod(turn - int(section.ideal), section.copies_per_cell)
     parent = f"{family}/{name}/{cell:05d}"
     rng = generator(seed, "configurations", parent)
-    sizes = supercells(primitive, *atoms)
+    sizes = supercells(primitive, *section.atoms)
     supercell = repeat(primitive, sizes[int(rng.integers(len(sizes)))])
-    (change,) = _spread(seed, f"{family}/{name}", cell, [volume_change])
-    deformed = deform(supercell, change, random_shear(rng, shear_max * rng.random()))
-    if copy == 0 and rng.random() < strained_fraction:
+    (change,) = _spread(seed, f"{family}/{name}", cell, [section.volume_change])
+    deformed = deform(supercell, change, random_shear(rng, section.shear_max * rng.random()))
+    if copy == 0 and rng.random() < section.strained_fraction:
         return Candidate(deformed, "strained", parent)
-    rng = generator(seed, "configurations", family, index, attempt)
-    width = float(rng.choice(list(rattle_widths_A)))
+    rng = generator(seed, "configurations", family, draw.index, draw.attempt)
+    width = float(rng.choice(list(section.rattle_widths_A)))
     # What came out too close the first time is rattled by moves that keep atoms apart.
-    if attempt > 0 or rng.random() < monte_carlo_fraction:
+    if draw.attempt > 0 or rng.random() < section.monte_carlo_fraction:
+        limits = section.shortest_distances.limits()
         rattled = monte_carlo_rattle(deformed, width, limits, rng)
     else:
         rattled = gaussian_rattle(deformed, width, rng)
     return Candidate(rattled, "rattled", parent)
 
 
-def melt(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    temperature_K: tuple[float, float],
-    pressure_GPa: tuple[float, float],
-    hold_ps: float,
-    snapshots: int,
-    **options: Any,
-) -> Candidate:
+def melt(draw: Draw, section: Melts) -> Candidate:
     """Take a snapshot of a liquid at its temperature and pressure."""
-    parent, snapshot = divmod(index, snapshots)
-    temperature, pressure = _spread(seed, family, parent, [temperature_K, pressure_GPa])
-    hold = Segment(hold_ps, (temperature, temperature), (pressure, pressure), keep=True)
-    frame = _snapshot(
-        family, (parent, snapshot, attempt), seed, _LIQUID_START_G_CM3, [hold] * snapshots, options
-    )
-    return Candidate(frame, "liquid", f"{family}/{parent:05d}")
+    number, _, parent = draw.parent(section.snapshots)
+    ranges = [section.temperature_K, section.pressure_GPa]
+    temperature, pressure = _spread(draw.seed, draw.family, number, ranges)
+    hold = Segment(section.hold_ps, (temperature, temperature), (pressure, pressure), keep=True)
+    frame = _snapshot(draw, section, _LIQUID_START_G_CM3, [hold] * section.snapshots)
+    return Candidate(frame, "liquid", parent)
 
 
-def glass(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    rate_K_per_ps: tuple[float, float],
-    temperature_K: tuple[float, float],
-    density_g_cm3: tuple[float, float] | None,
-    path: str,
-    pressure_GPa: tuple[float, float],
-    hot_temperature_K: tuple[float, float],
-    compression_ps: float,
-    snapshots: int,
-    **options: Any,
-) -> Candidate:
+def glass(draw: Draw, section: Glasses) -> Candidate:
     """Take a snapshot of a glass: quenched, or on a path of compression and release."""
-    parent, snapshot = divmod(index, snapshots)
-    logarithms = (np.log(rate_K_per_ps[0]), np.log(rate_K_per_ps[1]))
-    log_rate, temperature, density, pressure, hot = _spread(
-        seed,
-        family,
-        parent,
-        [
-            logarithms,
-            temperature_K,
-            density_g_cm3 or (_LIQUID_START_G_CM3, _LIQUID_START_G_CM3),
-            pressure_GPa,
-            hot_temperature_K,
-        ],
-    )
+    number, _, parent = draw.parent(section.snapshots)
+    slowest, fastest = section.rate_K_per_ps
+    ranges = [
+        (np.log(slowest), np.log(fastest)),
+        section.temperature_K,
+        section.density_g_cm3 or (_LIQUID_START_G_CM3, _LIQUID_START_G_CM3),
+        section.pressure_GPa,
+        section.hot_temperature_K,
+    ]
+    drawn = _spread(draw.seed, draw.family, number, ranges)
+    log_rate, temperature, density, pressure, hot = drawn
     segments = glass_path(
-        path,
+        section.path,
         rate_K_per_ps=float(np.exp(log_rate)),
         temperature_K=temperature,
-        constant_volume=density_g_cm3 is not None,
+        constant_volume=section.density_g_cm3 is not None,
         pressure_GPa=pressure,
         hot_temperature_K=hot,
-        compression_ps=compression_ps,
-        snapshots=snapshots,
+        compression_ps=section.compression_ps,
+        snapshots=section.snapshots,
     )
-    frame = _snapshot(family, (parent, snapshot, attempt), seed, density, segments, options)
     config_type = {
         "quenched": "glass",
         "cold": "compressed",
         "hot": "hot_compressed",
         "released_cold": "decompressed",
         "released_hot": "decompressed",
-    }[path]
-    return Candidate(frame, config_type, f"{family}/{parent:05d}")
+    }[section.path]
+    return Candidate(_snapshot(draw, section, density, segments), config_type, parent)
 
 
 def glass_path(
     path: str,
     *,
     rate_K_per_ps: float,
-    temperature_K: float,
-    constant_volume: bool,
-    pressure_GPa: float,
-    hot_temperature_K: float,
-    compression_ps: float,
+    temperature_K: float = 300.0,
+    constant_volume: bool = False,
+    pressure_GPa: float = 0.0,
+    hot_temperature_K: float = 300.0,
+    compression_ps: float = 1.0,
     snapshots: int,
 ) -> list[Segment]:
     """List the segments after the melt: quench, compression, release, with `snapshots` kept.
@@ -190,48 +170,32 @@ def glass_path(
     return segments
 
 
-def short_pair(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    Si_O_A: tuple[float, float],
-    O_O_A: tuple[float, float],
-    Si_Si_A: tuple[float, float],
-    snapshots: int,
-    **options: Any,
-) -> Candidate:
+def short_pair(draw: Draw, section: ShortPairs) -> Candidate:
     """Push one pair of neighbours in a quenched glass to a short distance along their line."""
-    parent, snapshot = divmod(index, snapshots)
-    segments = glass_path(
-        "quenched",
-        rate_K_per_ps=3000.0,
-        temperature_K=300.0,
-        constant_volume=False,
-        pressure_GPa=0.0,
-        hot_temperature_K=300.0,
-        compression_ps=1.0,
-        snapshots=snapshots,
-    )
-    frame = _snapshot(
-        family, (parent, snapshot, attempt), seed, _LIQUID_START_G_CM3, segments, options
-    )
-    pair = _PAIRS[index % 3]
-    distances = (Si_O_A, O_O_A, Si_Si_A)[index % 3]
-    (target,) = _spread(seed, f"{family}/{'-'.join(pair)}", index // 3, [distances])
-    rng = generator(seed, "configurations", family, index, "pair", attempt)
+    segments = glass_path("quenched", rate_K_per_ps=3000.0, snapshots=section.snapshots)
+    frame = _snapshot(draw, section, _LIQUID_START_G_CM3, segments)
+    pair, target = _short_distance(draw, section)
+    rng = generator(draw.seed, "configurations", draw.family, draw.index, "pair", draw.attempt)
     pushed = push_pair(frame, pair, target, rng)
     # Nor may any other pair come closer than the ranges allow.
     check_distances(
         pushed,
         {
-            ("O", "Si"): Si_O_A[0] - 1e-6,
-            ("O", "O"): O_O_A[0] - 1e-6,
-            ("Si", "Si"): Si_Si_A[0] - 1e-6,
+            ("O", "Si"): section.Si_O_A[0] - 1e-6,
+            ("O", "O"): section.O_O_A[0] - 1e-6,
+            ("Si", "Si"): section.Si_Si_A[0] - 1e-6,
         },
     )
-    return Candidate(pushed, "short_pair", f"{family}/{parent:05d}")
+    return Candidate(pushed, "short_pair", draw.parent(section.snapshots)[2])
+
+
+def _short_distance(draw: Draw, section: ShortPairs | Dimers) -> tuple[tuple[str, str], float]:
+    """Give a pair of elements, taken in turn, and a distance in Å from its range."""
+    turn, which = divmod(draw.index, len(_PAIRS))
+    pair = _PAIRS[which]
+    distances = (section.Si_O_A, section.O_O_A, section.Si_Si_A)[which]
+    (distance,) = _spread(draw.seed, f"{draw.family}/{'-'.join(pair)}", turn, [distances])
+    return pair, distance
 
 
 def push_pair(
@@ -260,74 +224,38 @@ def push_pair(
     return pushed
 
 
-def dimer(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    Si_O_A: tuple[float, float],
-    O_O_A: tuple[float, float],
-    Si_Si_A: tuple[float, float],
-    box_A: float,
-    limits: Limits,
-) -> Candidate:
+def dimer(draw: Draw, section: Dimers) -> Candidate:
     """Put two atoms into a box, in a random direction."""
-    del attempt, limits
-    pair = _PAIRS[index % 3]
-    distances = (Si_O_A, O_O_A, Si_Si_A)[index % 3]
-    (distance,) = _spread(seed, f"{family}/{'-'.join(pair)}", index // 3, [distances])
-    rng = generator(seed, "configurations", family, index)
+    pair, distance = _short_distance(draw, section)
+    rng = generator(draw.seed, "configurations", draw.family, draw.index)
     direction = rng.normal(size=3)
     half = direction / np.linalg.norm(direction) * distance / 2
-    box = box_A * np.array([1.0, 1.05, 1.1])
+    box = section.box_A * np.array([1.0, 1.05, 1.1])
     atoms = Atoms(pair, positions=[box / 2 - half, box / 2 + half], cell=box, pbc=True)
-    return Candidate(atoms, "dimer", f"{family}/{'-'.join(pair)}")
+    return Candidate(atoms, "dimer", f"{draw.family}/{'-'.join(pair)}")
 
 
-def isolated_atom(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    symbols: Sequence[str],
-    box_A: float,
-    limits: Limits,
-) -> Candidate:
+def isolated_atom(draw: Draw, section: IsolatedAtoms) -> Candidate:
     """Put one atom into a box with three different edges; every turn the box grows by 0.5 Å."""
-    del attempt, seed, limits
-    symbol = symbols[index % len(symbols)]
-    box = (box_A + 0.5 * (index // len(symbols))) * np.array([1.0, 1.04, 1.09])
+    turn, which = divmod(draw.index, len(section.symbols))
+    symbol = section.symbols[which]
+    box = (section.box_A + 0.5 * turn) * np.array([1.0, 1.04, 1.09])
     atoms = Atoms(symbol, positions=[box / 2], cell=box, pbc=True)
-    return Candidate(atoms, "isolated_atom", f"{family}/{symbol}")
+    return Candidate(atoms, "isolated_atom", f"{draw.family}/{symbol}")
 
 
-def from_file(
-    family: str,
-    index: int,
-    attempt: int,
-    seed: int,
-    *,
-    path: str,
-    file_format: str | None,
-    first: int,
-    config_type: str,
-    labels: dict[str, str | None] | None,
-    atoms_max: int,
-    limits: Limits,
-) -> Candidate:
+def from_file(draw: Draw, section: FromFile) -> Candidate:
     """Take frame `first + index` of a file, with its labels where they are asked for."""
-    del attempt, seed, limits
-    atoms = imported(path, first + index, file_format=file_format, labels=labels)
-    if len(atoms) > atoms_max:
-        raise StructureError(f"{len(atoms)} atoms; at most {atoms_max} are taken")
-    kind = str(atoms.info.get("config_type", config_type))
-    parent = str(atoms.info.get("parent", f"{family}/{first + index:06d}"))
+    number = section.first + draw.index
+    atoms = imported(section.path, number, file_format=section.file_format, labels=section.labels)
+    if len(atoms) > section.atoms_max:
+        raise StructureError(f"{len(atoms)} atoms; at most {section.atoms_max} are taken")
+    kind = str(atoms.info.get("config_type", section.config_type))
+    parent = str(atoms.info.get("parent", f"{draw.family}/{number:06d}"))
     return Candidate(atoms, kind, parent)
 
 
-GENERATORS: dict[str, Callable[..., Candidate]] = {
+_GENERATORS: dict[str, Callable[..., Candidate]] = {
     "crystal": crystal,
     "melt": melt,
     "glass": glass,
@@ -336,6 +264,11 @@ GENERATORS: dict[str, Callable[..., Candidate]] = {
     "isolated_atom": isolated_atom,
     "file": from_file,
 }
+
+
+def candidate(draw: Draw, section: AnyFamily) -> Candidate:
+    """Make a candidate of a family, by its `generator`."""
+    return _GENERATORS[section.generator](draw, section)
 
 
 def _spread(
@@ -380,35 +313,28 @@ def _press(
     ]
 
 
-def _snapshot(
-    family: str,
-    place: tuple[int, int, int],
-    seed: int,
-    density: float,
-    segments: list[Segment],
-    options: dict[str, Any],
-) -> Atoms:
+def _snapshot(draw: Draw, section: Classical, density: float, segments: Sequence[Segment]) -> Atoms:
     """Run the trajectory of a parent, or take it from the cache, and finish one snapshot."""
-    parent, snapshot, attempt = place
-    sizes = options["atoms"]
+    family, seed, attempt = draw.family, draw.seed, draw.attempt
+    parent, snapshot, _ = draw.parent(section.snapshots)
     rng = generator(seed, "configurations", family, "trajectory", parent, attempt)
-    melt_at = (options["melt_temperature_K"],) * 2
+    melt_at = (section.melt_temperature_K, section.melt_temperature_K)
     frames = _trajectory(
-        sizes[parent % len(sizes)],
+        section.atoms[parent % len(section.atoms)],
         density,
-        options["skew_max"],
-        (Segment(options["melt_ps"], melt_at, None), *segments),
-        options["potential"],
-        options["timestep_fs"],
+        section.skew_max,
+        (Segment(section.melt_ps, melt_at, None), *segments),
+        section.potential,
+        section.timestep_fs,
         int(rng.integers(1, 800_000_000)),
     )
     frame = frames[snapshot].copy()
     rng = generator(seed, "configurations", family, "snapshot", parent, snapshot, attempt)
-    if rng.random() < options["relaxed_fraction"]:
-        frame = relax(frame, potential=options["potential"])
-    frame.set_cell(frame.cell[:] * options["bond_scale"], scale_atoms=True)
-    if options["rattle_width_A"] > 0:
-        frame = gaussian_rattle(frame, options["rattle_width_A"], rng)
+    if rng.random() < section.relaxed_fraction:
+        frame = relax(frame, potential=section.potential)
+    frame.set_cell(frame.cell[:] * section.bond_scale, scale_atoms=True)
+    if section.rattle_width_A > 0:
+        frame = gaussian_rattle(frame, section.rattle_width_A, rng)
     return frame
 
 

@@ -1,6 +1,5 @@
 """Structures and labels from files of others."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ase.io import read
 from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import GPa
 
+from glassml.campaign.config.configurations import LabelKeys
 from glassml.campaign.errors import StructureError
 from glassml.campaign.limits import MAX_FORCE_EV_A
 from glassml.campaign.provenance import CODE, XC, same_functional, stated_functional
@@ -28,7 +28,7 @@ def imported(
     frame: int,
     *,
     file_format: str | None = None,
-    labels: Mapping[str, str | None] | None = None,
+    labels: LabelKeys | None = None,
 ) -> Atoms:
     """Read one frame of a file; keep its geometry, and its labels under `REF_*` if asked for.
 
@@ -39,9 +39,7 @@ def imported(
     frame
         Its number, from 0.
     labels
-        Names under which the file has `energy` (eV), `forces` (eV/Å), `stress` (in `stress_unit`,
-        eV/A3 by default, tension positive; None where there is none) or `virial` (eV), and what it
-        is of: `xc`, `code`. None: the labels of the file are dropped.
+        Names under which the file has them, and what they are of; None: they are dropped.
 
     Raises
     ------
@@ -63,7 +61,7 @@ def imported(
     return atoms
 
 
-def copy_labels(source: Atoms, target: Atoms, keys: Mapping[str, str | None]) -> None:
+def copy_labels(source: Atoms, target: Atoms, keys: LabelKeys) -> None:
     """Copy labels from `source` to `REF_energy`, `REF_forces`, `REF_stress` of `target`.
 
     Parameters
@@ -78,20 +76,18 @@ def copy_labels(source: Atoms, target: Atoms, keys: Mapping[str, str | None]) ->
         structure has (forces above 1000 eV/Å, a net force above 0.1 eV/Å per atom, a stress above
         1000 GPa, a tension above 60 GPa).
     """
-    energy = _label(source, keys["energy"], ())
-    forces = _label(source, keys["forces"], (len(source), 3))
+    energy = _label(source, keys.energy, ())
+    forces = _label(source, keys.forces, (len(source), 3))
     largest = float(np.abs(forces).max())
     if largest > MAX_FORCE_EV_A:
-        raise StructureError(f"label {keys['forces']}: a force of {largest:.0f} eV/Å")
+        raise StructureError(f"label {keys.forces}: a force of {largest:.0f} eV/Å")
     net = float(np.abs(forces.sum(axis=0)).max()) / len(source)
     if net > 0.1:
         raise StructureError(
-            f"label {keys['forces']}: forces do not add up to zero ({net:.2f} eV/Å per atom)"
+            f"label {keys.forces}: forces do not add up to zero ({net:.2f} eV/Å per atom)"
         )
     if abs(energy) / len(source) > 1e5:
-        raise StructureError(
-            f"label {keys['energy']}: {float(energy):.3g} eV is not a total energy"
-        )
+        raise StructureError(f"label {keys.energy}: {float(energy):.3g} eV is not a total energy")
     target.info["REF_energy"] = float(energy)
     target.arrays["REF_forces"] = forces
     stress = _stress(source, keys)
@@ -99,9 +95,7 @@ def copy_labels(source: Atoms, target: Atoms, keys: Mapping[str, str | None]) ->
         target.info["REF_stress"] = stress
 
 
-def stated_provenance(
-    source: Atoms, path: str | Path, labels: Mapping[str, str | None]
-) -> dict[str, str]:
+def stated_provenance(source: Atoms, path: str | Path, labels: LabelKeys) -> dict[str, str]:
     """Give the functional and the program of a frame's labels, under `REF_xc` and `REF_code`.
 
     Raises
@@ -109,11 +103,11 @@ def stated_provenance(
     StructureError
         If the frame states another functional than `labels` does.
     """
-    told, stated = labels.get("xc"), source.info.get(XC)
+    told, stated = labels.xc, source.info.get(XC)
     if told and stated and not same_functional(told, str(stated)):
         raise StructureError(f"{path}: a frame states {stated}, but labels.xc says {told}")
     found = {XC: stated or told or stated_functional(path)}
-    found[CODE] = source.info.get(CODE) or labels.get("code")
+    found[CODE] = source.info.get(CODE) or labels.code
     return {key: str(value) for key, value in found.items() if value}
 
 
@@ -153,14 +147,14 @@ def _lookup(atoms: Atoms, key: str) -> Any:
     )
 
 
-def _stress(atoms: Atoms, keys: Mapping[str, str | None]) -> np.ndarray | None:
+def _stress(atoms: Atoms, keys: LabelKeys) -> np.ndarray | None:
     """Give the stress in eV/Å³, of its own key or of the virial; None where there is none."""
-    if keys.get("virial") is not None:
-        name = str(keys["virial"])
+    if keys.virial is not None:
+        name = str(keys.virial)
         stress = -_voigt(atoms, name, (9,)) / atoms.get_volume()
-    elif keys.get("stress") is not None:
-        name = str(keys["stress"])
-        stress = _voigt(atoms, name, (6, 9)) * UNITS_EV_A3[keys.get("stress_unit") or "eV/A3"]
+    elif keys.stress is not None:
+        name = str(keys.stress)
+        stress = _voigt(atoms, name, (6, 9)) * UNITS_EV_A3[keys.stress_unit]
     else:
         return None
     largest, pressure = float(np.abs(stress).max()) / GPa, -float(stress[:3].mean()) / GPa

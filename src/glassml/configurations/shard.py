@@ -1,6 +1,5 @@
 """A shard: the numbered configurations of a family, and what became of each."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,14 @@ from ase import Atoms
 from ase.io import write
 from tqdm import tqdm
 
+from glassml.campaign.config.configurations import AnyFamily
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, write_csv
 from glassml.campaign.seeds import derive_seed
 from glassml.campaign.units import density_g_cm3
 from glassml.configurations.fingerprint import fingerprints
-from glassml.configurations.generators import GENERATORS, Candidate
+from glassml.configurations.generators import Candidate, Draw, candidate
 from glassml.configurations.screening import (
-    Limits,
     check_distances,
     check_sanity,
     farthest_points,
@@ -55,36 +54,23 @@ class Slot:
 
 
 def generate_shard(
-    family: str,
-    shard: int,
-    *,
-    shard_size: int,
-    seed: int,
-    count: int,
-    generator: str,
-    oversample: int,
-    attempts: int,
-    limits: Limits,
-    duplicate_distance: float,
-    options: Mapping[str, Any],
+    family: str, shard: int, section: AnyFamily, *, shard_size: int, seed: int
 ) -> tuple[list[Atoms], list[dict[str, Any]]]:
     """Make configurations `shard * shard_size` up to the next shard's first or `count`.
 
+    Candidate numbers are those of the configurations times `oversample`; the most diverse are kept
+    by farthest-point selection on the fingerprints.
+
     Parameters
     ----------
-    generator
-        A key of `GENERATORS`.
-    oversample
-        Candidates per configuration: candidate numbers are those of the configurations times
-        `oversample`; the most diverse are kept by farthest-point selection on the fingerprints.
-    attempts
-        How often each candidate is tried.
-    limits
-        Shortest distances in Å by pair of symbols, alphabetically ordered.
-    duplicate_distance
-        Distance of fingerprints below which the later structure of a shard is refused.
-    options
-        Keyword arguments of the generator.
+    family
+        Its name.
+    section
+        How it is made.
+    shard_size
+        Configurations of a shard.
+    seed
+        Of the campaign.
 
     Returns
     -------
@@ -93,15 +79,17 @@ def generate_shard(
     rows : list of dict
         One per configuration with `COLUMNS`; `status` is `made` or `refused`.
     """
-    first, last = shard * shard_size, min((shard + 1) * shard_size, count)
+    first, last = shard * shard_size, min((shard + 1) * shard_size, section.count)
     slots = [
-        _candidate(family, index, seed, generator, attempts, limits, options)
+        _slot(family, index, seed, section)
         for index in tqdm(
-            range(first * oversample, last * oversample), desc=f"{family}/{shard:04d}", unit=""
+            range(first * section.oversample, last * section.oversample),
+            desc=f"{family}/{shard:04d}",
+            unit="",
         )
     ]
     prints = _fingerprints(slots)
-    _refuse_duplicates(slots, prints, duplicate_distance)
+    _refuse_duplicates(slots, prints, section.duplicate_distance)
     structures, rows = [], []
     for index, slot in zip(range(first, last), _select(slots, prints, last - first), strict=True):
         config_id = f"{family}/{index:06d}"
@@ -140,24 +128,16 @@ def tidy(atoms: Atoms) -> Atoms:
     return tidied
 
 
-def _candidate(
-    family: str,
-    index: int,
-    seed: int,
-    generator: str,
-    attempts: int,
-    limits: Limits,
-    options: Mapping[str, Any],
-) -> Slot:
+def _slot(family: str, index: int, seed: int, section: AnyFamily) -> Slot:
     """Try until a candidate passes; a file has only one try."""
-    tries = 1 if generator == "file" else attempts
+    tries = 1 if section.generator == "file" else section.attempts
     reason = ""
     for attempt in range(tries):
         try:
-            made = GENERATORS[generator](family, index, attempt, seed, limits=limits, **options)
+            made = candidate(Draw(family, index, attempt, seed), section)
             check_sanity(made.atoms, {"Si", "O"})
             if made.config_type not in _EXEMPT:
-                check_distances(made.atoms, limits)
+                check_distances(made.atoms, section.shortest_distances.limits())
         except StructureError as error:
             reason = str(error)
             continue

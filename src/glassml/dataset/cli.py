@@ -61,11 +61,9 @@ def _build(args: argparse.Namespace) -> None:
         for entry in shard_entries(args.labels, family, families.shards(family))
     ]
     for file in section.include:
-        entries += included_entries(
-            file.path, file.labels.model_dump(), file.config_type, file.labels.named()
-        )
+        entries += included_entries(file.path, file.labels, file.config_type, file.labels.named())
     for path in args.explored:
-        entries += included_entries(path, LabelKeys().model_dump(), "explored")
+        entries += included_entries(path, LabelKeys(), "explored")
     check_functional(entries, campaign.dft.xc)
     unique_names(entries)
     flag_entries(
@@ -109,7 +107,7 @@ def _describe(args: argparse.Namespace) -> None:
     from glassml.dataset import describing
     from glassml.dataset.labels import included_entries
 
-    entries = list(included_entries(str(args.file), LabelKeys().model_dump(), "unknown"))
+    entries = list(included_entries(str(args.file), LabelKeys(), "unknown"))
     rows = [describing.TABLE, *describing.family_rows(entries)]
     widths = {key: max(len(row[key]) for row in rows) for key in describing.TABLE}
     for row in rows:

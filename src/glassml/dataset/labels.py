@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.io import iread
 from scipy.stats import spearmanr
 
+from glassml.campaign.config.configurations import LabelKeys
 from glassml.campaign.errors import StructureError
 from glassml.campaign.provenance import XC, same_functional
 from glassml.configurations.imported import (
@@ -24,7 +25,6 @@ from glassml.configurations.imported import (
 from glassml.configurations.screening import check_sanity, shortest_distances
 
 DOUBTFUL_SHARE = 0.02  # of stresses that cannot be: one may be a broken frame
-KEYS = {"energy": "REF_energy", "forces": "REF_forces", "stress": "REF_stress"}
 
 
 @dataclass
@@ -76,7 +76,9 @@ def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
     for shard in range(shards):
         path = folder / family / f"{shard:04d}.extxyz"
         for atoms in _frames(path):
-            yield _entry(atoms, path, KEYS, family, str(atoms.info.get("config_type", "unknown")))
+            yield _entry(
+                atoms, path, LabelKeys(), family, str(atoms.info.get("config_type", "unknown"))
+            )
         table = path.with_suffix(".csv")
         if table.exists():
             with table.open(newline="", encoding="utf-8") as file:
@@ -87,7 +89,7 @@ def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
 
 def included_entries(
     path: str | Path,
-    keys: Mapping[str, str | None],
+    keys: LabelKeys,
     config_type: str,
     named: Sequence[str] = (),
 ) -> list[Entry]:
@@ -96,8 +98,7 @@ def included_entries(
     Parameters
     ----------
     keys
-        Names under which the file has `energy`, `forces`, `stress` or `virial`, the unit of the
-        stress, and what the file does not state of itself: `xc`, `code`.
+        Names under which the file has them, and what it does not state of itself.
     config_type
         For frames that have none.
     named
@@ -210,9 +211,7 @@ def shortest_by_limit(atoms: Atoms, limits: Mapping[tuple[str, str], float]) -> 
     return ""
 
 
-def _entry(
-    source: Atoms, path: Path, keys: Mapping[str, str | None], family: str, config_type: str
-) -> Entry:
+def _entry(source: Atoms, path: Path, keys: LabelKeys, family: str, config_type: str) -> Entry:
     """Check a frame and bring its labels under `REF_*`."""
     config_id = str(source.info.get("config_id", ""))
     parent = str(source.info.get("parent", config_id))
@@ -221,9 +220,9 @@ def _entry(
     atoms.info = {k: source.info[k] for k in ("seed", "label_key", "recipe") if k in source.info}
     try:
         check_sanity(atoms, {"Si", "O"})
-        optional = {key: keys.get(key) for key in ("stress", "virial")}
+        optional = {"stress": keys.stress, "virial": keys.virial}
         absent = {k: None for k, name in optional.items() if name and not has_label(source, name)}
-        copy_labels(source, atoms, dict(keys) | absent)
+        copy_labels(source, atoms, keys.model_copy(update=absent))
         atoms.info |= stated_provenance(source, path, keys)
     except StructureError as error:
         entry.flags, entry.reason = ["unusable"], str(error)
