@@ -95,7 +95,7 @@ class PairKernels(PairModel):
             *self._force_blocks, self._places_xy, self._places_z, self._neighbours,
             self._row_lengths, self._table, forces, self._partial, blocks, self.capacity,
             COULOMB_CUTOFF_A**2, INNERMOST_A**2,
-            (COULOMB_CUTOFF_A**2 - INNERMOST_A**2) / (TABLE_POINTS - 1), TABLE_POINTS,
+            (TABLE_POINTS - 1) / (COULOMB_CUTOFF_A**2 - INNERMOST_A**2), TABLE_POINTS,
             FORCE_ROWS, FORCE_COLUMNS, energy, num_warps=FORCE_WARPS,
         )  # fmt: skip
         pair_kernels.of_systems[(len(self.counts),)](

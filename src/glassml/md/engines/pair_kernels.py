@@ -261,7 +261,7 @@ def forces_and_sums(
     capacity,
     CUTOFF2: tl.constexpr,
     INNERMOST2: tl.constexpr,
-    STEP: tl.constexpr,
+    PER_STEP: tl.constexpr,
     POINTS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
@@ -300,11 +300,11 @@ def forces_and_sums(
         rz = dx * az + dy * bz + dz * cz
         distance2 = rx * rx + ry * ry + rz * rz
         near = there & (distance2 < CUTOFF2)
-        along = (distance2 - INNERMOST2) / STEP
-        # inside the innermost distance the first line goes on
-        lower = tl.minimum(tl.maximum(tl.floor(along), 0.0), POINTS - 2.0)
-        weight = along - lower
-        line = 2 * ((my_kind[:, None] + (code & 1)) * POINTS + lower.to(tl.int32))
+        along = (distance2 - INNERMOST2) * PER_STEP
+        # inside the innermost distance the first line goes on; beyond the cutoff nothing is read
+        lower = tl.maximum(along.to(tl.int32), 0)
+        weight = along - lower.to(tl.float64)
+        line = 2 * ((my_kind[:, None] + (code & 1)) * POINTS + lower)
         low = tl.load(table + line + 1, mask=near, other=0.0)
         high = tl.load(table + line + 3, mask=near, other=0.0)
         pull = tl.where(near, low + weight * (high - low), 0.0)
