@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.options import add_config, add_device
-from glassml.md.options import add_common_options, add_glasses, add_state_options
+from glassml.md.options import add_common_options, add_glasses, add_state_options, positive
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from glassml.campaign.config import Campaign
     from glassml.campaign.config.md import MolecularDynamics
     from glassml.md.run import Job
+    from glassml.md.spread import Task
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +32,25 @@ def register(actions: argparse._SubParsersAction) -> None:
     add_state_options(batch)
     everything = actions.add_parser(
         "all",
-        help="run all states of all glasses in batches, in one process",
-        description="For a GPU without a workflow: states that are there are left alone. Exit code "
-        "143 or 130: interrupted, and the same command goes on.",
+        help="run all states of all glasses in batches, on all GPUs of this machine",
+        description="Without a workflow. A process for each GPU takes the next state of a batch of "
+        "glasses that is ready; states that are there are left alone. Exit code 143 or 130: "
+        "interrupted, and the same command goes on.",
     )
     add_common_options(everything)
     everything.add_argument(
         "--states",
         nargs="+",
-        help="these, and what they continue from, if it is not there; default: all. So branches "
-        "can run on a GPU each, once the states that they share are there",
+        help="these, and what they continue from, if it is not there; default: all",
+    )
+    everything.add_argument(
+        "--batches",
+        type=positive,
+        help="divide the glasses into so many batches, each with random numbers of its own; "
+        "default: as many as GPUs, as far as there are glasses; kept in batches.json",
+    )
+    everything.add_argument(
+        "--processes", type=positive, help="run so many at a time; default: one for each GPU"
     )
     add_glasses(everything)
     everything.set_defaults(run=_run_all)
@@ -64,6 +74,14 @@ def chosen_glasses(md: "MolecularDynamics", args: argparse.Namespace) -> list[st
     if unknown := [name for name in args.glasses if name not in names]:
         raise GlassmlError(f"--glasses {' '.join(unknown)}: there are {', '.join(names)}")
     return [name for name in names if name in args.glasses] or names
+
+
+def check_engine(md: "MolecularDynamics") -> None:
+    """Refuse an engine that moves one glass at a time."""
+    from glassml.campaign.errors import GlassmlError
+
+    if not md.takes_batches():
+        raise GlassmlError(f"md.engine: {md.engine} takes no batches: `glassml md run`, or torch")
 
 
 def batch_seed(campaign: "Campaign", use: str, names: list[str]) -> int:
@@ -90,33 +108,58 @@ def _run_all(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
     from glassml.md.jobs import check_committee
     from glassml.md.potential import gate_warnings
+    from glassml.md.spread import devices, run_ready, spread
 
     campaign = load_campaign(args.config)
-    md, results = campaign.md, args.output_dir
+    md = campaign.md
     check_committee(md, args)
+    check_engine(md)
+    warnings = gate_warnings(args.gates, md.allow_red_potential)
+    places = devices(args.device, args.processes)
+    tasks = _tasks(md, args, len(places))
+    # more processes than states that can run at a time would only wait
+    ends = {task.state for task in tasks} - {task.parent for task in tasks}
+    places = places[: len(ends) * len({task.glasses for task in tasks})]
+    if len(places) > 1:
+        return spread([*args.argv, "--processes", "1"], places)
+    engine, described = _load_engine(md, args)
+
+    def run(task: "Task") -> None:
+        parent = [
+            args.output_dir / task.parent / glass / file
+            for glass in task.glasses
+            for file in ("restart.npz", "record.json")
+            if task.parent is not None
+        ]
+        logger.info("%s: %s", task.state, ", ".join(task.glasses))
+        own = vars(args) | {
+            "state": task.state,
+            "parent": parent,
+            "output_dir": args.output_dir / task.state,
+        }
+        names = list(task.glasses)
+        _run_state(campaign, argparse.Namespace(**own), names, engine, described, warnings)
+
+    run_ready(tasks, args.output_dir, run)
+    return 0
+
+
+def _tasks(md: "MolecularDynamics", args: argparse.Namespace, places: int) -> "list[Task]":
+    """Give the states of batches that are asked for, parents before children."""
+    from glassml.md.spread import Task, batches
+
     wanted = args.states or list(md.states)
     for name in wanted:
         md.check_state(name)
-    glasses = chosen_glasses(md, args)
-    warnings = gate_warnings(args.gates, md.allow_red_potential)
-    engine, described = _load_engine(md, args)
-    for state in dict.fromkeys(each for name in wanted for each in md.lineage(name)):
-        folders = [results / state / glass for glass in glasses]
-        if all((folder / "record.json").exists() for folder in folders):
-            continue
-        parent = [
-            results / parent / glass / file
-            for parent in md.parents(state)
-            for glass in glasses
-            for file in ("restart.npz", "record.json")
-        ]
-        logger.info("%s", state)
-        own = argparse.Namespace(
-            **vars(args) | {"state": state, "parent": parent, "output_dir": results / state}
-        )
-        if code := _run_state(campaign, own, glasses, engine, described, warnings):
-            return code
-    return 0
+    chosen = chosen_glasses(md, args)
+    groups = [chosen]
+    if not args.glasses:
+        groups = batches(args.output_dir, chosen, args.batches, places)
+    return [
+        Task(state, md.states[state].parent, tuple(group))
+        for state in dict.fromkeys(each for name in wanted for each in md.lineage(name))
+        for group in groups
+    ]
 
 
 def _starts(args: argparse.Namespace) -> int:
@@ -207,11 +250,9 @@ def _run_state(
 
 def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
     """Load what moves a batch, and describe its potential."""
-    from glassml.campaign.errors import GlassmlError
     from glassml.md.jobs import control
 
-    if not md.takes_batches():
-        raise GlassmlError(f"md.engine: {md.engine} takes no batches: `glassml md run`, or torch")
+    check_engine(md)
     if md.engine == "torchsim":
         from glassml.md.engines.torchsim import TorchSimEngine, load_model
 

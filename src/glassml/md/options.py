@@ -61,6 +61,12 @@ def add_glasses(command: argparse.ArgumentParser) -> None:
         "--glasses",
         nargs="+",
         default=[],
-        help="these in a batch of their own, with random numbers of their own; default: all. So "
-        "glasses can run on a GPU each",
+        help="these in a batch of their own, with random numbers of their own; default: all",
     )
+
+
+def positive(text: str) -> int:
+    """Read a number that is at least 1."""
+    if not (text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1")
+    return int(text)

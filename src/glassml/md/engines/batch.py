@@ -390,7 +390,8 @@ def run_batch(
     engine
         What moves them.
     folder
-        Of the state: each glass has a folder of its name in it, and the checkpoint one beside.
+        Of the state: each glass has a folder of its name in it, and the batch's checkpoint one
+        beside, which other batches of the state do not share.
     spread_every
         Steps between two questions to the engine's committee.
     checkpoint_every_s, warnings, show_progress
@@ -419,7 +420,7 @@ def run_batch(
             found = {name: record for name, record in made.items() if record is not None}
             if len(found) == len(jobs):
                 return found
-        checkpoint = Checkpoint(folder / "checkpoint", identity)
+        checkpoint = Checkpoint(folder / f"checkpoint_{digest(list(jobs))[:12]}", identity)
         stores = {
             name: Checkpoint(folder / name / "checkpoint", identity, locks[name]) for name in jobs
         }

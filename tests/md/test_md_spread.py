@@ -1,0 +1,163 @@
+"""Several processes take the states of batches of glasses, and make what one process makes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glassml.campaign.errors import GlassmlError
+from glassml.cli import main
+from glassml.md.spread import Task, batches, devices
+
+STATES = {
+    "hot": (None, 0.2),
+    "cold": ("hot", 0.03),
+    "cold/later": ("cold", 0.02),
+    "warm": ("hot", 0.04),
+}
+CAMPAIGN = {
+    "name": "tiny",
+    "configurations": {"families": {}},
+    "md": {
+        "potential": "shik",
+        "engine": "torch",
+        "glasses": 3,
+        "atoms": 24,
+        "start": "random",
+        "timestep_fs": 1.0,
+        "frame_every_fs": 10,
+        "sample_every_fs": 5,
+        "checkpoint_every_s": 0.001,
+        "guards": {"temperature_ratio": 1000, "energy_jump_eV": 1000},  # the start is random
+        "states": {
+            name: {
+                "parent": parent,
+                "stages": [
+                    {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": ps}
+                ],
+            }
+            for name, (parent, ps) in STATES.items()
+        },
+    },
+}
+FILES = ("series.csv", "final.extxyz", "restart.npz")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "campaign.yaml"
+    path.write_text(yaml.safe_dump(CAMPAIGN))
+    return path
+
+
+def command(config, results, *more):
+    paths = ["--config", str(config), "--output-dir", str(results)]
+    return ["md", "all", *paths, "--potential", "shik", "--device", "cpu", *more]
+
+
+def start(config, results, *more):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    arguments = [sys.executable, "-m", "glassml", *command(config, results, *more)]
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def one_by_one(config, tmp_path_factory):
+    results = tmp_path_factory.mktemp("one_by_one")
+    assert main(command(config, results, "--batches", "2")) == 0
+    return results
+
+
+def assert_same(results, reference):
+    for state in STATES:
+        for glass in ("glass00", "glass01", "glass02"):
+            for file in FILES:
+                place = f"{state}/{glass}/{file}"
+                assert (results / place).read_bytes() == (reference / place).read_bytes(), place
+
+
+def children(process):
+    """Give the process ids of the workers."""
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(each) for each in path.read_text().split()]
+
+
+def test_several_processes_make_what_one_makes(config, one_by_one, tmp_path):
+    process = start(config, tmp_path, "--batches", "2", "--processes", "3")
+    at_once = 0
+    while process.poll() is None:
+        at_once = max(at_once, len(list(tmp_path.glob("**/checkpoint_*/state.npz"))))
+        time.sleep(0.002)
+    assert process.returncode == 0
+    assert_same(tmp_path, one_by_one)
+    assert json.loads((tmp_path / "batches.json").read_text()) == [
+        ["glass00", "glass01"],
+        ["glass02"],
+    ]
+    assert at_once > 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_is_killed_goes_on_to_the_same_digits(config, one_by_one, tmp_path, number):
+    process = start(config, tmp_path, "--batches", "2", "--processes", "2")
+    while not list(tmp_path.glob("**/checkpoint_*/state.npz")):
+        assert process.poll() is None
+        time.sleep(0.002)
+    victim = process.pid if number == signal.SIGTERM else children(process)[0]
+    os.kill(victim, number)
+    assert process.wait(60) != 0
+    assert not all(Task(state, None, ("glass02",)).is_done(tmp_path) for state in STATES)
+    assert main(command(config, tmp_path)) == 0
+    assert_same(tmp_path, one_by_one)
+
+
+def test_groups_that_run_at_once_have_checkpoints_of_their_own(config, tmp_path):
+    groups = (["glass00", "glass01"], ["glass02"])
+    for name, one_at_a_time in (("together", False), ("alone", True)):
+        running = []
+        for group in groups:
+            running.append(start(config, tmp_path / name, "--glasses", *group))
+            if one_at_a_time:
+                assert running[-1].wait(120) == 0
+        assert [process.wait(120) for process in running] == [0, 0]
+    assert_same(tmp_path / "together", tmp_path / "alone")
+
+
+def test_a_process_that_fails_stops_the_others_by_its_code(config, tmp_path):
+    (tmp_path / "hot/glass02").mkdir(parents=True)
+    (tmp_path / "hot/glass02/record.json").write_text("{")  # so its children cannot begin
+    process = start(config, tmp_path, "--batches", "2", "--processes", "2")
+    assert process.wait(120) == 2
+
+
+def test_a_started_campaign_keeps_its_batches(tmp_path):
+    names = ["glass00", "glass01", "glass02"]
+    assert batches(tmp_path, names, None, gpus=2) == [names[:2], names[2:]]
+    assert batches(tmp_path, names, None, gpus=8) == [names[:2], names[2:]]
+    assert batches(tmp_path, names, 2, gpus=1) == [names[:2], names[2:]]
+    with pytest.raises(GlassmlError, match=r"--batches 3: .* says 2, with which the runs began"):
+        batches(tmp_path, names, 3, gpus=8)
+    assert batches(tmp_path, [*names, "glass03"], None, gpus=1) == [[*names, "glass03"]]
+
+
+def test_processes_are_dealt_over_the_gpus_that_are_visible(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert devices(None, None) == ["0", "1", "2"]
+    assert devices("cuda", 4) == ["0", "1", "2", "0"]
+    assert devices("cuda", 1) == [None]
+    assert devices("cpu", 2) == [None, None]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,GPU-1a")
+    assert devices(None, None) == ["5", "7", "GPU-1a"]
+
+
+def test_no_process_is_refused(config, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(command(config, tmp_path, "--processes", "0"))
+    assert "must be a whole number from 1" in capsys.readouterr().err
