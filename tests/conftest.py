@@ -12,7 +12,7 @@ if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from glassml.potential.members import Dataset, Member, train_member
-from silica_labels import ISOLATED, SHORT, SMALL, make_labels
+from silica_labels import ISOLATED, NETWORK, TRAINING, make_labels
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +37,5 @@ def labels_of(dataset):
 def trained(labels_of, tmp_path_factory):
     """Folder of a member that was trained by NequIP for some seconds."""
     member = Member(tmp_path_factory.mktemp("g0") / "m0", generation=0, number=0, seed=1)
-    train_member(member, labels_of, network=SMALL, settings=SHORT, device="cpu")
+    train_member(member, labels_of, network=NETWORK, settings=TRAINING, device="cpu")
     return member.folder

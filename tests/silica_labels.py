@@ -7,6 +7,8 @@ from matscipy.calculators.pair_potential import PairPotential
 from matscipy.calculators.pair_potential.calculator import CutoffInteraction
 from scipy.special import erfc
 
+from glassml.campaign.config.potential import Network, Training
+
 COULOMB = 14.399645  # eV Å
 CHARGES = {14: 2.4, 8: -1.2}
 BUCKINGHAM = {(14, 8): (18003.7572, 4.87318, 133.5381), (8, 8): (1388.7730, 2.76, 175.0)}
@@ -40,6 +42,7 @@ SHORT = {
     "kernels": "eager",
     "bagging": False,
 }
+NETWORK, TRAINING = Network(**SMALL), Training(**SHORT)
 
 
 class IonicPair(CutoffInteraction):

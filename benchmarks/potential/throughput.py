@@ -25,6 +25,7 @@ from nequip.scripts._compile_utils import COMPILE_TARGET_DICT
 from nequip.utils.fx import nequip_make_fx
 from nequip.utils.global_state import set_global_state
 
+from glassml.campaign.config.potential import Network
 from glassml.campaign.files import write_csv
 from glassml.potential.labels import stress_matrix
 from glassml.potential.packages import machine
@@ -71,15 +72,13 @@ def build(size, option, frames, device):
     """Make a network of random weights; `option` is eager, compile or openequivariance."""
     cutoff, layers, l_max, features = size.split("/")
     model = scratch_model(
-        cutoff_A=float(cutoff),
-        layers=int(layers),
-        l_max=int(l_max),
-        features=int(features),
-        parity=False,
-        radial_width=64,
-        bessels=8,
-        zbl=True,
-        dtype="float32",
+        Network(
+            cutoff_A=float(cutoff),
+            layers=int(layers),
+            l_max=int(l_max),
+            features=int(features),
+            radial_width=64,
+        ),
         species=SPECIES,
         shifts_eV=dict.fromkeys(SPECIES, 0.0),
         scale_eV=1.0,

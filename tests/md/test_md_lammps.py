@@ -392,7 +392,7 @@ def test_the_inputs_for_a_network_have_nequip_s_file(tmp_path, trained_package):
 def trained_package(tmp_path_factory):
     """Give a NequIP package, trained for some seconds on classical labels."""
     from glassml.potential.members import Dataset, Member, train_member
-    from silica_labels import ISOLATED, SHORT, SMALL, make_labels
+    from silica_labels import ISOLATED, NETWORK, TRAINING, make_labels
 
     folder = tmp_path_factory.mktemp("network")
     for name, count, seed in (("train", 4, 1), ("validation", 2, 2)):
@@ -402,6 +402,6 @@ def trained_package(tmp_path_factory):
     labels = Dataset(
         folder / "train.extxyz", folder / "validation.extxyz", folder / "isolated_atoms.json"
     )
-    settings = SHORT | {"max_epochs": 1}
-    train_member(member, labels, network=SMALL, settings=settings, device="cpu")
+    settings = TRAINING.model_copy(update={"max_epochs": 1})
+    train_member(member, labels, network=NETWORK, settings=settings, device="cpu")
     return member.folder / "model.nequip.zip"

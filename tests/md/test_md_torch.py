@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 
 from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
 
+from glassml.campaign.config.potential import Network  # noqa: E402
 from glassml.campaign.errors import Interrupted, StructureError  # noqa: E402
 from glassml.md.engines.batch import run_batch  # noqa: E402
 from glassml.md.engines.integrator import RampedLangevin  # noqa: E402
@@ -157,11 +158,13 @@ def networks():
     from glassml.potential.training_config import scratch_model, with_kernels
 
     set_global_state()
+    size = Network(
+        cutoff_A=CUTOFF_A, layers=2, l_max=1, features=4, radial_width=8, bessels=4, dtype="float64"
+    )
     made = []
     for seed in (1, 2):
         config = scratch_model(
-            cutoff_A=CUTOFF_A, layers=2, l_max=1, features=4, parity=False, radial_width=8,
-            bessels=4, zbl=True, dtype="float64", species=["O", "Si"],
+            size, species=["O", "Si"],
             shifts_eV={"O": -1.0, "Si": -2.0}, scale_eV=1.0, neighbours=12.0, seed=seed,
         )  # fmt: skip
         config = with_kernels(config, "eager")

@@ -15,9 +15,8 @@ STATE = {"stages": [HOLD]}
 
 
 def _training_config(**changes):
-    settings = Training(**changes).model_dump(exclude={"shifts", "bagging", "kernels"})
     model = scratch_model(
-        **Network().model_dump(),
+        Network(),
         species=["O", "Si"],
         shifts_eV={"O": -5.0, "Si": -10.0},
         scale_eV=1.5,
@@ -25,6 +24,7 @@ def _training_config(**changes):
         seed=3,
     )
     return training_config(
+        Training(**changes),
         model=model,
         species=["O", "Si"],
         cutoff_A=4.5,
@@ -32,7 +32,6 @@ def _training_config(**changes):
         validate_every=1,
         folder=Path("here"),
         seed=4,
-        **settings,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from ase.calculators.lj import LennardJones
 from ase.io import read, write
 
-from glassml.campaign.config.potential import Training
+from glassml.campaign.config.potential import Network, Training
 from glassml.potential.calculators import load_calculator
 from glassml.potential.functional_gap import energy_gap, shifts_of
 from glassml.potential.members import Dataset, Member, train_member
@@ -62,11 +62,11 @@ def dataset(tmp_path):
 
 
 def train(dataset, folder, functional):
-    settings = Training(max_epochs=1, batch_size=4, learning_rate=1e-5).model_dump()
+    settings = Training(max_epochs=1, batch_size=4, learning_rate=1e-5)
     train_member(
         Member(folder, 0, 0, 1),
         dataset,
-        network={},
+        network=Network(),
         settings=settings,
         package=PACKAGE,
         package_functional=functional,

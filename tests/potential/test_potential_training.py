@@ -21,7 +21,7 @@ from glassml.potential.training import (
     package,
     training_digest,
 )
-from silica_labels import SHORT, SMALL
+from silica_labels import NETWORK, SHORT, SMALL, TRAINING
 
 CAMPAIGN = """
 name: test
@@ -91,7 +91,7 @@ def test_flipped_virial_stops_before_training(labels_of, tmp_path):
     wrong = Dataset(tmp_path / "train.extxyz", tmp_path / "train.extxyz", labels_of.isolated_atoms)
     member = Member(tmp_path / "m0", 0, 0, 1)
     with pytest.raises(PotentialError, match="signs or units"):
-        train_member(member, wrong, network=SMALL, settings=SHORT, device="cpu")
+        train_member(member, wrong, network=NETWORK, settings=TRAINING, device="cpu")
     assert not (tmp_path / "m0").exists()
 
 
@@ -114,7 +114,14 @@ def test_trained_member(trained):
 def test_a_member_of_fewer_labels_is_packaged_with_its_averaged_weights(labels_of, tmp_path):
     count = len(read(labels_of.train, ":")) // 2
     member = Member(tmp_path / "m0", 0, 0, 1)
-    train_member(member, labels_of, network=SMALL, settings=SHORT, labels=count, device="cpu")
+    train_member(
+        member,
+        labels_of,
+        network=NETWORK,
+        settings=TRAINING,
+        labels=count,
+        device="cpu",
+    )
     history = pd.read_csv(tmp_path / "m0/history.csv")
     assert history["epoch"].diff().dropna().eq(2).all()
     load_calculator(tmp_path / "m0/model.nequip.zip", device="cpu")
@@ -153,9 +160,11 @@ def test_compile_never_records_the_fallback(trained):
 @pytest.mark.slow
 def test_fine_tuning_starts_where_the_package_is(trained, labels_of, tmp_path):
     member = Member(tmp_path / "m0", 0, 0, 2)
-    settings = SHORT | {"max_epochs": 1, "learning_rate": 1e-6}
+    settings = TRAINING.model_copy(update={"max_epochs": 1, "learning_rate": 1e-6})
     package = trained / "model.nequip.zip"
-    train_member(member, labels_of, network={}, settings=settings, package=package, device="cpu")
+    train_member(
+        member, labels_of, network=NETWORK, settings=settings, package=package, device="cpu"
+    )
     energies = []
     for path in (package, member.folder / "model.nequip.zip"):
         atoms = read(labels_of.validation, "0")

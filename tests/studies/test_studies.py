@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassml.campaign.config.potential import LearningCurve, Potential, Variant
+from glassml.campaign.config.structure import Structure
 from glassml.campaign.files import write_csv
 from glassml.potential.members import nested_subset
 from glassml.studies.glasses import CURVES, GLASS_COLUMNS, SUMMARY, glass_columns, glass_curves
@@ -144,7 +145,7 @@ def test_glasses_that_were_set_aside_leave_their_columns_empty(tmp_path):
 
     write_glass(tmp_path / "glass00", *set_aside("it flew apart"))
     rng = np.random.default_rng(0)
-    summarise({"ambient": [tmp_path / "glass00"]}, tmp_path / "summary", rng, q_bin=0.02)
+    summarise({"ambient": [tmp_path / "glass00"]}, tmp_path / "summary", rng, Structure())
     assert glass_columns(tmp_path / "summary", [tmp_path / "glass00"]) == {"glasses": 0}
     assert glass_curves({"model": tmp_path / "summary"}) == []
 

@@ -130,8 +130,8 @@ def _train(args: argparse.Namespace) -> None:
     train_member(
         member,
         Dataset(args.train, args.validation, args.isolated_atoms),
-        network=network.model_dump(),
-        settings=training.model_dump(),
+        network=network,
+        settings=training,
         package=None if study else package,
         package_functional=section.package_functional,
         labels=int(args.labels) if args.labels not in {None, "all"} else None,

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from ase import Atoms
 from ase.io import write
 
+from glassml.campaign.config.potential import Network, Training
 from glassml.campaign.files import atomic_path, write_text
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.potential import shifts, training
@@ -63,8 +65,8 @@ def train_member(
     member: Member,
     dataset: Dataset,
     *,
-    network: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    network: Network,
+    settings: Training,
     package: Path | None = None,
     package_functional: str | None = None,
     labels: int | None = None,
@@ -81,9 +83,9 @@ def train_member(
     dataset
         Labels, checked before anything else.
     network
-        Keys of the section `potential.model`; not used when `package` is given.
+        Its size; not used when `package` is given.
     settings
-        Keys of the section `potential.training`.
+        How it is trained.
     package
         Start from the weights of this package in place of random ones.
     package_functional
@@ -110,41 +112,40 @@ def train_member(
     if not validation:
         logger.warning("no validation label: epochs are compared by their training labels")
         validation = train
-    settings = dict(settings)
-    chosen = settings.pop("shifts")
-    bagging = settings.pop("bagging")
-    kernels = settings.pop("kernels")
-    if kernels == "openequivariance" and not choose_device(device).startswith("cuda"):
+    if settings.kernels == "openequivariance" and not choose_device(device).startswith("cuda"):
         raise PotentialError("the kernels of OpenEquivariance need a GPU: choose eager or compile")
     member.folder.mkdir(parents=True, exist_ok=True)
     validate_every = 1
     if labels is not None and labels < len(train):
-        settings["max_epochs"] = round(settings["max_epochs"] * len(train) / labels)
+        epochs = round(settings.max_epochs * len(train) / labels)
+        settings = settings.model_copy(update={"max_epochs": epochs})
         validate_every = round(len(train) / labels)
         train = nested_subset(train, labels, generator(member.seed, "potential", "subset"))
-    if bagging:
+    if settings.bagging:
         train = bootstrap(train, generator(member.seed, *member.names("bagging")))
     sets = {"train": _extxyz(train), "validation": _extxyz(validation)}
     if package is None:
-        model, species = _new_network(member, train, dataset.isolated_energies(), chosen, network)
-        cutoff = float(network["cutoff_A"])
+        isolated_eV = dataset.isolated_energies()
+        model, species = _new_network(member, train, isolated_eV, settings.shifts, network)
+        cutoff = network.cutoff_A
     else:
         species, cutoff = package_species_and_cutoff(package)
         model = package_model(package, _new_shifts(package, package_functional, train))
-    inputs = {
-        "model": with_kernels(model, kernels),
-        "species": species,
-        "cutoff_A": cutoff,
-        "train_count": len(train),
-        "validate_every": validate_every,
-        "seed": derive_seed(member.seed, *member.names("order")),
-        **settings,
-    }
-    unnamed = yaml.safe_dump(training_config(folder=Path("training"), **inputs))
+    written = partial(
+        training_config,
+        settings,
+        model=with_kernels(model, settings.kernels),
+        species=species,
+        cutoff_A=cutoff,
+        train_count=len(train),
+        validate_every=validate_every,
+        seed=derive_seed(member.seed, *member.names("order")),
+    )
+    unnamed = yaml.safe_dump(written(folder=Path("training")))
     folder = member.folder / "training" / training.training_digest(unnamed, *sets.values())
     for name, content in sets.items():
         write_text(folder / f"{name}.extxyz", content)
-    config = training_config(folder=folder, **inputs)
+    config = written(folder=folder)
     write_text(folder / training.CONFIG, yaml.safe_dump(config, sort_keys=False))
     training.train(folder, device=device, threads=threads, place=place)
     training.package(folder, member.folder / "model.nequip.zip")
@@ -157,7 +158,7 @@ def _new_network(
     train: Sequence[Atoms],
     isolated_eV: Mapping[str, float],
     chosen: str,
-    network: Mapping[str, Any],
+    network: Network,
 ) -> tuple[dict[str, Any], list[str]]:
     """Describe a network of random weights for these labels; also give its species."""
     species = sorted({symbol for atoms in train for symbol in atoms.symbols})
@@ -171,11 +172,11 @@ def _new_network(
     )
     logger.info("shifts (%s): %s eV", chosen, shifts_eV)
     model = scratch_model(
-        **network,
+        network,
         species=species,
         shifts_eV=shifts_eV,
         scale_eV=shifts.rms_force(train),
-        neighbours=shifts.mean_neighbours(train, network["cutoff_A"]),
+        neighbours=shifts.mean_neighbours(train, network.cutoff_A),
         seed=derive_seed(member.seed, *member.names("weights")),
     )
     return model, species

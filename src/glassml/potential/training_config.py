@@ -4,21 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from glassml.campaign.config.potential import Network, Training
+
 LOSS = "val0_epoch/weighted_sum"
 STEPS_PER_CHECKPOINT = 100
 
 
 def scratch_model(
+    network: Network,
     *,
-    cutoff_A: float,
-    layers: int,
-    l_max: int,
-    features: int,
-    parity: bool,
-    radial_width: int,
-    bessels: int,
-    zbl: bool,
-    dtype: str,
     species: Sequence[str],
     shifts_eV: Mapping[str, float],
     scale_eV: float,
@@ -29,8 +23,8 @@ def scratch_model(
 
     Parameters
     ----------
-    cutoff_A, layers, l_max, features, parity, radial_width, bessels, zbl, dtype
-        The keys of the section `potential.model`.
+    network
+        Its size.
     species
         Chemical symbols, in the order of NequIP's types.
     shifts_eV
@@ -45,22 +39,22 @@ def scratch_model(
     model = {
         "_target_": "nequip.model.NequIPGNNModel",
         "seed": seed,
-        "model_dtype": dtype,
+        "model_dtype": network.dtype,
         "type_names": list(species),
-        "r_max": cutoff_A,
-        "num_layers": layers,
-        "l_max": l_max,
-        "num_features": features,
-        "parity": parity,
+        "r_max": network.cutoff_A,
+        "num_layers": network.layers,
+        "l_max": network.l_max,
+        "num_features": network.features,
+        "parity": network.parity,
         "radial_mlp_depth": 1,
-        "radial_mlp_width": radial_width,
-        "num_bessels": bessels,
+        "radial_mlp_width": network.radial_width,
+        "num_bessels": network.bessels,
         "polynomial_cutoff_p": 6,
         "avg_num_neighbors": neighbours,
         "per_type_energy_scales": scale_eV,
         "per_type_energy_shifts": {symbol: float(shifts_eV[symbol]) for symbol in species},
     }
-    if zbl:
+    if network.zbl:
         model["pair_potential"] = {
             "_target_": "nequip.nn.pair_potential.ZBL",
             "units": "metal",
@@ -114,6 +108,7 @@ def package_model(package: Path, shifts_eV: Mapping[str, float] | None = None) -
 
 
 def training_config(
+    training: Training,
     *,
     model: Mapping[str, Any],
     species: Sequence[str],
@@ -122,22 +117,16 @@ def training_config(
     validate_every: int,
     folder: Path,
     seed: int,
-    batch_size: int,
-    learning_rate: float,
-    max_epochs: int,
-    max_minutes: float,
-    patience_epochs: int,
-    ema_decay: float,
-    energy_weight: float,
-    force_weight: float,
-    stress_weight: float,
-    final_energy_weight: float,
-    final_stress_weight: float,
 ) -> dict[str, Any]:
     """Write down a whole training, as `nequip-train` reads it.
 
+    Over the third quarter of the epochs the weights move to the final ones, and stay. Forces alone
+    are learnt several times as fast as forces beside heavy energies and stresses, which follow.
+
     Parameters
     ----------
+    training
+        How the weights are fitted; patience is in validations here.
     model
         From `scratch_model`, or a package to fine-tune.
     species, cutoff_A
@@ -151,28 +140,25 @@ def training_config(
         the history.
     seed
         Of the order of the labels.
-    batch_size, learning_rate, max_epochs, max_minutes, patience_epochs, ema_decay
-        Keys of the section `potential.training`; patience is in validations.
-    energy_weight, force_weight, stress_weight
-        Weights of the squared errors in (eV/atom)², (eV/Å)² and (eV/Å³)².
-    final_energy_weight, final_stress_weight
-        To these the weights move over the third quarter of the epochs, and stay. Forces alone are
-        learnt several times as fast as forces beside heavy energies and stresses, which follow.
     """
-    steps = -(-train_count // batch_size)
-    weights = {"total_energy": energy_weight, "forces": force_weight, "stress": stress_weight}
-    half, three_quarters = max_epochs // 2, max(1, 3 * max_epochs // 4)
+    steps = -(-train_count // training.batch_size)
+    weights = {
+        "total_energy": training.energy_weight,
+        "forces": training.force_weight,
+        "stress": training.stress_weight,
+    }
+    half, three_quarters = training.max_epochs // 2, max(1, 3 * training.max_epochs // 4)
     final = {
-        "per_atom_energy_mse": final_energy_weight,
-        "forces_mse": force_weight,
-        "stress_mse": final_stress_weight,
+        "per_atom_energy_mse": training.final_energy_weight,
+        "forces_mse": training.force_weight,
+        "stress_mse": training.final_stress_weight,
     }
     return {
         "run": ["train"],
-        "data": _data(species, cutoff_A, folder=folder, batch_size=batch_size, seed=seed),
+        "data": _data(species, cutoff_A, folder=folder, batch_size=training.batch_size, seed=seed),
         "trainer": {
             "_target_": "lightning.Trainer",
-            "max_epochs": max_epochs,
+            "max_epochs": training.max_epochs,
             "check_val_every_n_epoch": validate_every,
             "logger": False,
             "enable_progress_bar": False,
@@ -193,14 +179,14 @@ def training_config(
                 },
                 {
                     "_target_": "lightning.pytorch.callbacks.Timer",
-                    "duration": _days_hours_minutes_seconds(max_minutes),
+                    "duration": _days_hours_minutes_seconds(training.max_minutes),
                     "interval": "epoch",
                     "verbose": False,
                 },
                 {
                     "_target_": "lightning.pytorch.callbacks.EarlyStopping",
                     "monitor": LOSS,
-                    "patience": patience_epochs,
+                    "patience": training.patience_epochs,
                 },
                 {
                     "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
@@ -224,7 +210,7 @@ def training_config(
         },
         "training_module": {
             "_target_": "nequip.train.EMALightningModule",
-            "ema_decay": ema_decay,
+            "ema_decay": training.ema_decay,
             "model": dict(model),
             "loss": {
                 "_target_": "nequip.train.EnergyForceStressLoss",
@@ -243,12 +229,12 @@ def training_config(
                     "stress_rmse": None,
                 },
             },
-            "optimizer": {"_target_": "torch.optim.Adam", "lr": learning_rate},
+            "optimizer": {"_target_": "torch.optim.Adam", "lr": training.learning_rate},
             "lr_scheduler": {
                 "scheduler": {
                     "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
-                    "T_max": max_epochs,
-                    "eta_min": learning_rate / 100,
+                    "T_max": training.max_epochs,
+                    "eta_min": training.learning_rate / 100,
                 },
                 "interval": "epoch",
                 "frequency": 1,

@@ -59,27 +59,13 @@ def run_crystals(_args: argparse.Namespace) -> None:
 def run_analyse(args: argparse.Namespace) -> None:
     """Write all observables of a glass; one without a network is set aside with its reason."""
     from glassml.campaign.config import load_campaign
-    from glassml.structure.glass import Settings, analyse_glass, set_aside, write_glass
+    from glassml.structure.glass import analyse_glass, set_aside, write_glass
 
     section = load_campaign(args.config).structure
     set_threads(args.threads)
-    settings = Settings(
-        cutoff=section.cutoff_A,
-        r_max=section.r_max_A,
-        r_bin=section.r_bin_A,
-        q_max=section.q_max_per_A,
-        q_bin=section.q_bin_per_A,
-        q_lattice=section.q_lattice_per_A,
-        criteria=section.ring_criteria,
-        max_ring_size=section.max_ring_size,
-        ring_centre_q_max=section.ring_centre_q_max_per_A,
-        fsdp_search=section.fsdp.search_per_A,
-        fsdp_half_window=section.fsdp.half_window_per_A,
-        fsdp_background=section.fsdp.background,
-    )
     try:
         frames = _campaign_frames(args, section.frames, section.stride)
-        documents, tables = analyse_glass(frames, settings, progress=True)
+        documents, tables = analyse_glass(frames, section, progress=True)
     except StructureError as reason:
         print(f"{args.state} {args.glass} is set aside: {reason}", file=sys.stderr)
         documents, tables = set_aside(str(reason))
@@ -123,9 +109,5 @@ def run_summary(args: argparse.Namespace) -> None:
         {state: [root / state / glass for glass in md.glass_names()] for state in states},
         args.output_dir,
         generator(campaign.seed, "structure", "bootstrap"),
-        section.q_bin_per_A,
-        bootstrap=section.fsdp.bootstrap,
-        search=section.fsdp.search_per_A,
-        half_window=section.fsdp.half_window_per_A,
-        background=section.fsdp.background,
+        section,
     )

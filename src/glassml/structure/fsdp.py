@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import curve_fit
 
+from glassml.campaign.config.structure import Structure
 from glassml.campaign.errors import StructureError
 
 BACKGROUNDS = {"none": 0, "constant": 1, "linear": 2}
@@ -106,6 +107,16 @@ def _curve_summary(model: _Curve, parameters: np.ndarray) -> np.ndarray:
     rise = np.interp(level, curve[i : i + 2], q[i : i + 2])
     fall = np.interp(level, curve[j - 1 : j + 1][::-1], q[j - 1 : j + 1][::-1])
     return np.array([q[top], height, fall - rise])
+
+
+def fit_options(section: Structure, peak: str) -> dict[str, Any]:
+    """Give the options of `fit_peak` for "Q1", "Q2" or "Q3"; the search is the section's for Q1."""
+    return {
+        "search": section.fsdp.search_per_A if peak == "Q1" else PEAK_RANGES[peak],
+        "half_window": section.fsdp.half_window_per_A,
+        "background": section.fsdp.background,
+        "q_bin": section.q_bin_per_A,
+    }
 
 
 def fit_peak(

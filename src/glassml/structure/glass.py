@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import numpy as np
 from ase import Atoms
 from tqdm import tqdm
 
+from glassml.campaign.config.structure import Structure
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import write_csv, write_json
 from glassml.structure.frames import check_bulk
-from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_peak
+from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_options, fit_peak
 from glassml.structure.observables import (
     BondRule,
     FactorObservables,
@@ -44,35 +44,8 @@ LOG = logging.getLogger(__name__)
 ANGLE_BIN, Z_BIN = 1.0, 0.05
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is computed; names, units and defaults as in the configuration's section."""
-
-    cutoff: float | None = None
-    r_max: float | None = None
-    r_bin: float = 0.02
-    q_max: float = 25.0
-    q_bin: float = 0.02
-    q_lattice: float | None = None
-    criteria: tuple[str, ...] = ("primitive", "king", "king-shell", "guttman")
-    max_ring_size: int = 12
-    ring_centre_q_max: float = 6.0
-    fsdp_search: tuple[float, float] = PEAK_RANGES["Q1"]
-    fsdp_half_window: float = 0.5
-    fsdp_background: str = "linear"
-
-    def fit_options(self, peak: str) -> dict[str, Any]:
-        """Options of `fit_peak` for "Q1", "Q2" or "Q3"."""
-        return {
-            "search": self.fsdp_search if peak == "Q1" else PEAK_RANGES[peak],
-            "half_window": self.fsdp_half_window,
-            "background": self.fsdp_background,
-            "q_bin": self.q_bin,
-        }
-
-
 def analyse_glass(
-    frames: Iterable[Atoms], settings: Settings, progress: bool = False
+    frames: Iterable[Atoms], section: Structure, progress: bool = False
 ) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     """Compute all observables of a glass.
 
@@ -80,7 +53,7 @@ def analyse_glass(
     ----------
     frames
         Frames of one state of one glass.
-    settings
+    section
         What is computed.
     progress
         Whether to show a progress bar.
@@ -100,28 +73,28 @@ def analyse_glass(
     """
     frames = list(frames)
     _check_silica(frames)
-    rule = BondRule(settings.cutoff, ELEMENTS[:1], ELEMENTS[1:]).settled(frames)
-    bar = tqdm(total=2 + len(settings.criteria), desc="structure", disable=not progress)
+    rule = BondRule(section.cutoff_A, ELEMENTS[:1], ELEMENTS[1:]).settled(frames)
+    bar = tqdm(total=2 + len(section.ring_criteria), desc="structure", disable=not progress)
     document, tables = _network(mean_over(NetworkObservables(rule), frames), frames)
     tables["gr.csv"] = _pair_rows(
-        mean_over(PairObservables(settings.r_max, settings.r_bin), frames)
+        mean_over(PairObservables(section.r_max_A, section.r_bin_A), frames)
     )
     bar.update()
     factor = mean_over(
-        FactorObservables(settings.q_max, settings.q_bin, settings.q_lattice), frames
+        FactorObservables(section.q_max_per_A, section.q_bin_per_A, section.q_lattice_per_A), frames
     )
     tables["sq.csv"] = structure_factor_rows(factor)
-    fsdp = peaks(factor, settings)
+    fsdp = peaks(factor, section)
     bar.update()
     for name in ("rings.csv", "ring_shape.csv", "ring_slope.csv", "ring_aspect.csv"):
         tables[name] = []
     for name in ("ring_centre_sq.csv", "ring_centre_gr.csv"):
         tables[name] = []
-    for criterion in settings.criteria:
-        rings = mean_over(RingObservables(criterion, settings.max_ring_size, rule), frames)
+    for criterion in section.ring_criteria:
+        rings = mean_over(RingObservables(criterion, section.max_ring_size, rule), frames)
         _add_ring_rows(tables, rings, criterion)
-        if criterion == settings.criteria[0]:
-            _add_centre_rows(tables, rings.frames[-1], settings)
+        if criterion == section.ring_criteria[0]:
+            _add_centre_rows(tables, rings.frames[-1], section)
         bar.update()
     bar.close()
     return {"network.json": document, "fsdp.json": fsdp}, tables
@@ -218,7 +191,7 @@ def structure_factor_rows(factor: StructureFactor) -> list[Row]:
     return rows_of("sq.csv", [*columns, mixed["NN"], mixed["NC"], mixed["CC"]])
 
 
-def peaks(factor: StructureFactor, settings: Settings) -> dict[str, dict[str, Any]]:
+def peaks(factor: StructureFactor, section: Structure) -> dict[str, dict[str, Any]]:
     """Fit Q1, Q2, Q3 of both totals; where there is no peak, say why."""
     results: dict[str, dict[str, Any]] = {}
     for weighting in WEIGHTINGS:
@@ -228,7 +201,7 @@ def peaks(factor: StructureFactor, settings: Settings) -> dict[str, dict[str, An
             sigma = error if np.isfinite(error).any() else None
             try:
                 fit = fit_peak(
-                    factor.q, factor.total(weighting), sigma, **settings.fit_options(peak)
+                    factor.q, factor.total(weighting), sigma, **fit_options(section, peak)
                 )
                 results[weighting][peak] = fit.as_dict() | {"reason": None}
             except NoPeakError as reason:
@@ -293,11 +266,11 @@ def _aspect_rows(criterion: str, size: int, values: np.ndarray) -> list[Row]:
     ]
 
 
-def _add_centre_rows(tables: dict[str, list[Row]], rings: Rings, settings: Settings) -> None:
+def _add_centre_rows(tables: dict[str, list[Row]], rings: Rings, section: Structure) -> None:
     """Centres of rings of the last frame: all, and each size."""
     if len(rings) == 0:
         return
-    window = (settings.ring_centre_q_max, settings.q_bin)
+    window = (section.ring_centre_q_max_per_A, section.q_bin_per_A)
     _, parts = contributions(rings, *window)
     for size in (None, *rings.counts()):
         chosen = rings if size is None else rings.of_size(size)
@@ -314,6 +287,6 @@ def _add_centre_rows(tables: dict[str, list[Row]], rings: Rings, settings: Setti
         )
         for values in zip(*columns, strict=True):
             tables["ring_centre_sq.csv"].append(row_of("ring_centre_sq.csv", (name, *values)))
-        r, g = centre_pair_distribution(chosen, settings.r_max)
+        r, g = centre_pair_distribution(chosen, section.r_max_A)
         for values in zip(r, g["centre-centre"], g["centre-Si"], g["centre-O"], strict=True):
             tables["ring_centre_gr.csv"].append(row_of("ring_centre_gr.csv", (name, *values)))

@@ -4,13 +4,13 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from glassml.campaign.config.structure import Structure
 from glassml.campaign.files import write_csv
 from glassml.structure.binning import bin_of
-from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, bootstrap_peak
+from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, bootstrap_peak, fit_options
 from glassml.structure.scattering import WEIGHTINGS
 from glassml.structure.statistics import as_field, mean_and_error
 from glassml.structure.tables import (
@@ -31,9 +31,7 @@ def summarise(
     folders: Mapping[str, Sequence[Path]],
     output: str | Path,
     rng: np.random.Generator,
-    q_bin: float,
-    bootstrap: int = 200,
-    **fsdp_options: Any,
+    section: Structure,
 ) -> None:
     """Write the tables of all states.
 
@@ -45,14 +43,10 @@ def summarise(
         Folder of the tables (`SUMMARY_TABLES`).
     rng
         Random numbers of the bootstrap.
-    q_bin
-        Width of the bins of Q in Å⁻¹.
-    bootstrap
-        Number of draws of glasses.
-    fsdp_options
-        `search`, `half_window`, `background` of the first peak's fit.
+    section
+        Bins of Q, and how peaks are fitted.
     """
-    output = Path(output)
+    output, q_bin = Path(output), section.q_bin_per_A
     used: dict[str, list[Path]] = {}
     state_rows: list[Row] = []
     for state, glasses in folders.items():
@@ -72,7 +66,7 @@ def summarise(
     for state, glasses in used.items():
         tables = [read_table(g / "sq.csv") for g in glasses]
         q_tables["sq.csv"] += _average_q(state, tables, q_bin, (), SQ_VALUES)
-        fsdp_rows += _fsdp_rows(state, tables, rng, bootstrap, fsdp_options | {"q_bin": q_bin})
+        fsdp_rows += _fsdp_rows(state, tables, rng, section)
         centres = [read_table(g / "ring_centre_sq.csv") for g in glasses]
         q_tables["ring_centre_sq.csv"] += _average_q(
             state, centres, q_bin, ("size",), CENTRE_VALUES
@@ -180,15 +174,13 @@ def _fsdp_rows(
     state: str,
     tables: list[list[dict[str, str]]],
     rng: np.random.Generator,
-    bootstrap: int,
-    options: dict[str, Any],
+    section: Structure,
 ) -> list[Row]:
     """Fit the peaks of all glasses together, with errors by `bootstrap_peak`."""
     rows = []
     for weighting in WEIGHTINGS:
         curves = [_curve(table, weighting) for table in tables]
-        for peak, search in PEAK_RANGES.items():
-            chosen = options if peak == "Q1" else {**options, "search": search}
+        for peak in PEAK_RANGES:
             row: Row = dict.fromkeys(FSDP_COLUMNS, "")
             row |= {
                 "state": state,
@@ -199,7 +191,9 @@ def _fsdp_rows(
             try:
                 if not curves:
                     raise NoPeakError("no glass was analysed")  # noqa: TRY301
-                fit = bootstrap_peak(curves, rng, bootstrap, **chosen).as_dict()
+                fit = bootstrap_peak(
+                    curves, rng, section.fsdp.bootstrap, **fit_options(section, peak)
+                ).as_dict()
                 row |= {
                     name: value if isinstance(value, str) else as_field(value)
                     for name, value in fit.items()
