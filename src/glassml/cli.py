@@ -5,9 +5,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError, Interrupted
 from glassml.campaign.signals import ends_its_time, wait_to_be_ended
+from glassml.campaign.trust import trust_campaign
 
 STAGES = (
     "campaign",
@@ -20,6 +22,8 @@ STAGES = (
     "studies",
     "report",
 )
+#: Stages whose commands load potentials.
+LOADING = {"potential", "md", "studies"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,6 +36,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _trust_packages(args: argparse.Namespace) -> None:
+    """Trust the potentials that the campaign made or names, for the commands that load some."""
+    config = getattr(args, "config", None)
+    if args.command not in LOADING or config is None:
+        return
+    from glassml.campaign.config import load_campaign
+
+    campaign = load_campaign(config)
+    for results in (config.parent, Path("results") / campaign.name):
+        trust_campaign(results, campaign.potential.trust)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; errors that a user can mend are one message and exit code 2."""
     args = build_parser().parse_args(argv)
@@ -42,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         stream=sys.stderr,
     )
     try:
+        _trust_packages(args)
         return args.run(args) or 0
     except GlassmlError as error:
         if args.verbose:

@@ -5,8 +5,10 @@ Everything is that of `snakemake-executor-plugin-slurm`, of which version 2.8.0 
 - While slurmctld does not answer, it waits. There, jobs whose status is not known are dropped, and
   Snakemake waits for ever or gives up, although they go on.
 - It asks at one interval, which a profile sets.
+- No job asks for more time than its partition allows.
 - A job that SLURM no longer lists has ended: well, if all its outputs are newer than the job.
 - Jobs of an earlier Snakemake that was killed are ended first, so that nothing is computed twice.
+- `resources: gpu: 0` holds within the jobs too.
 - No account is guessed. What sbatch refuses is said in a sentence, with what to edit.
 """
 
@@ -14,6 +16,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,19 @@ class Executor(SlurmExecutor):
             self._end_orphans()
         super().run_jobs(jobs)
 
+    def run_job(self, job: JobExecutorInterface) -> None:
+        """Submit a job, for no longer than its partition allows: else it would wait for ever."""
+        if self._partitions is None and job.resources.get("runtime"):
+            partition = self.get_partition_arg(job).removeprefix(" -p ").strip()
+            allowed = longest_minutes(partition)
+            if allowed is not None and job.resources.runtime > allowed:
+                self._warn(
+                    f"{job.name} asks for {job.resources.runtime} minutes, partition {partition} "
+                    f"allows {allowed}: what goes on from where it was runs in pieces"
+                )
+                job.resources.runtime = allowed
+        super().run_job(job)
+
     async def check_active_jobs(
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncIterator[SubmittedJobInfo]:
@@ -85,6 +101,12 @@ class Executor(SlurmExecutor):
         for job in known:  # slurmctld may have gone between the two questions
             if job.external_jobid not in given | self._settled:
                 yield job
+
+    def additional_general_args(self) -> str:
+        """Tell the Snakemake within each job too, where there are no GPUs to ask for."""
+        limit = self.workflow.resource_settings.resources.get("gpu")
+        none = limit is not None and limit.value == 0
+        return super().additional_general_args() + (" --resources gpu=0" if none else "")
 
     def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
         """Give the account that the profile names; without one, SLURM takes the user's own."""
@@ -170,6 +192,21 @@ class Executor(SlurmExecutor):
             "squeue", "--noheader", "--format=%i", f"--jobs={','.join(found)}"
         ):
             time.sleep(1.0)
+
+
+@cache
+def longest_minutes(partition: str) -> int | None:
+    """Give the longest time of a job in a partition in minutes; None where there is no limit."""
+    try:
+        text = _slurm("sinfo", "--noheader", "--format=%l", f"--partition={partition}")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    limit = text.split()[0] if text.split() else "infinite"
+    if not limit[0].isdigit():
+        return None
+    days, _, clock = limit.rpartition("-")
+    hours, minutes, _ = [0, 0, *map(int, clock.split(":"))][-3:]
+    return (24 * int(days or 0) + hours) * 60 + minutes
 
 
 def explain(message: str) -> str:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 # Steps that Snakemake starts lose SLURM_CONF, so that the configuration has to be here.
 SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
 NODES = {"n1": 17001, "n2": 17002}
@@ -131,6 +133,21 @@ class SlurmBed:
         """Start the slurmd of a node."""
         subprocess.run(["slurmd", "-N", name], check=True)
 
+    def lose_node(self, name: str) -> None:
+        """Kill the slurmd of a node and all that runs there, as if its power had gone."""
+        self.end(f"slurmd.{name}", signal.SIGKILL)
+        lost = run("squeue", "--noheader", "--format=%i", f"--nodelist={name}").split()
+        processes = list(psutil.process_iter(["cmdline", "environ"]))
+        # what would report the job's end goes first
+        for process in processes:
+            title = " ".join(process.info["cmdline"] or [])
+            if any(title.startswith(f"slurmstepd: [{job}.") for job in lost):
+                process.kill()
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if (process.info["environ"] or {}).get("SLURM_JOB_ID") in lost:
+                    process.kill()
+
     def end(self, daemon: str, number: int = signal.SIGTERM) -> None:
         """End a daemon, "slurmctld" or "slurmd.n1", and wait until it is gone."""
         file = self.folder / "run" / f"{daemon}.pid"
@@ -200,6 +217,8 @@ def main() -> int:
     if reason := why_not():
         print(reason, file=sys.stderr)
         return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with slurm(Path(sys.argv[1]).resolve()):
         print("SLURM runs: sinfo, sbatch, squeue; Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

@@ -1,5 +1,6 @@
 """The section `potential`: what is refused, and what it becomes for the trainer."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def test_wrong_sections_are_refused(section, reason):
         Potential(**section)
 
 
+@pytest.fixture
+def _trusting(monkeypatch):
+    monkeypatch.setenv("GLASSML_TRUST", hashlib.sha256(b"").hexdigest())
+
+
+@pytest.mark.usefixtures("_trusting")
 def test_members_of_a_given_committee_have_packages_of_their_own(tmp_path):
     for member in range(2):
         (tmp_path / f"m{member}.nequip.zip").touch()
@@ -64,6 +71,7 @@ def test_members_of_a_given_committee_have_packages_of_their_own(tmp_path):
     assert section.packages() == [f"{tmp_path}/m0.nequip.zip", f"{tmp_path}/m1.nequip.zip"]
 
 
+@pytest.mark.usefixtures("_trusting")
 def test_one_given_package_is_a_committee_of_one(tmp_path):
     path = tmp_path / "silica.nequip.zip"
     path.touch()
@@ -71,6 +79,7 @@ def test_one_given_package_is_a_committee_of_one(tmp_path):
     assert Potential().committee == 4
 
 
+@pytest.mark.usefixtures("_trusting")
 @pytest.mark.parametrize("depth", [".", "m0"])
 @pytest.mark.parametrize(
     ("changes", "accepted"),

@@ -8,6 +8,7 @@ from glassml.campaign.errors import GlassmlError
 from glassml.campaign.plan import label_seconds
 from glassml.campaign.requests import SNAKEMAKES_MB, measured_megabytes
 from glassml.campaign.running import hold_campaign
+from glassml.campaign.why import record_code
 from glassml.dft.settings import require_functional, require_setups
 
 try:
@@ -33,9 +34,14 @@ def section(name):
     return getattr(CAMPAIGN, name).model_dump(mode="json")
 
 
+CODE = {}
+
+
 def code_digest(command, unused=()):
     """Digest the code behind a command: as `params`, changed code reruns what depends on it."""
-    return command_digest(command, unused)
+    digest = command_digest(command, unused)
+    CODE[digest] = (command, tuple(unused))
+    return digest
 
 
 def kept_settings():
@@ -72,12 +78,6 @@ def _value(estimate, wildcards):
     return estimate(wildcards) if callable(estimate) else estimate
 
 
-def gpus(wanted=True):
-    """Request a GPU for what one makes faster, unless `--resources gpu=0` says there is none."""
-    limit = workflow.resource_settings.resources.get("gpu")
-    return int(bool(wanted) and (limit is None or limit.value != 0))
-
-
 def gate_threads(gate):
     """Give the number of runs at a time that a gate makes."""
     return 4 if gate == "stability" else 1
@@ -86,6 +86,7 @@ def gate_threads(gate):
 onstart:
     hold_campaign(RESULTS)
     write_resolved(CAMPAIGN, CONFIG)
+    record_code(RESULTS, CODE)
 
 
 wildcard_constraints:

@@ -49,7 +49,7 @@ rule dft_label:
             measured="dft/{family}",
         ),
         runtime=minutes(lambda wildcards: shard_minutes(CAMPAIGN, wildcards.family)),
-        gpu=gpus(CAMPAIGN.dft.gpu),
+        gpu=int(CAMPAIGN.dft.gpu),
     params:
         settings=kept_settings(),
         store=CAMPAIGN.store,

@@ -28,7 +28,7 @@ rule explore:
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(12 * 60),
-        gpu=gpus(),
+        gpu=1,
     params:
         members=rules.potential_gate.params.members,
         exploration=CAMPAIGN.potential.exploration.model_dump(

@@ -32,7 +32,7 @@ rule train_potential:
     resources:
         mem_mb=megabytes(3000, measured="potential/train"),
         runtime=minutes(60 + round(CAMPAIGN.potential.training.max_minutes)),
-        gpu=gpus(),
+        gpu=1,
     params:
         folder=subpath(output.package, parent=True),
         mode=CAMPAIGN.potential.mode,
@@ -70,7 +70,7 @@ rule evaluate_potential:
     resources:
         mem_mb=megabytes(3000, measured="potential/evaluate"),
         runtime=minutes(60),
-        gpu=gpus(),
+        gpu=1,
     params:
         code=code_digest("potential evaluate"),
     message:
@@ -97,7 +97,7 @@ rule compile_potential:
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),
-        gpu=gpus(),
+        gpu=1,
     params:
         compile=CAMPAIGN.potential.compile,
         code=code_digest("potential compile"),
@@ -126,7 +126,7 @@ rule verify_potential:
     resources:
         mem_mb=megabytes(3000),
         runtime=minutes(60),
-        gpu=gpus(),
+        gpu=1,
     params:
         bounds=CAMPAIGN.potential.verification.model_dump(mode="json"),
         code=code_digest("potential verify"),
@@ -226,7 +226,7 @@ rule potential_gate:
     resources:
         mem_mb=megabytes(lambda wildcards: 3000 * gate_threads(wildcards.gate)),
         runtime=minutes(60),
-        gpu=gpus(),
+        gpu=1,
     params:
         members=expand(MEMBER, member=MEMBERS, allow_missing=True),
         gates=CAMPAIGN.potential.gates.model_dump(mode="json"),

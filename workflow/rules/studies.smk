@@ -152,7 +152,7 @@ rule time_variant:
     resources:
         mem_mb=megabytes(4000),
         runtime=minutes(30),
-        gpu=gpus(),
+        gpu=1,
     params:
         atoms=CAMPAIGN.potential.search.atoms,
         code=code_digest("studies speed"),
@@ -197,7 +197,7 @@ rule melt_variant:
     resources:
         mem_mb=megabytes(8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses),
         runtime=minutes(CAMPAIGN.md.runtime_minutes(SEARCH_STATE)),
-        gpu=gpus(),
+        gpu=1,
     params:
         protocol=CAMPAIGN.md.settings_of(SEARCH_STATE),
         seed=CAMPAIGN.seed,

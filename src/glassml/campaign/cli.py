@@ -25,6 +25,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     _register_doctor(commands)
     _register_plan(commands)
     _register_status(commands)
+    _register_why(commands)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -121,3 +122,22 @@ def _status(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
 
     print(status.render(status.examine(load_campaign(args.config)), args.cores))
+
+
+def _register_why(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("why", help="which input, setting or code makes a file stale")
+    parser.add_argument("file", help="below results/, as Snakemake names it")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("config/config.yaml"),
+        help="the campaign's YAML file (default: %(default)s)",
+    )
+    parser.add_argument("--snakefile", type=Path, default=Path("Snakefile"), help="the workflow")
+    parser.set_defaults(run=_why)
+
+
+def _why(args: argparse.Namespace) -> None:
+    from glassml.campaign.why import render, why
+
+    print(render(args.file, why(args.file, args.config, args.snakefile)))

@@ -28,6 +28,8 @@ WITHOUT_EFFECT = (
     "glassml.campaign.running",
     "glassml.campaign.locks",
     "glassml.campaign.signals",
+    "glassml.campaign.trust",
+    "glassml.campaign.why",
 )
 DATA_SUFFIXES = {".csv", ".css", ".html", ".js", ".json"}
 _MENTION = re.compile(r"\bglassml(?:\.\w+)+")
@@ -86,6 +88,20 @@ def _digest(command: str, unused: tuple[str, ...], root: Path) -> str:
         for path in _data(source):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def command_texts(command: str, unused: Iterable[str] = (), root: Path = ROOT) -> dict[str, str]:
+    """Give what `command_digest` digests, as text by where it stands.
+
+    Parameters, errors: as `command_digest`.
+    """
+    names, pieces = modules_of(command, unused, root)
+    texts = {"command lines": "\n".join(pieces)}
+    for name in names:
+        texts[name] = _module_text(name, root)
+        for path in _data(_source(name, root)):
+            texts[f"{name}: {path.name}"] = path.read_text(encoding="utf-8")
+    return texts
 
 
 def modules_of(

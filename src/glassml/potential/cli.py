@@ -111,6 +111,7 @@ def _register_judging(actions: Any) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.trust import record_made
     from glassml.potential.members import Dataset, Member, adopt_member, train_member
 
     campaign = load_campaign(args.config)
@@ -139,6 +140,7 @@ def _train(args: argparse.Namespace) -> None:
         threads=args.threads,
         place=place,
     )
+    record_made(args.config.parent, args.folder / "model.nequip.zip")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -159,11 +161,14 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _compile(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.trust import record_made
     from glassml.potential.calculators import package_species_and_cutoff
     from glassml.potential.compilation import compile_package
+    from glassml.potential.packages import COMPILED_MODEL
 
     section = load_campaign(args.config).potential
     species, _ = package_species_and_cutoff(args.package)
+    compiled = args.folder / COMPILED_MODEL
     compile_package(
         args.package,
         args.folder,
@@ -172,6 +177,8 @@ def _compile(args: argparse.Namespace) -> None:
         device=args.device,
         threads=args.threads,
     )
+    if compiled.exists():
+        record_made(args.config.parent, compiled)
 
 
 def _verify(args: argparse.Namespace) -> None:

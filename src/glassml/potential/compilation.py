@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glassml.campaign.files import write_json
+from glassml.campaign.files import file_sha256, write_json
+from glassml.campaign.trust import trust
 from glassml.potential.calculators import AOTINDUCTOR, CUDA_GRAPH, EAGER
 from glassml.potential.packages import (
     COMPILED_MODEL,
@@ -104,6 +105,7 @@ def _try(
         except PotentialError as error:
             target.unlink(missing_ok=True)
             return str(error)
+        trust([file_sha256(target)])
     write_json(folder / COMPILED_RECORD, record)
     command = [sys.executable, "-c", TRY, str(package), str(folder), device, species]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -9,6 +9,7 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.trust import require
 
 COMPILED_MODEL = "model.nequip.pt2"
 
@@ -56,15 +57,18 @@ def machine(device: str) -> dict[str, str]:
 
 @contextmanager
 def telling_what_is_wrong(source: Path) -> Iterator[None]:
-    """Refuse a file that is missing, or cannot be loaded as a potential, by its name.
+    """Refuse a file that is missing, untrusted, or cannot be loaded as a potential, by its name.
 
     Raises
     ------
     PotentialError
         In place of what the loading raised.
+    UntrustedError
+        If nothing vouches for the file: loading it would run what is in it.
     """
     if not source.is_file():
         raise PotentialError(f"{source}: there is no such potential")
+    require(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # notices of torch about its own internals

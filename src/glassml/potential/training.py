@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from glassml.campaign.errors import Interrupted
-from glassml.campaign.files import atomic_path
+from glassml.campaign.files import atomic_path, file_sha256
 from glassml.campaign.signals import interrupting
+from glassml.campaign.trust import trust
 from glassml.potential.packages import PotentialError, choose_device
 
 logger = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ def package(folder: Path, output: Path) -> None:
         made = Path(place) / output.name
         run_nequip(["package", "build", str(folder / BEST), str(made)], threads=1)
         made.replace(temporary)
+    trust([file_sha256(output)])
 
 
 def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()) -> None:

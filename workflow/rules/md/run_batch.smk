@@ -33,7 +33,7 @@ rule md_run:
             8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses, measured="md/{state}"
         ),
         runtime=minutes(lambda wildcards: CAMPAIGN.md.runtime_minutes(wildcards.state)),
-        gpu=gpus(),
+        gpu=1,
     params:
         protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
         seed=CAMPAIGN.seed,

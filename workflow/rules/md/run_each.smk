@@ -27,7 +27,7 @@ rule md_run:
     resources:
         mem_mb=megabytes(2000 + CAMPAIGN.md.atoms, measured="md/{state}"),
         runtime=minutes(lambda wildcards: CAMPAIGN.md.runtime_minutes(wildcards.state)),
-        gpu=gpus(CAMPAIGN.md.engine == "ase"),
+        gpu=int(CAMPAIGN.md.engine == "ase"),
     params:
         protocol=lambda wildcards: CAMPAIGN.md.settings_of(wildcards.state),
         seed=CAMPAIGN.seed,

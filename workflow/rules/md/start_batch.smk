@@ -16,7 +16,7 @@ rule md_start:
     resources:
         mem_mb=megabytes(8000 + CAMPAIGN.md.atoms * CAMPAIGN.md.glasses),
         runtime=minutes(CAMPAIGN.md.start_minutes()),
-        gpu=gpus(),
+        gpu=1,
     params:
         start=CAMPAIGN.md.start_settings(),
         seed=CAMPAIGN.seed,

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from glassml.campaign.config.base import Section
 from glassml.campaign.config.configurations import Polymorph
 from glassml.campaign.config.dft import Functional
+from glassml.campaign.trust import mistake
 
 NAME = r"^[a-z][a-z0-9_]*$"
 PositiveTemperature = Annotated[float, Field(gt=0.0, le=10000.0)]
@@ -325,6 +326,11 @@ class Potential(Section):
         "are shifted to theirs, by a constant per element, before it is fine-tuned. A package "
         "whose energies are far from the labels' is refused without it.",
     )
+    trust: tuple[Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")], ...] = Field(
+        default=(),
+        description="Packages to load beside those that ship and those that the campaign makes, as "
+        "sha256:…: loading a package runs the code in it.",
+    )
     committee: int = Field(
         default=4, ge=1, le=16, description="Number of members; 1 for one given package."
     )
@@ -403,4 +409,6 @@ class Potential(Section):
         for path in map(Path, self.packages()):
             if not path.name.endswith(".nequip.zip") or not path.is_file():
                 raise ValueError(f"package: {path} is not an existing .nequip.zip file")
+            if untrusted := mistake(path, self.trust):
+                raise ValueError(f"package: {untrusted}")
         return self

@@ -24,6 +24,7 @@ from torch_sim.integrators.nvt import nvt_langevin_step
 from torch_sim.models.interface import ModelInterface
 
 from glassml.campaign.files import file_sha256
+from glassml.campaign.trust import require
 from glassml.md.engines.integrator import barostat_mass
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.packages import choose_device
@@ -42,6 +43,7 @@ def load_model(package: Path, device: str | None = None) -> tuple[ModelInterface
         "cpu" or "cuda"; None takes a GPU if there is one.
     """
     device = choose_device(device)
+    require(package)
     model = NequIPTorchSimCalc._from_saved_model(  # noqa: SLF001
         package,
         device=device,

@@ -1,0 +1,229 @@
+"""A real SLURM, of two nodes on this machine: what goes wrong on clusters, and how jobs come out.
+
+Nothing is lost, nothing is computed twice, and the same command ends it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm_bed import jobs, run, slurm, wait_until, why_not
+
+ROOT = Path(__file__).parents[2]
+CAMPAIGN = Path(__file__).with_name("campaign.yaml")
+SLEEPING = Path(__file__).with_name("sleeping.smk")
+PROFILE = ROOT / "profiles" / "slurm"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.campaign,
+    pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM runs"),
+]
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory):
+    with slurm(tmp_path_factory.mktemp("slurm")) as bed:
+        yield bed
+
+
+class Snakemake:
+    """One run of Snakemake with the profile for SLURM, as a user starts it."""
+
+    def __init__(self, folder, *arguments, snakefile=ROOT / "Snakefile"):
+        self.log = folder / "snakemake.log"
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "src"),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
+            *("--directory", str(folder), "--profile", str(PROFILE)),
+            *("--glassml-slurm-init-seconds-before-status-checks", "3", "--latency-wait", "5"),
+            *arguments,
+        ]
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def said(self):
+        return self.log.read_text()
+
+    def until(self, holds, what, seconds=240):
+        def ended_or_holds():
+            assert self.process.poll() is None, self.said()[-3000:]
+            return holds()
+
+        wait_until(ended_or_holds, what, seconds)
+
+    def ends(self, seconds=600):
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+        return code, self.said()
+
+
+def campaign(folder, *targets, config=CAMPAIGN):
+    return Snakemake(folder, "--configfile", str(config), "--", *targets)
+
+
+def sleeping(folder, *targets, seconds=1, options=()):
+    arguments = [*options, "--rerun-incomplete", "--config", f"seconds={seconds}", "--", *targets]
+    return Snakemake(folder, *arguments, snakefile=SLEEPING)
+
+
+def starts(folder, name):
+    path = folder / f"starts_{name}"
+    return path.read_text().count("start") if path.exists() else 0
+
+
+def running(name=""):
+    return [line for line in jobs("%T %k") if line.startswith("RUNNING") and name in line]
+
+
+STATE = "results/cluster/md/ambient"
+RECORD = f"{STATE}/glass00/record.json"
+TABLES = [
+    f"results/cluster/dft/{shard}.csv" for shard in ("atoms/0000", "crystals/0000", "crystals/0001")
+]
+SUMMARY = "results/cluster/structure/summary/states.csv"
+
+
+def test_labels_dynamics_and_structure(bed, tmp_path):
+    """The happy path, without accounting; the same command again has nothing to do."""
+    code, said = campaign(tmp_path, *TABLES, SUMMARY).ends(900)
+    assert code == 0, said[-3000:]
+    assert "14 of 14 steps" in said
+    # not a word about accounts, no names of files by the thousand
+    assert "trying to guess" not in said
+    assert max(len(line) for line in said.splitlines()) < 400
+    assert (tmp_path / SUMMARY).exists()
+    code, said = campaign(tmp_path, *TABLES, SUMMARY).ends()
+    assert code == 0
+    assert "Nothing to be done" in said
+
+
+def test_dynamics_go_on_whatever_ends_them(bed, tmp_path):
+    """Time nearly up, scancel, an administrator's requeue: each goes on from what is there."""
+    config = tmp_path / "long.yaml"
+    stage = {"name": "hold", "ensemble": "npt", "temperature_K": 300, "pressure_GPa": 0}
+    states = {"ambient": {"stages": [stage | {"duration_ps": 100}]}}
+    md = {"states": states, "glasses": 1, "sample_every_fs": 100, "frame_every_fs": 1000}
+    md |= {"lammps": {"restart_every_fs": 1000}}
+    config.write_text(yaml.safe_dump({"base": str(CAMPAIGN), "name": "cluster", "md": md}))
+    started = campaign(tmp_path, RECORD, config=config)
+    place = tmp_path / STATE / "glass00" / "lammps"
+    started.until(lambda: len(list(place.glob("restart.*"))) > 1, "LAMMPS has a restart file")
+    (job,) = [
+        line.split()[0] for line in jobs("%i %k") if "md_run_wildcards_ambient_glass00" in line
+    ]
+    # what `--signal=URG@180` sends; SLURM's own clock for it is rough
+    run("scancel", "--signal=URG", job)
+    pieces = place / "pieces.json"
+
+    def begun(number):
+        return lambda: pieces.exists() and len(json.loads(pieces.read_text())["pieces"]) >= number
+
+    started.until(begun(2), "it goes on")
+    run("scontrol", "requeue", job)
+    started.until(begun(3), "it goes on after the requeue")
+    run("scancel", job)
+    code, said = started.ends()
+    assert code == 0, said[-3000:]
+    record = json.loads((tmp_path / RECORD).read_text())
+    assert record["status"] == "finished"
+    assert record["pieces"] >= 4
+    assert record["steps"] == 500_000
+    # only scancel counted as a failure
+    assert said.count("Trying to restart job") == 1
+
+
+def test_slurmctld_is_away_while_jobs_run_and_end(bed, tmp_path):
+    """Also where it has forgotten the job when it is back."""
+    started = sleeping(tmp_path, "slept/a", seconds=15)
+    started.until(lambda: starts(tmp_path, "a"), "the job runs")
+    bed.end("slurmctld")
+    started.until((tmp_path / "slept/a").exists, "the job ends without slurmctld")
+    time.sleep(10)
+    bed.configure(min_job_age_s=2)
+    bed.start_controller()
+    code, said = started.ends()
+    bed.end("slurmctld")
+    bed.configure(min_job_age_s=300)
+    bed.start_controller()
+    assert code == 0, said[-3000:]
+    assert "SLURM does not answer" in said
+    assert "SLURM answers again" in said
+    assert starts(tmp_path, "a") == 1
+
+
+def test_a_node_goes_down(bed, tmp_path):
+    """Its job is run again on the other node, and counts as no failure."""
+    started = sleeping(tmp_path, "slept/a", seconds=20)
+    started.until(lambda: starts(tmp_path, "a"), "the job runs")
+    (node,) = [line.split()[1] for line in jobs("%T %N") if line.startswith("RUNNING")]
+    bed.lose_node(node)
+    code, said = started.ends()
+    bed.start_node(node)
+    wait_until(bed.idle, "the node is back")
+    assert code == 0, said[-3000:]
+    assert starts(tmp_path, "a") == 2
+    assert "Trying to restart job" not in said
+
+
+def test_no_gpu_is_asked_for_where_the_profile_says_that_there_is_none(bed, tmp_path):
+    code, said = sleeping(tmp_path, "slept/a", options=["--set-resources", "sleep:gpu=1"]).ends()
+    assert code == 0, said[-3000:]
+
+
+def test_out_of_memory_asks_for_more(bed, tmp_path):
+    code, said = sleeping(tmp_path, "hog").ends()
+    assert code == 0, said[-3000:]
+    assert starts(tmp_path, "hog") == 2
+
+
+def test_a_killed_snakemake_leaves_jobs_that_the_next_one_ends(bed, tmp_path):
+    first = sleeping(tmp_path, "slept/a", seconds=60)
+    first.until(lambda: starts(tmp_path, "a"), "the job runs")
+    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    assert len(jobs()) == 1
+    code, said = sleeping(tmp_path, "slept/a", "slept/b", seconds=3).ends()
+    assert code == 0, said[-3000:]
+    assert "Ending 1 jobs of an earlier run" in said
+    assert not jobs()
+    assert (tmp_path / "slept/a").read_text() == "slept\n"
+
+
+def test_ctrl_c_ends_the_jobs(bed, tmp_path):
+    started = sleeping(tmp_path, "slept/a", seconds=300)
+    started.until(lambda: starts(tmp_path, "a"), "the job runs")
+    os.killpg(started.process.pid, signal.SIGINT)
+    assert started.ends()[0] != 0
+    wait_until(lambda: not jobs(), "the queue is empty")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--default-resources", "slurm_partition=cpu"], "set slurm_partition in PROFILE"),
+        (["--resources", "gpu=1", "--set-resources", "sleep:gpu=1"], "no node has such a GPU"),
+        (["--set-resources", "sleep:mem_mb=900000"], "no node has that many cores"),
+    ],
+)
+def test_what_sbatch_refuses_is_a_sentence(bed, tmp_path, options, sentence):
+    code, said = sleeping(tmp_path, "slept/a", options=["--retries", "0", *options]).ends()
+    assert code != 0
+    assert sentence in said
+    assert "sbatch call" not in said
+    assert not starts(tmp_path, "a")
