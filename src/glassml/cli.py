@@ -8,20 +8,10 @@ from importlib import import_module
 from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError, Interrupted
+from glassml.campaign.names import STAGES
 from glassml.campaign.signals import ends_its_time, wait_to_be_ended
 from glassml.campaign.trust import trust_campaign
 
-STAGES = (
-    "campaign",
-    "configurations",
-    "dft",
-    "dataset",
-    "potential",
-    "md",
-    "structure",
-    "studies",
-    "report",
-)
 #: Stages whose commands load potentials.
 LOADING = {"potential", "md", "studies"}
 
@@ -31,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="glassml", description=__doc__)
     parser.add_argument("--verbose", action="store_true", help="log more, and show tracebacks")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for stage in STAGES:
+    for stage in ("campaign", *STAGES):
         import_module(f"glassml.{stage}.cli").register(commands)
     return parser
 

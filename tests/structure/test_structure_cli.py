@@ -9,6 +9,7 @@ import yaml
 from ase.io import read, write
 
 from glassml.campaign.config import parse_campaign
+from glassml.campaign.config.structure import Structure
 from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.structure import summary
@@ -249,9 +250,8 @@ def test_summary_of_glasses_that_all_failed(campaign, tmp_path):
     from glassml.structure.glass import set_aside, write_glass
 
     write_glass(tmp_path / "bad", *set_aside("no network"))
-    summary.summarise(
-        {"poor": [tmp_path / "bad"]}, tmp_path / "out", np.random.default_rng(0), q_bin=0.02
-    )
+    rng = np.random.default_rng(0)
+    summary.summarise({"poor": [tmp_path / "bad"]}, tmp_path / "out", rng, Structure())
     (state,) = rows(tmp_path / "out" / "states.csv")
     assert state["glasses"] == "0"
     assert state["reasons"] == "bad: no network"

@@ -227,6 +227,9 @@ use rule structure_glass as structure_variant with:
         f"{LOGS}/studies/search/{{variant}}/structure_{{glass}}.log",
     benchmark:
         f"{BENCHMARKS}/studies/search/structure_{{variant}}_{{glass}}.tsv"
+    resources:
+        mem_mb=megabytes(1500 + CAMPAIGN.md.atoms // 500),
+        runtime=minutes(30 + CAMPAIGN.md.atoms // 10_000),
     params:
         state=SEARCH_STATE,
     message:

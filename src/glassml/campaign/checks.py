@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.io import iread
@@ -167,27 +168,34 @@ def manifest_true(campaign: Campaign, results: Path) -> Iterator[str | None]:
             yield None if count == wanted else f"g{generation}: {name} has {count}, not {wanted}"
 
 
-def series_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
-    """Check that dynamics are finite, in the range of densities, and stopped only with reasons."""
+def _glasses(
+    campaign: Campaign, folder: Path, file: str
+) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Give of each glass in each state its name, its folder in a stage, and a document there."""
     for state in campaign.md.states:
         for glass in campaign.md.glass_names():
-            folder = results / "md" / state / glass
-            record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-            if record["status"] != "finished":
-                yield None if record.get("reason") else f"{state}/{glass}: stopped, but no reason"
-                continue
-            rows = list(_rows(folder / "series.csv"))
-            numbers = np.array(
-                [[_number(value) for key, value in row.items() if key != "stage"] for row in rows]
-            )
-            density = np.array([_number(row["density_g_cm3"]) for row in rows])
-            low, high = DENSITY_RANGE_g_cm3
-            if not rows or not np.isfinite(numbers).all():
-                yield f"{state}/{glass}: the series is empty or not finite"
-            elif density.min() < low or density.max() > high:
-                yield f"{state}/{glass}: density {density.min():.2f}-{density.max():.2f} g/cm³"
-            else:
-                yield None
+            place = folder / state / glass
+            yield f"{state}/{glass}", place, json.loads((place / file).read_text(encoding="utf-8"))
+
+
+def series_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
+    """Check that dynamics are finite, in the range of densities, and stopped only with reasons."""
+    for name, folder, record in _glasses(campaign, results / "md", "record.json"):
+        if record["status"] != "finished":
+            yield None if record.get("reason") else f"{name}: stopped, but no reason"
+            continue
+        rows = list(_rows(folder / "series.csv"))
+        numbers = np.array(
+            [[_number(value) for key, value in row.items() if key != "stage"] for row in rows]
+        )
+        density = np.array([_number(row["density_g_cm3"]) for row in rows])
+        low, high = DENSITY_RANGE_g_cm3
+        if not rows or not np.isfinite(numbers).all():
+            yield f"{name}: the series is empty or not finite"
+        elif density.min() < low or density.max() > high:
+            yield f"{name}: density {density.min():.2f}-{density.max():.2f} g/cm³"
+        else:
+            yield None
 
 
 def structure_factor_limit(campaign: Campaign, results: Path) -> Iterator[str | None]:
@@ -223,17 +231,14 @@ def coordination_closed(campaign: Campaign, results: Path) -> Iterator[str | Non
 
 def rings_closed(campaign: Campaign, results: Path) -> Iterator[str | None]:
     """Check that ring counts, counts per Si and shares of each glass agree with each other."""
-    for state in campaign.md.states:
-        for glass in campaign.md.glass_names():
-            folder = results / "structure" / state / glass
-            network = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-            if network["status"] != "analysed":
-                continue
-            groups: dict[str, list[dict[str, str]]] = {}
-            for row in _rows(folder / "rings.csv"):
-                groups.setdefault(row["criterion"], []).append(row)
-            for criterion, rows in groups.items():
-                yield _ring_fault(f"{state}/{glass} {criterion}", rows, network["si"])
+    for name, folder, network in _glasses(campaign, results / "structure", "network.json"):
+        if network["status"] != "analysed":
+            continue
+        groups: dict[str, list[dict[str, str]]] = {}
+        for row in _rows(folder / "rings.csv"):
+            groups.setdefault(row["criterion"], []).append(row)
+        for criterion, rows in groups.items():
+            yield _ring_fault(f"{name} {criterion}", rows, network["si"])
 
 
 def _ring_fault(name: str, rows: list[dict[str, str]], si: int) -> str | None:

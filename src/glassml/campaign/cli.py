@@ -5,11 +5,12 @@ import json
 import os
 from pathlib import Path
 
+from glassml.campaign.options import add_stage
+
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the campaign's own commands to the parser."""
-    campaign = commands.add_parser("campaign", help="the configuration of a campaign")
-    actions = campaign.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_stage(commands, "campaign", "the configuration of a campaign")
     config = actions.add_parser("config", help="check a configuration, and print it whole")
     config.add_argument("config", type=Path, help="the campaign's YAML file")
     config.set_defaults(run=_print_config)

@@ -11,17 +11,6 @@ from pathlib import Path
 
 from glassml.campaign.config import Campaign
 
-STAGES = (
-    "configurations",
-    "dft",
-    "dataset",
-    "potential",
-    "md",
-    "structure",
-    "studies",
-    "report",
-    "campaign",
-)
 MEMBER_STEPS = {
     "train": ("train.yaml", "model.nequip.zip", "history.csv"),
     "evaluate": ("parity.csv", "errors.csv"),

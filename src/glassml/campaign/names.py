@@ -2,6 +2,17 @@
 
 from typing import Literal, get_args
 
+#: In the order in which data flows through them.
+STAGES = (
+    "configurations",
+    "dft",
+    "dataset",
+    "potential",
+    "md",
+    "structure",
+    "studies",
+    "report",
+)
 Criterion = Literal["primitive", "king", "king-shell", "guttman"]
 #: Criteria of rings; what they mean is in `docs/structure.md`.
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)

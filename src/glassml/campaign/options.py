@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 
+def add_stage(commands: Any, name: str, help_text: str) -> Any:
+    """Add a stage's command, and give what its own commands are added to."""
+    parser = commands.add_parser(name, help=help_text)
+    return parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+
 def add_command(
     actions: Any, name: str, run: Callable[[argparse.Namespace], Any], help_text: str
 ) -> argparse.ArgumentParser:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from glassml.campaign.config import Campaign
-from glassml.campaign.jobs import STAGES, Job, existing, list_jobs
+from glassml.campaign.jobs import Job, existing, list_jobs
+from glassml.campaign.names import STAGES
 from glassml.campaign.plan import Item, duration, make_plan
 
 State = Literal["done", "running", "failed", "waiting"]
@@ -60,7 +61,7 @@ def examine(campaign: Campaign, root: Path = Path()) -> Report:
     alive = is_snakemake_running(root)
     # A job that failed in an earlier run waits for its turn in this one.
     since = _run_began(root) if alive else 0.0
-    report = Report(counts={stage: Counter() for stage in STAGES})
+    report = Report(counts={stage: Counter() for stage in (*STAGES, "campaign")})
     left: Counter[tuple[str, str]] = Counter()
     for job in list_jobs(campaign):
         state = _state(job, results, logs, begun, alive, since)

@@ -4,18 +4,16 @@ import argparse
 from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.options import add_command, add_stage
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("configurations", help="structures to label")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    generate = actions.add_parser("generate", help="make one shard of a family")
-    generate.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    actions = add_stage(commands, "configurations", "structures to label")
+    generate = add_command(actions, "generate", _generate, "make one shard of a family")
     generate.add_argument("--family", required=True, help="name of the family")
     generate.add_argument("--shard", type=int, required=True, help="number of the shard, from 0")
     generate.add_argument("--output", type=Path, required=True, help="extxyz; a CSV beside it")
-    generate.set_defaults(run=_generate)
 
 
 def _generate(args: argparse.Namespace) -> None:

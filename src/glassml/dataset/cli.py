@@ -4,13 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
+from glassml.campaign.options import add_command, add_stage
+
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("dataset", help="training, validation and test sets")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="flag, split and describe the labels of a campaign")
-    build.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    actions = add_stage(commands, "dataset", "training, validation and test sets")
+    build = add_command(
+        actions, "build", _build, "flag, split and describe the labels of a campaign"
+    )
     build.add_argument("--generation", type=int, default=0, help="round of active learning")
     build.add_argument(
         "--labels", type=Path, required=True, help="folder with {family}/{shard}.extxyz and .csv"
@@ -19,7 +21,6 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--explored", type=Path, nargs="*", default=[], help="labels of earlier generations"
     )
     build.add_argument("--output-dir", type=Path, required=True)
-    build.set_defaults(run=_build)
     describe = actions.add_parser("describe", help="count and range the labels of a file")
     describe.add_argument("file", type=Path, help="labelled extxyz, also compressed")
     describe.add_argument(

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from glassml.campaign.options import add_command, add_stage
+
 COLUMNS = (
     "config_id",
     "config_type",
@@ -22,32 +24,24 @@ COLUMNS = (
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("dft", help="label configurations with GPAW")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_stage(commands, "dft", "label configurations with GPAW")
 
-    label = actions.add_parser("label", help="label a shard of configurations")
-    label.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    label = add_command(actions, "label", _label, "label a shard of configurations")
     label.add_argument("--input", type=Path, required=True, help="configurations (extxyz)")
     label.add_argument("--output", type=Path, required=True, help="labelled extxyz")
     label.add_argument("--table", type=Path, required=True, help="one row per configuration (CSV)")
     label.add_argument("--processes", type=int, default=1, help="configurations at once")
-    label.set_defaults(run=_label)
 
-    seed = actions.add_parser("seed", help="fill the label store from labelled extxyz files")
-    seed.add_argument("--config", type=Path, required=True)
+    seed = add_command(actions, "seed", _seed, "fill the label store from labelled extxyz files")
     seed.add_argument("--output", type=Path, required=True, help="how many, from where (JSON)")
-    seed.set_defaults(run=_seed)
 
-    converge = actions.add_parser("converge", help="study the convergence of labels")
-    converge.add_argument("--config", type=Path, required=True)
+    converge = add_command(actions, "converge", _converge, "study the convergence of labels")
     converge.add_argument("--input", type=Path, nargs="+", required=True, help="configurations")
     converge.add_argument("--table", type=Path, required=True, help="CSV")
     converge.add_argument("--figure", type=Path, required=True, help="PNG")
     converge.add_argument("--processes", type=int, default=1)
-    converge.set_defaults(run=_converge)
 
-    polymorphs = actions.add_parser("polymorphs", help="equations of state of crystals")
-    polymorphs.add_argument("--config", type=Path, required=True)
+    polymorphs = add_command(actions, "polymorphs", _polymorphs, "equations of state of crystals")
     polymorphs.add_argument(
         "--output-dir",
         type=Path,
@@ -55,20 +49,20 @@ def register(commands: argparse._SubParsersAction) -> None:
         help="gets polymorphs.csv, polymorph_volumes.csv, polymorphs.extxyz and polymorphs.png",
     )
     polymorphs.add_argument("--processes", type=int, default=1)
-    polymorphs.set_defaults(run=_polymorphs)
 
-    collect = actions.add_parser("collect", help="write what is labelled so far into one file")
-    collect.add_argument("--config", type=Path, required=True)
+    collect = add_command(
+        actions, "collect", _collect, "write what is labelled so far into one file"
+    )
     collect.add_argument(
         "--input", type=Path, nargs="+", required=True, help="extxyz files, or folders of them"
     )
     collect.add_argument(
         "--output", type=Path, required=True, help="labelled extxyz.gz; a manifest.json beside it"
     )
-    collect.set_defaults(run=_collect)
 
-    again = actions.add_parser("recompute", help="calculate a random sample of labels again")
-    again.add_argument("--config", type=Path, required=True)
+    again = add_command(
+        actions, "recompute", _recompute, "calculate a random sample of labels again"
+    )
     again.add_argument("--input", type=Path, required=True, help="labelled extxyz, also .gz")
     again.add_argument("--table", type=Path, required=True, help="the differences (CSV)")
     sample = again.add_mutually_exclusive_group()
@@ -79,7 +73,6 @@ def register(commands: argparse._SubParsersAction) -> None:
         "--store", type=Path, help="folder for the new labels, to go on later; else none is kept"
     )
     again.add_argument("--processes", type=int, default=1)
-    again.set_defaults(run=_recompute)
 
     pack = actions.add_parser("pack", help="pack the records of a label store into one file")
     pack.add_argument("store", type=Path)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from glassml.campaign.options import add_config, add_device
+from glassml.campaign.options import add_command, add_device, add_stage
 from glassml.md import batch_cli
 from glassml.md.options import add_common_options, add_state_options
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("md", help="melt-quench, compression and recovery of glasses")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_stage(commands, "md", "melt-quench, compression and recovery of glasses")
     run = actions.add_parser(
         "run",
         help="run a state of a glass with ASE or LAMMPS, or go on where it was interrupted",
@@ -30,11 +29,11 @@ def register(commands: argparse._SubParsersAction) -> None:
     run.set_defaults(run=_run)
     add_common_options(run)
     add_state_options(run)
-    start = actions.add_parser("start", help="melt and quench a glass with a classical potential")
-    add_config(start)
+    start = add_command(
+        actions, "start", _start, "melt and quench a glass with a classical potential"
+    )
     start.add_argument("--glass", required=True, help="name of the glass, as glass00")
     start.add_argument("--output", type=Path, required=True, help="restart.npz")
-    start.set_defaults(run=_start)
     batch_cli.register(actions)
     moduli = actions.add_parser("moduli", help="bulk, shear and Young's modulus by small strains")
     moduli.add_argument("structure", type=Path, help="final.extxyz of a glass")
@@ -45,26 +44,22 @@ def register(commands: argparse._SubParsersAction) -> None:
     moduli.add_argument("--force-eV-A", type=float, default=0.01, help="atoms at rest have less")
     moduli.add_argument("--output", type=Path, required=True, help="JSON")
     moduli.set_defaults(run=_moduli)
-    export = actions.add_parser("export", help="keep of finished runs what analysis needs")
-    add_config(export)
+    export = add_command(actions, "export", _export, "keep of finished runs what analysis needs")
     export.add_argument("--input-dir", type=Path, required=True, help="with {state}/{glass}/")
     export.add_argument("--output-dir", type=Path, required=True, help="for md.given")
-    export.set_defaults(run=_export)
-    adopt = actions.add_parser("adopt", help="take up an exported run as it is: md.given")
-    add_config(adopt)
+    adopt = add_command(actions, "adopt", _adopt, "take up an exported run as it is: md.given")
     adopt.add_argument("--state", required=True, help="name of the state")
     adopt.add_argument("--glass", required=True, help="name of the glass, as glass00")
     adopt.add_argument("--output-dir", type=Path, required=True)
-    adopt.set_defaults(run=_adopt)
-    protocol = actions.add_parser("protocol", help="print states, stages, steps and times")
-    add_config(protocol)
+    protocol = add_command(
+        actions, "protocol", _print_protocol, "print states, stages, steps and times"
+    )
     protocol.add_argument(
         "--ms-per-atom-step",
         type=float,
         default=0.3,
         help="cost of the potential on this machine, for the estimated times",
     )
-    protocol.set_defaults(run=_print_protocol)
 
 
 def _export(args: argparse.Namespace) -> None:

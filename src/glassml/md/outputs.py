@@ -63,10 +63,8 @@ def write_trajectory(
 
     Parameters
     ----------
-    path
-        The file.
-    segments
-        Arrays of the checkpoint's segments.
+    path, segments
+        As of `write_series`.
     atoms
         Atoms of which there are frames, and the only frame of a run that has none.
     metadata

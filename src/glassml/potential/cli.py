@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
-from glassml.campaign.options import add_command, add_device
+from glassml.campaign.options import add_command, add_device, add_stage
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("potential", help="train, verify and judge potentials")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_stage(commands, "potential", "train, verify and judge potentials")
     _register_members(actions)
     _register_exploration(actions)
     _register_judging(actions)

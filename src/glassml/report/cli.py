@@ -3,19 +3,18 @@
 import argparse
 from pathlib import Path
 
+from glassml.campaign.options import add_command, add_stage
+
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("report", help="the page of a campaign")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="write the page, its figures and tables")
-    build.add_argument("--config", type=Path, required=True, help="campaign configuration")
+    actions = add_stage(commands, "report", "the page of a campaign")
+    build = add_command(actions, "build", _build, "write the page, its figures and tables")
     build.add_argument("--results", type=Path, required=True, help="folder results/{campaign}")
     build.add_argument("--output-dir", type=Path, required=True)
     build.add_argument(
         "--rules", type=Path, help="rules and thresholds of the findings (default: the program's)"
     )
-    build.set_defaults(run=_build)
     compare = actions.add_parser("compare", help="two campaigns side by side")
     compare.add_argument("one", type=Path, help="folder results/{campaign}")
     compare.add_argument("other", type=Path, help="folder results/{campaign}")

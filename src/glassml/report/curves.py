@@ -42,6 +42,13 @@ def with_errors(*columns: str) -> list[str]:
     return [name for column in columns for name in (column, f"{column}_error")]
 
 
+def legend_beside(axis: Any, *, reverse: bool = False) -> None:
+    """Put the legend to the right of an axis, from top to bottom as curves are where reversed."""
+    handles, labels = axis.get_legend_handles_labels()
+    order = slice(None, None, -1 if reverse else 1)
+    axis.legend(handles[order], labels[order], loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
 def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **options: Any) -> None:
     """Plot a curve and the band of its standard error."""
     offset = options.pop("offset", 0.0)

@@ -18,7 +18,7 @@ from glassml.campaign.errors import GlassmlError
 from glassml.report.acceptance import Outcome
 from glassml.report.evidence import Evidence
 from glassml.report.page import Cell, show
-from glassml.report.results import AbsentError
+from glassml.report.results import AbsentError, by_name
 
 Severity = Literal["red", "amber", "green", "unknown"]
 SEVERITIES: tuple[Severity, ...] = ("red", "amber", "unknown", "green")
@@ -309,18 +309,15 @@ def _steady_at(stage: dict[str, Any], temperature_K: float) -> bool:
 
 # Of these the threshold itself is still green, as in the acceptance table.
 AT_MOST = ("row_value", "deviation", "potential_excess")
-MEASURES: dict[str, Measure] = {
-    function.__name__: function
-    for function in (
-        failed_gates,
-        failed_percent,
-        row_value,
-        deviation,
-        sign_fails,
-        potential_excess,
-        glasses,
-        stopped_percent,
-        failed_labels_percent,
-        still_densifying,
-    )
-}
+MEASURES: dict[str, Measure] = by_name(
+    failed_gates,
+    failed_percent,
+    row_value,
+    deviation,
+    sign_fails,
+    potential_excess,
+    glasses,
+    stopped_percent,
+    failed_labels_percent,
+    still_densifying,
+)

@@ -11,7 +11,7 @@ import numpy as np
 
 from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value, disordered_errors
-from glassml.report.results import AbsentError
+from glassml.report.results import AbsentError, by_name
 
 SIGMAS = 3.0
 
@@ -207,23 +207,20 @@ def ring_slope(evidence: Evidence, arguments: str) -> Value:
     return evidence.ring_slope(evidence.ambient(), KING)
 
 
-MEASURES: dict[str, Measure] = {
-    function.__name__: function
-    for function in (
-        model_error,
-        equation_of_state,
-        lattice_parameter,
-        polymorph_energy,
-        density,
-        coordination_share,
-        first_peak,
-        angle,
-        fsdp,
-        extremum,
-        concentration_peak,
-        ring_mode,
-        ring_share,
-        ring_aspect,
-        ring_slope,
-    )
-}
+MEASURES: dict[str, Measure] = by_name(
+    model_error,
+    equation_of_state,
+    lattice_parameter,
+    polymorph_energy,
+    density,
+    coordination_share,
+    first_peak,
+    angle,
+    fsdp,
+    extremum,
+    concentration_peak,
+    ring_mode,
+    ring_share,
+    ring_aspect,
+    ring_slope,
+)

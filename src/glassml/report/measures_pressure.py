@@ -20,7 +20,7 @@ from glassml.report.pairs import (
     peak_height,
     ring_slope,
 )
-from glassml.report.results import AbsentError
+from glassml.report.results import AbsentError, by_name
 from glassml.report.states import State
 
 SIZES = (5, 6, 7, 8)
@@ -296,25 +296,22 @@ def fsdp_error(evidence: Evidence, arguments: str) -> Value:
     return Value(errors[name], None, f"largest in {name}")
 
 
-MEASURES: dict[str, Measure] = {
-    function.__name__: function
-    for function in (
-        bulk_modulus,
-        density_in_situ,
-        fsdp_monotonic,
-        fsdp_shift,
-        fifth_neighbour,
-        coordination_in_situ,
-        densification,
-        hot_density,
-        hot_above_cold,
-        anneal_height,
-        anneal_position,
-        cold_aspect,
-        hot_slope,
-        histogram_small,
-        centre_peak,
-        young_modulus,
-        fsdp_error,
-    )
-}
+MEASURES: dict[str, Measure] = by_name(
+    bulk_modulus,
+    density_in_situ,
+    fsdp_monotonic,
+    fsdp_shift,
+    fifth_neighbour,
+    coordination_in_situ,
+    densification,
+    hot_density,
+    hot_above_cold,
+    anneal_height,
+    anneal_position,
+    cold_aspect,
+    hot_slope,
+    histogram_small,
+    centre_peak,
+    young_modulus,
+    fsdp_error,
+)

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from glassml.campaign.errors import GlassmlError
 from glassml.report.figures import Figure, Missing
 from glassml.report.page import Block, Section
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class AbsentError(GlassmlError):
@@ -151,3 +153,8 @@ def add(
 def figures(sections: list[Section]) -> list[Figure]:
     """List the figures of a page."""
     return [block for section in sections for block in section.blocks if isinstance(block, Figure)]
+
+
+def by_name(*functions: Function) -> dict[str, Function]:
+    """Give functions by their names, as tables of rows and rules call them."""
+    return {function.__name__: function for function in functions}

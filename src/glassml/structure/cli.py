@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.options import add_stage
 from glassml.structure.file_commands import register_files, set_threads
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("structure", help="S(Q), FSDP, rings, network of structures")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_stage(commands, "structure", "S(Q), FSDP, rings, network of structures")
     register_files(actions)
     crystals = actions.add_parser("crystals", help="check the ring searches on known crystals")
     crystals.set_defaults(run=run_crystals)

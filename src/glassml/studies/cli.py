@@ -3,13 +3,12 @@
 import argparse
 from pathlib import Path
 
-from glassml.campaign.options import add_command, add_device
+from glassml.campaign.options import add_command, add_device, add_stage
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     """Add the stage's commands to the parser."""
-    parser = commands.add_parser("studies", help="join studies of a potential")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = add_stage(commands, "studies", "join studies of a potential")
 
     generations = add_command(actions, "generations", _generations, "what each generation changed")
     generations.add_argument("--folder", type=Path, required=True, help="with g0, g1, …")

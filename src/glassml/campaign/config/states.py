@@ -125,12 +125,16 @@ def default_states() -> dict[str, State]:
     Why these numbers is said in `docs/md.md`.
     """
     hold = {"temperature_K": 300.0, "duration_ps": 20.0}
-    squeeze = {"temperature_K": 300.0, "rate_GPa_per_ps": 0.2}
-    release = [
-        _stage("release", "npt", pressure_GPa=[7.7, 0.0], **squeeze),
-        _stage("hold", "npt", pressure_GPa=0.0, **hold),
-    ]
     anneal = {"pressure_GPa": 7.7, "rate_K_per_ps": 20.0}
+
+    def press(start_GPa: float, end_GPa: float) -> list[dict[str, Any]]:
+        name, speed = "compress" if end_GPa > start_GPa else "release", {"rate_GPa_per_ps": 0.2}
+        pressures = [start_GPa, end_GPa]
+        return [
+            _stage(name, "npt", temperature_K=300.0, pressure_GPa=pressures, **speed),
+            _stage("hold", "npt", pressure_GPa=end_GPa, **hold),
+        ]
+
     states = {
         "ambient": {
             "stages": [
@@ -146,28 +150,10 @@ def default_states() -> dict[str, State]:
                 _stage("hold", "npt", pressure_GPa=0.0, **hold),
             ]
         },
-        "cold_7.7GPa": {
-            "parent": "ambient",
-            "stages": [
-                _stage("compress", "npt", pressure_GPa=[0.0, 7.7], **squeeze),
-                _stage("hold", "npt", pressure_GPa=7.7, **hold),
-            ],
-        },
-        "cold_7.7GPa/recovered": {"parent": "cold_7.7GPa", "stages": release},
-        "cold_20GPa": {
-            "parent": "cold_7.7GPa",
-            "stages": [
-                _stage("compress", "npt", pressure_GPa=[7.7, 20.0], **squeeze),
-                _stage("hold", "npt", pressure_GPa=20.0, **hold),
-            ],
-        },
-        "cold_20GPa/recovered": {
-            "parent": "cold_20GPa",
-            "stages": [
-                _stage("release", "npt", pressure_GPa=[20.0, 0.0], **squeeze),
-                _stage("hold", "npt", pressure_GPa=0.0, **hold),
-            ],
-        },
+        "cold_7.7GPa": {"parent": "ambient", "stages": press(0.0, 7.7)},
+        "cold_7.7GPa/recovered": {"parent": "cold_7.7GPa", "stages": press(7.7, 0.0)},
+        "cold_20GPa": {"parent": "cold_7.7GPa", "stages": press(7.7, 20.0)},
+        "cold_20GPa/recovered": {"parent": "cold_20GPa", "stages": press(20.0, 0.0)},
         "hot_7.7GPa_1800K": {
             "parent": "cold_7.7GPa",
             "stages": [
@@ -177,7 +163,7 @@ def default_states() -> dict[str, State]:
                 _stage("hold", "npt", pressure_GPa=7.7, **hold),
             ],
         },
-        "hot_7.7GPa_1800K/recovered": {"parent": "hot_7.7GPa_1800K", "stages": release},
+        "hot_7.7GPa_1800K/recovered": {"parent": "hot_7.7GPa_1800K", "stages": press(7.7, 0.0)},
     }
     return {name: State.model_validate(state) for name, state in states.items()}
 

@@ -131,27 +131,16 @@ def run_lammps(
 ) -> dict[str, Any]:
     """Write the inputs of a state, run LAMMPS on them or go on, and read its outputs back.
 
+    Arguments and results that have no other name here are those of `run_job`.
+
     Parameters
     ----------
-    job
-        What is run.
-    atoms
-        Where it begins, with momenta.
     potential
-        What moves it.
+        What moves the atoms.
     program
         LAMMPS.
-    folder
-        Where the files go.
     restart_every_fs
         Interval of LAMMPS's restart files.
-    warnings
-        What the record is to say of the input.
-
-    Returns
-    -------
-    dict
-        The record, as in `record.json`.
 
     Raises
     ------

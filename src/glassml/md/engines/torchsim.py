@@ -33,15 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_model(package: Path, device: str | None = None) -> tuple[ModelInterface, dict[str, Any]]:
-    """Load a NequIP package as a torch-sim model, and describe it for records.
-
-    Parameters
-    ----------
-    package
-        A NequIP package, `model.nequip.zip`.
-    device
-        "cpu" or "cuda"; None takes a GPU if there is one.
-    """
+    """Load a NequIP package as a torch-sim model; arguments and results as of `load_network`."""
     device = choose_device(device)
     require(package)
     model = NequIPTorchSimCalc._from_saved_model(  # noqa: SLF001

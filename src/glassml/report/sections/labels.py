@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from glassml.report.curves import legend_beside
 from glassml.report.figures import Figure, draw
 from glassml.report.page import Block, Section, Table, Text
 from glassml.report.results import Results, add
@@ -144,7 +145,7 @@ def _cost(results: Results) -> Figure | Text:
             axes.scatter(group.atoms, group.seconds, s=16, alpha=0.75, lw=0, label=family)
         scale = "log" if table.seconds.max() > 8 * table.seconds.min() else "linear"
         axes.set(xlabel="atoms", ylabel="core time per label, s", yscale=scale)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axes)
 
     caption = (
         f"Core seconds of each of {len(table)} labels on the machine that calculated it, all "

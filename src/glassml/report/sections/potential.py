@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from glassml.report.curves import legend_beside
 from glassml.report.figures import Canvas, Figure, colours, draw
 from glassml.report.page import Block, Code, Section, Table
 from glassml.report.results import AbsentError, Results, add
@@ -100,7 +101,7 @@ def _curves(results: Results) -> Figure:
             xlabel="volume, Å³/atom", ylabel="energy above the polymorph's lowest label, meV/atom"
         )
         axis.set_yscale("symlog", linthresh=100)
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis)
 
     caption = (
         "Ideal and strained crystals: labels (circles) and predictions (crosses), each above the "
@@ -164,7 +165,7 @@ def _dimers(results: Results) -> Figure:
                 axis.plot(own.distance_A, energy, color=colour, lw=1.0, label=label)
         axis.set(xlabel="distance, Å", ylabel="energy above that of the largest distance, eV")
         axis.set_yscale("symlog", linthresh=1.0)
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis)
 
     caption = (
         "Energy of the potential as two atoms approach, one line per member; linear up to 1 eV, "

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from glassml.campaign.names import KING
+from glassml.report.curves import legend_beside
 from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Table, with_error
@@ -137,7 +138,7 @@ def aspect(evidence: Evidence, states: Sequence[State]) -> Figure:
         axis = canvas.subplots()
         _plot_sizes(axis, table, "aspect_ratio_mean", states)
         axis.set_ylabel(r"aspect ratio $l_2/l_3$")
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis)
 
     caption = (
         f"Aspect ratio l₂/l₃ of {criterion} rings against their size. {SHAPE} Sizes with less than "
@@ -207,7 +208,7 @@ def centres(evidence: Evidence, states: Sequence[State]) -> Figure:
         axis.set(
             xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ of ring centres", xlim=(0, 6), ylim=(0, None)
         )
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis)
 
     caption = (
         f"Structure factor of the centres (means of the Si and O positions) of all "

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from glassml.report.curves import coloured, plot_band, state_rows, with_errors
+from glassml.report.curves import coloured, legend_beside, plot_band, state_rows, with_errors
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
@@ -108,8 +108,7 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
                 )
                 label = "_nolegend_"  # once, with however many ambient states
         axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron, shifted by 1 each", xlim=(0, 16))
-        handles, labels = axis.get_legend_handles_labels()
-        axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis, reverse=True)
 
     caption = (
         f"Neutron structure factor in bins of {_bin(evidence):g} Å⁻¹. {FABER_ZIMAN} Curves are "
@@ -157,7 +156,7 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
             label="experiment, ambient",
         )
         axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron", xlim=(0.4, 3.5))
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis)
 
     caption = (
         "First sharp diffraction peak. Squares: position and height of the peak fitted to the mean "
@@ -221,8 +220,7 @@ def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:
             part = table[table.state == state.name]
             plot_band(axis, part, "q_per_A", "xray", colour, offset=index, label=state.label)
         axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ X-ray, shifted by 1 each", xlim=(0, 16))
-        handles, labels = axis.get_legend_handles_labels()
-        axis.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis, reverse=True)
 
     caption = (
         "X-ray structure factor: Faber-Ziman with form factors f(Q) of neutral atoms "
@@ -363,7 +361,7 @@ def _kono(evidence: Evidence, states: Sequence[State]) -> Figure:
             part = table[table.state == state.name]
             plot_band(axis, part, "z_A", "density_per_A", colour, lw=1.1, label=state.label)
         axis.set(xlabel=r"$z$, Å", ylabel="density, 1/Å", xlim=(0.0, 3.5), ylim=(0, None))
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        legend_beside(axis)
 
     caption = (
         "z of each Si: distance of its fifth Si neighbour minus that of its fourth O neighbour "
