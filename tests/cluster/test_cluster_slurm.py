@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -28,13 +29,27 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory):
+def cluster(tmp_path_factory):
     with slurm(tmp_path_factory.mktemp("slurm")) as bed:
         yield bed
 
 
+@pytest.fixture
+def bed(cluster):
+    """The cluster, on which nothing is left of a test that failed."""
+    yield cluster
+    for started in Snakemake.started:
+        if started.process.poll() is None:
+            os.killpg(started.process.pid, signal.SIGKILL)
+            started.process.wait()
+    Snakemake.started.clear()
+    run("scancel", "--user=root")
+
+
 class Snakemake:
     """One run of Snakemake with the profile for SLURM, as a user starts it."""
+
+    started: ClassVar[list["Snakemake"]] = []
 
     def __init__(self, folder, *arguments, snakefile=ROOT / "Snakefile"):
         self.log = folder / "snakemake.log"
@@ -53,6 +68,7 @@ class Snakemake:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, start_new_session=True
             )
+        self.started.append(self)
 
     def said(self):
         return self.log.read_text()
@@ -65,12 +81,7 @@ class Snakemake:
         wait_until(ended_or_holds, what, seconds)
 
     def ends(self, seconds=600):
-        try:
-            code = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            raise
-        return code, self.said()
+        return self.process.wait(seconds), self.said()
 
 
 def campaign(folder, *targets, config=CAMPAIGN):

@@ -9,6 +9,8 @@ import yaml
 from ase.io import read, write
 from test_potential_verification import Faulty, scaled_forces
 
+from glassml.campaign.files import file_sha256
+from glassml.campaign.trust import trust
 from glassml.cli import main
 from glassml.potential import calculators, members, training, verification
 from glassml.potential.packages import COMPILED_MODEL, machine
@@ -33,6 +35,7 @@ def campaign(tmp_path):
 def package(tmp_path):
     path = tmp_path / "silica_m0.nequip.zip"
     path.write_bytes(b"a package")
+    trust([file_sha256(path)])
     return path
 
 

@@ -63,6 +63,7 @@ def test_a_terminated_command_takes_its_trainer_along(tmp_path):
     """As `timeout` or a scheduler ends it: only the command itself is told."""
     program = (
         "import sys, subprocess\n"
+        "from glassml.campaign.errors import Interrupted\n"
         "from glassml.potential import training\n"
         "Popen = subprocess.Popen\n"
         "def start(command, **options):\n"
@@ -70,7 +71,10 @@ def test_a_terminated_command_takes_its_trainer_along(tmp_path):
         "    print(process.pid, flush=True)\n"
         "    return process\n"
         "training.subprocess.Popen = start\n"
-        "training.run_nequip(['train'], 1)\n"
+        "try:\n"
+        "    training.run_nequip(['train'], 1)\n"
+        "except Interrupted as interruption:\n"
+        "    sys.exit(128 + interruption.number)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path

@@ -12,9 +12,9 @@ import yaml
 from ase.build import bulk
 
 from glassml.campaign.files import file_sha256
-from glassml.campaign.trust import SHIPPED, VARIABLE, UntrustedError, shipped, trust_campaign
+from glassml.campaign.trust import SHIPPED, VARIABLE, shipped, trust_campaign
 from glassml.cli import main
-from glassml.potential import load_calculator
+from glassml.potential import PotentialError, load_calculator
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "resources" / "potential_small" / "m0.nequip.zip"
@@ -52,7 +52,7 @@ def test_what_ships_is_known_by_its_hash():
 
 def test_a_foreign_package_is_refused_before_its_code_runs_then_trusted(foreign, monkeypatch):
     mark = foreign.with_name("ran")
-    with pytest.raises(UntrustedError, match=f"sha256:{file_sha256(foreign)} to potential.trust"):
+    with pytest.raises(PotentialError, match=f"sha256:{file_sha256(foreign)} to potential.trust"):
         load_calculator(foreign, device="cpu")
     assert not mark.exists()
     monkeypatch.setenv(VARIABLE, f"sha256:{file_sha256(foreign)}")
@@ -107,7 +107,7 @@ def test_commands_take_the_trust_from_the_campaign(foreign, tmp_path):
 
 def test_what_a_campaign_made_is_known(trained, tmp_path):
     package = trained / "model.nequip.zip"
-    with pytest.raises(UntrustedError):
+    with pytest.raises(PotentialError):
         load_calculator(package, device="cpu")
     made = tmp_path / "potential" / "made"
     made.mkdir(parents=True)

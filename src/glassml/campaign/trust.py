@@ -7,6 +7,7 @@ a campaign made, and those that `potential.trust` of its configuration names.
 
 import csv
 import os
+import zipfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -74,6 +75,8 @@ def mistake(path: str | Path, hashes: Iterable[str] = ()) -> str:
     named = {each.removeprefix(PREFIX) for each in hashes}
     if found in shipped() or found in _trusted() | named:
         return ""
+    if not zipfile.is_zipfile(path):
+        return f"{path}: cannot be loaded as a potential: it is not a whole zip file"
     return (
         f"{path}: loading a package runs the code in it, and nothing vouches for this one: if you "
         f"trust where it is from, add {PREFIX}{found} to potential.trust (or to the variable "

@@ -9,7 +9,7 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import GlassmlError
-from glassml.campaign.trust import require
+from glassml.campaign.trust import mistake
 
 COMPILED_MODEL = "model.nequip.pt2"
 
@@ -62,13 +62,13 @@ def telling_what_is_wrong(source: Path) -> Iterator[None]:
     Raises
     ------
     PotentialError
-        In place of what the loading raised.
-    UntrustedError
-        If nothing vouches for the file: loading it would run what is in it.
+        In place of what the loading raised; also if nothing vouches for the file, since loading
+        it would run what is in it.
     """
     if not source.is_file():
         raise PotentialError(f"{source}: there is no such potential")
-    require(source)
+    if refused := mistake(source):
+        raise PotentialError(refused)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # notices of torch about its own internals
