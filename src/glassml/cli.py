@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from glassml.campaign.errors import GlassmlError, Interrupted
+from glassml.campaign.errors import GlassmlError, Interrupted, file_trouble
 from glassml.campaign.names import STAGES
 from glassml.campaign.signals import ends_its_time, wait_to_be_ended
 from glassml.campaign.trust import trust_campaign
@@ -54,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.verbose:
             raise
         print(f"glassml: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        trouble = file_trouble(error)
+        if trouble is None or args.verbose:
+            raise
+        print(f"glassml: {trouble}", file=sys.stderr)
         return 2
     except Interrupted as interruption:
         logging.getLogger(__name__).warning("%s", interruption)

@@ -3,12 +3,13 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
 import pytest
 
-from glassml.campaign.store import LabelStore
+from glassml.campaign.store import LabelStore, StoreError
 
 KEYS = [f"{number:064x}" for number in range(40)]
 
@@ -119,3 +120,54 @@ def test_two_processes_compute_each_key_once(tmp_path):
         process.join(60)
     computed = (tmp_path / "computed").read_text().split()
     assert sorted(computed) == KEYS
+
+
+def test_a_claim_is_made_again_where_somebody_removed_the_folder(tmp_path):
+    store = LabelStore(tmp_path)
+    with store.claim(KEYS[0]) as mine:
+        shutil.rmtree(tmp_path / "claims")
+        store.refresh_claim(KEYS[0])
+        with LabelStore(tmp_path).claim(KEYS[0]) as other:
+            assert (mine, other) == (True, False)
+
+
+def test_a_copy_of_a_store_in_use_has_no_claims(tmp_path):
+    store = LabelStore(tmp_path / "store")
+    store.put(KEYS[1], _record(KEYS[1]))
+    with store.claim(KEYS[0]):
+        shutil.copytree(tmp_path / "store", tmp_path / "copy")
+        copy = LabelStore(tmp_path / "copy")
+        assert copy.keys() == {KEYS[1]}
+        with copy.claim(KEYS[0]) as mine:
+            assert mine
+
+
+@pytest.mark.parametrize("content", ["", '{"status": "conv', "[1, 2]", '{"energy": 1}', "\x00\x01"])
+def test_a_loose_record_that_is_none_is_made_again(tmp_path, content):
+    store = LabelStore(tmp_path)
+    store.put(KEYS[0], _record(KEYS[0]))
+    next(tmp_path.glob(f"*/{KEYS[0]}.json")).write_text(content)
+    assert LabelStore(tmp_path).get(KEYS[0]) is None
+    store.put(KEYS[0], _record(KEYS[0]))
+    assert LabelStore(tmp_path).get(KEYS[0]) == _record(KEYS[0])
+
+
+def test_a_damaged_pack_is_refused_by_its_name(tmp_path):
+    store = LabelStore(tmp_path)
+    store.put(KEYS[0], _record(KEYS[0]))
+    store.pack()
+    (pack,) = (tmp_path / "packs").glob("*.zip")
+    pack.write_bytes(pack.read_bytes()[:-30])
+    with pytest.raises(StoreError, match=f"{pack.name}: is damaged"):
+        LabelStore(tmp_path).get(KEYS[0])
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_records_are_readable_for_whom_the_umask_says(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        LabelStore(tmp_path).put(KEYS[0], _record(KEYS[0]))
+    finally:
+        os.umask(before)
+    (path,) = tmp_path.glob(f"*/{KEYS[0]}.json")
+    assert path.stat().st_mode & 0o777 == mode

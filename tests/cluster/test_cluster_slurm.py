@@ -134,20 +134,24 @@ def test_dynamics_go_on_whatever_ends_them(bed, tmp_path):
     config.write_text(yaml.safe_dump({"base": str(CAMPAIGN), "name": "cluster", "md": md}))
     started = campaign(tmp_path, RECORD, config=config)
     place = tmp_path / STATE / "glass00" / "lammps"
-    started.until(lambda: len(list(place.glob("restart.*"))) > 1, "LAMMPS has a restart file")
-    (job,) = [
-        line.split()[0] for line in jobs("%i %k") if "md_run_wildcards_ambient_glass00" in line
-    ]
+
+    def runs(piece):
+        """Tell whether so many pieces have begun, and the last has got on."""
+        try:
+            pieces = json.loads((place / "pieces.json").read_text())["pieces"]
+        except FileNotFoundError:
+            return False
+        steps = [int(path.suffix[1:]) for path in place.glob("restart.*[0-9]")]
+        return len(pieces) == piece and max(steps, default=0) > pieces[-1]["begin"]
+
+    started.until(lambda: runs(1), "LAMMPS has a restart file")
+    name = "md_run_wildcards_ambient_glass00"
+    (job,) = [line.split()[0] for line in jobs("%i %k") if name in line]
     # what `--signal=URG@180` sends; SLURM's own clock for it is rough
     run("scancel", "--signal=URG", job)
-    pieces = place / "pieces.json"
-
-    def begun(number):
-        return lambda: pieces.exists() and len(json.loads(pieces.read_text())["pieces"]) >= number
-
-    started.until(begun(2), "it goes on")
+    started.until(lambda: runs(2), "it goes on")
     run("scontrol", "requeue", job)
-    started.until(begun(3), "it goes on after the requeue")
+    started.until(lambda: runs(3), "it goes on after the requeue")
     run("scancel", job)
     code, said = started.ends()
     assert code == 0, said[-3000:]

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,15 +34,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.name)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:8]}{path.name}")
+    temporary.touch(exist_ok=False)  # readable for whom the umask and the folder's list say
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # writes do not say which file they were to
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -181,7 +181,7 @@ def _may_live(owner: dict[str, Any], silence_s: float, *, locks_work: bool) -> b
     """Tell whether the named holder may live although the kernel gave us the lock."""
     if not owner:
         return False
-    if owner.get("boot") == _boot():
+    if owner.get("boot") == boot():
         return not locks_work and born(owner["pid"]) == owner["born"]
     return abs(silence_s) < EXPIRES_S
 
@@ -191,7 +191,7 @@ def _this_process() -> dict[str, Any]:
     job = os.environ.get("SLURM_JOB_ID")
     return {
         "host": socket.gethostname(),
-        "boot": _boot(),
+        "boot": boot(),
         "pid": own,
         "born": born(own),
         "slurm_job": job,
@@ -205,7 +205,7 @@ def _describe(owner: dict[str, Any]) -> str:
     return f"process {owner.get('pid')} on {owner.get('host')}{job}"
 
 
-def _boot() -> str:
+def boot() -> str:
     """Name the kernel that this process runs under: containers of one host share it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

@@ -9,20 +9,32 @@ work on one list without computing anything twice.
 
 import fcntl
 import json
+import logging
 import os
 import socket
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import atomic_path, write_text
-from glassml.campaign.locks import born
+from glassml.campaign.locks import boot, born
+
+logger = logging.getLogger(__name__)
 
 CLAIM_HEARTBEAT_S = 60.0
 CLAIM_EXPIRES_S = 900.0
+
+
+_PROCESSES = Path("/proc/self/ns/pid")
+
+
+class StoreError(GlassmlError):
+    """A file of the store that cannot be read, and must not be ignored."""
 
 
 class LabelStore:
@@ -42,15 +54,29 @@ class LabelStore:
     def get(self, key: str) -> dict[str, Any] | None:
         """Give the record under `key`, or None.
 
-        Loose records win over packed ones, since they are newer.
+        Loose records win over packed ones, since they are newer. A loose one that is cut off or
+        no record counts as none, with a warning.
+
+        Raises
+        ------
+        StoreError
+            If the pack that has the record is damaged: it holds too many to be ignored.
         """
+        path = self._path(key)
         try:
-            return json.loads(self._path(key).read_text(encoding="utf-8"))
+            return _record(path.read_bytes())
         except FileNotFoundError:
             pass
+        except ValueError as error:
+            logger.warning("%s: %s: left alone, and made again", path, error)
         self._open_packs()
         pack = self._packed.get(key)
-        return None if pack is None else json.loads(self._packs[pack].read(key))
+        if pack is None:
+            return None
+        try:
+            return _record(self._packs[pack].read(key))
+        except (ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise StoreError(_damaged(pack, error)) from error
 
     def put(self, key: str, record: Mapping[str, Any]) -> None:
         """Write `record` under `key`, atomically."""
@@ -118,16 +144,22 @@ class LabelStore:
 
     def refresh_claim(self, key: str) -> None:
         """Say that the process that claimed `key` is still at it."""
-        (self.root / "claims" / key).touch()
+        path = self.root / "claims" / key
+        if not path.parent.exists():  # somebody tidied up: the claim is made again
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_claim(path)
+        path.touch()
 
     def _take_claim(self, path: Path) -> bool:
         # The lock makes looking and taking one step; it is held for microseconds.
         with (path.parent / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists() and _is_alive(path):
+            os.utime(lock.fileno())  # the time of whoever keeps the files
+            now_s = os.fstat(lock.fileno()).st_mtime
+            if path.exists() and _is_alive(path, now_s):
                 return False
-            owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": born(os.getpid())}
-            write_text(path, json.dumps(owner))
+            owner = _this_place(path) | {"host": socket.gethostname(), "pid": os.getpid()}
+            write_text(path, json.dumps(owner | {"born": born(os.getpid())}))
             return True
 
     def _path(self, key: str) -> Path:
@@ -140,17 +172,55 @@ class LabelStore:
     def _open_packs(self) -> None:
         for path in sorted((self.root / "packs").glob("[!.]*.zip")):
             if path not in self._packs:
-                self._packs[path] = zipfile.ZipFile(path)
+                try:
+                    self._packs[path] = zipfile.ZipFile(path)
+                except (OSError, zipfile.BadZipFile) as error:
+                    raise StoreError(_damaged(path, error)) from error
                 self._packed.update(dict.fromkeys(self._packs[path].namelist(), path))
 
 
-def _is_alive(claim: Path) -> bool:
+def _record(content: bytes) -> dict[str, Any]:
+    """Read a record.
+
+    Raises
+    ------
+    ValueError
+        If it is cut off, or not one.
+    """
+    record = json.loads(content)
+    if not isinstance(record, dict) or "status" not in record:
+        raise ValueError("no record of a label")
+    return record
+
+
+def _damaged(pack: Path, error: Exception) -> str:
+    return (
+        f"{pack}: is damaged ({error}): bring it back from a copy; without one, move it away, and "
+        "its labels are calculated again"
+    )
+
+
+def _this_place(claim: Path) -> dict[str, Any]:
+    """Say which store a claim is in, and whose process numbers it speaks of.
+
+    A copy of a store has the claims of the original; a container has numbers of its own.
+    """
+    return {
+        "folder": claim.parent.stat().st_ino,
+        "processes": [boot(), _PROCESSES.stat().st_ino if _PROCESSES.exists() else 0],
+    }
+
+
+def _is_alive(claim: Path, now_s: float) -> bool:
     """Tell whether the owner of a claim still works on it."""
     try:
-        owner = json.loads(claim.read_text(encoding="utf-8"))
-        age = time.time() - claim.stat().st_mtime
-    except (OSError, ValueError):
+        owner = dict(json.loads(claim.read_text(encoding="utf-8")))
+        age_s = now_s - claim.stat().st_mtime
+        here = _this_place(claim)
+        if owner.get("folder", here["folder"]) != here["folder"]:
+            return False
+        if owner.get("processes") == here["processes"]:
+            return born(owner["pid"]) == owner["born"]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    if owner["host"] == socket.gethostname():
-        return born(owner["pid"]) == owner["born"]
-    return age < CLAIM_EXPIRES_S
+    return age_s < CLAIM_EXPIRES_S

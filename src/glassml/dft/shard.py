@@ -233,6 +233,9 @@ class _Labelling:
 
     def _take_from_store(self, index: int) -> bool:
         record = _usable(self.store.get(self.keys[index]), self.sections[index])
+        if record is not None and not _is_of(record, self.configurations[index]):
+            LOGGER.warning("%s: is of another structure: made again", self.keys[index])
+            record = None
         if record is not None:
             self._settle(index, record)
         return record is not None
@@ -254,6 +257,12 @@ def _usable(record: dict[str, Any] | None, dft: Mapping[str, Any]) -> dict[str, 
     if record is None or record["status"] == "converged":
         return record
     return record if record.get("ladder") == list(dft["recipes"]) else None
+
+
+def _is_of(record: dict[str, Any], atoms: Atoms) -> bool:
+    """Tell whether a record is of a structure, as far as it says of which it is."""
+    structure = record.get("structure")
+    return structure is None or dict(structure) == structure_record(atoms)
 
 
 def _complete(atoms: Atoms, dft: Mapping[str, Any], outcome: Any) -> dict[str, Any]:
