@@ -32,6 +32,7 @@ DENSITY = {
     "moganite": 2.617,
     "keatite": 2.493,
     "sodalite": 1.662,
+    "chabazite": 1.426,
 }
 
 
@@ -62,6 +63,8 @@ def test_coordination_and_bonds(name):
     assert set(around_silicon) == {expected}
     assert set(around_oxygen) == {expected // 2}
     low, high = (1.54, 1.64) if expected == 4 else (1.70, 1.90)
+    if name == "chabazite":
+        high = 1.66  # measured with aluminium in place of some silicon
     assert low < distance[bonds].min()
     assert distance[bonds].max() < high
 

@@ -1,5 +1,6 @@
 """GPAW's plane-wave code on a GPU, for functionals of which it has no CUDA kernel."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
@@ -9,7 +10,7 @@ import gpaw.new.xc
 import numpy as np
 from gpaw.core.plane_waves import PWArray
 from gpaw.core.pwacf import PWLFC
-from gpaw.gpu import as_np, cupy, cupyx
+from gpaw.gpu import as_np, cupy, cupy_is_fake, cupyx
 from gpaw.new.pw.hamiltonian import PWHamiltonian
 from gpaw.xc.gga import add_gradient_correction, get_gradient_ops
 
@@ -20,6 +21,7 @@ from glassml.dft.radial import meta_gga_correction
 BANDS = 16
 # Numbers in an array of projectors times plane waves, of which a block holds a few, 0.6 GB each.
 BLOCK = 4e7
+BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC of CUDA's driver
 
 
 class HostFunctional(gpaw.dft.XC):
@@ -41,6 +43,7 @@ class HostFunctional(gpaw.dft.XC):
     def __init__(self, name: str, setups: str) -> None:
         super().__init__(name)
         self.setups = setups
+        wait_without_spinning()
 
     def functional(self, **settings: Any) -> Any:
         """Build GPAW's functional; GPAW calls this once per calculation."""
@@ -61,6 +64,17 @@ class HostFunctional(gpaw.dft.XC):
 
             gpaw.new.xc.evaluate_pbe_gpu = in_order  # type: ignore[assignment]
         return functional
+
+
+def wait_without_spinning() -> None:
+    """Let this process leave its core to others while it waits for the GPU.
+
+    Several processes fill a GPU, often more than there are cores; each would spin while it waits.
+    """
+    if not cupy_is_fake:
+        driver = ctypes.CDLL("libcuda.so.1")
+        driver.cuInit(0)
+        driver.cuDevicePrimaryCtxSetFlags_v2(0, BLOCKING_SYNC)
 
 
 class HostKernel:

@@ -19,6 +19,7 @@ Polymorph = Literal[
     "moganite",
     "keatite",
     "sodalite",
+    "chabazite",
 ]
 Element = Literal["Si", "O"]
 
