@@ -76,7 +76,7 @@ POLYMORPHS = {
         (("Si", 0.25, 0.5, 0), ("O", 0.3529, 0.3529, 0)), 4,
         "SOD, Baerlocher and McCusker, Database of Zeolite Structures (IZA)"),
     # Published with rhombohedral axes; transformed to hexagonal ones. Measured with potassium and
-    # aluminium in it, which make the cell large: silica's framework is denser by 10 %.
+    # aluminium in it, which make the cell large: silica's framework is denser by some 5 %.
     "chabazite": Polymorph(
         166, (13.8436, 13.8436, 15.1762, 90, 90, 120),
         (("Si", -0.3336, -0.4374, 0.4369), ("O", 0.2665, 0, 0), ("O", -0.01607, -1 / 3, 1 / 6),
