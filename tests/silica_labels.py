@@ -76,31 +76,23 @@ def silica_calculator():
     return PairPotential({pair: IonicPair(pair) for pair in [(14, 8), (8, 8), (14, 14)]})
 
 
+def silica(silicon, oxygen, space_group, cell) -> Atoms:
+    return crystal(["Si", "O"], [silicon, oxygen], spacegroup=space_group, cellpar=cell)
+
+
 def quartz() -> Atoms:
-    return crystal(
-        ["Si", "O"],
-        [(0.4697, 0, 2 / 3), (0.4135, 0.2669, 0.7858)],
-        spacegroup=154,
-        cellpar=[4.9137, 4.9137, 5.4047, 90, 90, 120],
-    )
+    cell = [4.9137, 4.9137, 5.4047, 90, 90, 120]
+    return silica((0.4697, 0, 2 / 3), (0.4135, 0.2669, 0.7858), 154, cell)
 
 
 def cristobalite() -> Atoms:
-    return crystal(
-        ["Si", "O"],
-        [(0.3003, 0.3003, 0), (0.2392, 0.1044, 0.1787)],
-        spacegroup=92,
-        cellpar=[4.9709, 4.9709, 6.9278, 90, 90, 90],
-    )
+    cell = [4.9709, 4.9709, 6.9278, 90, 90, 90]
+    return silica((0.3003, 0.3003, 0), (0.2392, 0.1044, 0.1787), 92, cell)
 
 
 def stishovite() -> Atoms:
-    return crystal(
-        ["Si", "O"],
-        [(0, 0, 0), (0.3062, 0.3062, 0)],
-        spacegroup=136,
-        cellpar=[4.1790, 4.1790, 2.6660, 90, 90, 90],
-    )
+    cell = [4.1790, 4.1790, 2.6660, 90, 90, 90]
+    return silica((0, 0, 0), (0.3062, 0.3062, 0), 136, cell)
 
 
 POLYMORPHS = {"quartz": quartz, "cristobalite": cristobalite, "stishovite": stishovite}

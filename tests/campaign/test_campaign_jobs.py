@@ -10,17 +10,12 @@ import pytest
 
 from glassml.campaign.config import parse_campaign
 from glassml.campaign.jobs import list_jobs
+from tiny import TWO_FAMILIES
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = {
     "name": "tiny",
-    "configurations": {
-        "shard_size": 4,
-        "families": {
-            "quartz": {"generator": "crystal", "count": 6, "polymorphs": ["alpha_quartz"]},
-            "liquid": {"generator": "melt", "count": 4, "atoms": [24]},
-        },
-    },
+    "configurations": TWO_FAMILIES,
     "potential": {"committee": 2},
     "md": {"glasses": 2, "atoms": 96},
 }

@@ -52,38 +52,43 @@ def first(path, **keys):
     return entries[0].atoms
 
 
-def gap(path, labelled):
-    """GAP: `dft_virial` is minus the stress times the volume."""
+def write_frames(path, labelled, put):
+    """Write structures as extxyz, to each of which `put` has added its labels."""
     frames = []
     for atoms, energy, forces, stress in labelled:
-        frame = atoms.copy()
-        frame.info["dft_energy"] = energy
-        frame.arrays["dft_forces"] = forces
-        frame.info["dft_virial"] = -voigt_6_to_full_3x3_stress(stress) * atoms.get_volume()
-        frames.append(frame)
+        frames.append(atoms.copy())
+        put(frames[-1], energy, forces, stress)
     write(path, frames, format="extxyz")
+
+
+def gap(path, labelled):
+    """GAP: `dft_virial` is minus the stress times the volume."""
+
+    def put(frame, energy, forces, stress):
+        virial = -voigt_6_to_full_3x3_stress(stress) * frame.get_volume()
+        frame.info |= {"dft_energy": energy, "dft_virial": virial}
+        frame.arrays["dft_forces"] = forces
+
+    write_frames(path, labelled, put)
     return {"energy": "dft_energy", "forces": "dft_forces", "virial": "dft_virial"}
 
 
 def ase_own(path, labelled):
     """ASE: `energy`, `forces`, `stress`, which its reader puts into the calculator."""
-    frames = []
-    for atoms, energy, forces, stress in labelled:
-        frame = atoms.copy()
+
+    def put(frame, energy, forces, stress):
         frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces, stress=stress)
-        frames.append(frame)
-    write(path, frames, format="extxyz")
+
+    write_frames(path, labelled, put)
     return {"energy": "energy", "forces": "forces", "stress": "stress"}
 
 
 def mace(path, labelled):
-    frames = []
-    for atoms, energy, forces, stress in labelled:
-        frame = atoms.copy()
+    def put(frame, energy, forces, stress):
         frame.info |= {"REF_energy": energy, "REF_stress": stress}
         frame.arrays["REF_forces"] = forces
-        frames.append(frame)
-    write(path, frames, format="extxyz")
+
+    write_frames(path, labelled, put)
     return {}
 
 
@@ -103,13 +108,11 @@ def nep(path, labelled):
 
 
 def in_gpa(path, labelled):
-    frames = []
-    for atoms, energy, forces, stress in labelled:
-        frame = atoms.copy()
+    def put(frame, energy, forces, stress):
         frame.info |= {"E": energy, "S": stress / GPa}
         frame.arrays["F"] = forces
-        frames.append(frame)
-    write(path, frames, format="extxyz")
+
+    write_frames(path, labelled, put)
     return {"energy": "E", "forces": "F", "stress": "S", "stress_unit": "GPa"}
 
 

@@ -19,74 +19,38 @@ from glassml.studies.training import (
     GLASS_COLUMNS,
     fit_curve,
 )
+from tiny import TWO_FAMILIES
+
+
+def npt(name, temperature_K, pressure_GPa):
+    return {
+        "name": name,
+        "ensemble": "npt",
+        "temperature_K": temperature_K,
+        "pressure_GPa": pressure_GPa,
+        "duration_ps": 1,
+    }
+
 
 STATES = {
     "ambient": {
         "stages": [
             {"name": "melt", "ensemble": "nvt", "temperature_K": 4000, "duration_ps": 1},
-            {
-                "name": "hold",
-                "ensemble": "npt",
-                "temperature_K": 300,
-                "pressure_GPa": 0,
-                "duration_ps": 1,
-            },
+            npt("hold", 300, 0),
         ]
     },
-    "cold_7.7GPa": {
-        "parent": "ambient",
-        "stages": [
-            {
-                "name": "compress",
-                "ensemble": "npt",
-                "temperature_K": 300,
-                "pressure_GPa": [0, 7.7],
-                "duration_ps": 1,
-            }
-        ],
-    },
+    "cold_7.7GPa": {"parent": "ambient", "stages": [npt("compress", 300, [0, 7.7])]},
     "cold_7.7GPa/recovered": {
         "parent": "cold_7.7GPa",
-        "stages": [
-            {
-                "name": "release",
-                "ensemble": "npt",
-                "temperature_K": 300,
-                "pressure_GPa": [7.7, 0],
-                "duration_ps": 1,
-            }
-        ],
+        "stages": [npt("release", 300, [7.7, 0])],
     },
     "hot_7.7GPa_1500K": {
         "parent": "cold_7.7GPa",
-        "stages": [
-            {
-                "name": "heat",
-                "ensemble": "npt",
-                "temperature_K": [300, 1500],
-                "pressure_GPa": 7.7,
-                "duration_ps": 1,
-            },
-            {
-                "name": "cool",
-                "ensemble": "npt",
-                "temperature_K": [1500, 300],
-                "pressure_GPa": 7.7,
-                "duration_ps": 1,
-            },
-        ],
+        "stages": [npt("heat", [300, 1500], 7.7), npt("cool", [1500, 300], 7.7)],
     },
     "hot_7.7GPa_1500K/recovered": {
         "parent": "hot_7.7GPa_1500K",
-        "stages": [
-            {
-                "name": "release",
-                "ensemble": "npt",
-                "temperature_K": 300,
-                "pressure_GPa": [7.7, 0],
-                "duration_ps": 1,
-            }
-        ],
+        "stages": [npt("release", 300, [7.7, 0])],
     },
 }
 # density, Q1, S(Q1), slope of l2 of each state; chosen so that hot and cold differ as claimed.
@@ -131,13 +95,7 @@ def make_config(**changes):
     data = {
         "name": "tiny",
         "title": "A tiny campaign",
-        "configurations": {
-            "shard_size": 4,
-            "families": {
-                "quartz": {"generator": "crystal", "count": 6, "polymorphs": ["alpha_quartz"]},
-                "liquid": {"generator": "melt", "count": 4, "atoms": [24]},
-            },
-        },
+        "configurations": TWO_FAMILIES,
         "potential": {"committee": 1},
         "md": {"glasses": 2, "atoms": 96, "states": STATES},
     }

@@ -63,12 +63,8 @@ def aluminosilicate():
 @pytest.fixture(scope="module")
 def quartz_h():
     """243 atoms of rattled quartz and H at 40 of its O."""
-    cell = crystal(
-        ["Si", "O"],
-        [(0.4697, 0, 1 / 3), (0.4135, 0.2669, 0.2142)],
-        spacegroup=152,
-        cellpar=[4.9134, 4.9134, 5.4052, 90, 90, 120],
-    )
+    sites = [(0.4697, 0, 1 / 3), (0.4135, 0.2669, 0.2142)]
+    cell = crystal(["Si", "O"], sites, spacegroup=152, cellpar=[4.9134] * 2 + [5.4052, 90, 90, 120])
     atoms = Atoms(cell * (3, 3, 3))
     atoms.rattle(0.04, seed=3)
     atoms = atoms[np.argsort(-atoms.numbers, kind="stable")]
@@ -97,12 +93,8 @@ def sodium_silicate(quartz):
 
 
 def germania():
-    cell = crystal(
-        ["Ge", "O"],
-        [(0.4513, 0, 2 / 3), (0.3969, 0.3021, 0.7576)],
-        spacegroup=154,
-        cellpar=[4.987, 4.987, 5.652, 90, 90, 120],
-    )
+    sites = [(0.4513, 0, 2 / 3), (0.3969, 0.3021, 0.7576)]
+    cell = crystal(["Ge", "O"], sites, spacegroup=154, cellpar=[4.987, 4.987, 5.652, 90, 90, 120])
     return Atoms(cell.numbers, cell.positions, cell=cell.cell.array, pbc=True)
 
 

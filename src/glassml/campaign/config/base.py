@@ -1,6 +1,10 @@
 """What all sections of the configuration have in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):

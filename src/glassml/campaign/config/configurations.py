@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from glassml.campaign.config.base import Section
+from glassml.campaign.config.base import Section, Share
 
 Polymorph = Literal[
     "alpha_quartz",
@@ -118,18 +118,16 @@ class Crystals(Family):
     shear_max: float = Field(
         default=0.08, ge=0.0, le=0.3, description="Largest volume-conserving strain component."
     )
-    strained_fraction: float = Field(
-        default=0.15, ge=0.0, le=1.0, description="Share of deformed cells without rattle."
+    strained_fraction: Share = Field(
+        default=0.15, description="Share of deformed cells without rattle."
     )
     rattle_widths_A: list[Annotated[float, Field(gt=0.0, le=0.5)]] = Field(
         default=[0.02, 0.05, 0.1, 0.15, 0.2],
         min_length=1,
         description="Standard deviations of the displacements per Cartesian component.",
     )
-    monte_carlo_fraction: float = Field(
+    monte_carlo_fraction: Share = Field(
         default=0.5,
-        ge=0.0,
-        le=1.0,
         description="Share of rattles by Monte-Carlo moves that keep the shortest distances.",
     )
     copies_per_cell: int = Field(
@@ -182,10 +180,8 @@ class Classical(Family):
         lt=1.1,
         description="Factor on all lengths of the snapshots, to fit the bonds of DFT.",
     )
-    relaxed_fraction: float = Field(
+    relaxed_fraction: Share = Field(
         default=0.0,
-        ge=0.0,
-        le=1.0,
         description="Share of snapshots that are quenched to a minimum, then rattled.",
     )
     rattle_width_A: float = Field(

@@ -19,15 +19,20 @@ PHONONS = "phonons"  # judged where `gates.phonons` names crystals
 EQUATIONS = "equations"  # judged where `gates.equations` names labels
 
 
+# Sizes of a network, and of the variants of it.
+Cutoff = Annotated[float, Field(ge=2.5, le=10.0)]
+Layers = Annotated[int, Field(ge=1, le=8)]
+RotationOrder = Annotated[int, Field(ge=0, le=4)]
+Features = Annotated[int, Field(ge=4, le=512)]
+
+
 class Network(Section):
     """Size of the NequIP network. The defaults are small and fast, for a trial on a laptop."""
 
-    cutoff_A: float = Field(
-        default=4.5, ge=2.5, le=10.0, description="Neighbours within this distance interact."
-    )
-    layers: int = Field(default=2, ge=1, le=8, description="Message-passing layers.")
-    l_max: int = Field(default=1, ge=0, le=4, description="Largest rotation order of features.")
-    features: int = Field(default=16, ge=4, le=512, description="Features per rotation order.")
+    cutoff_A: Cutoff = Field(default=4.5, description="Neighbours within this distance interact.")
+    layers: Layers = Field(default=2, description="Message-passing layers.")
+    l_max: RotationOrder = Field(default=1, description="Largest rotation order of features.")
+    features: Features = Field(default=16, description="Features per rotation order.")
     parity: bool = Field(default=False, description="Also features of odd mirror parity.")
     radial_width: int = Field(default=32, ge=4, le=1024, description="Width of the radial network.")
     bessels: int = Field(default=8, ge=4, le=32, description="Radial basis functions.")
@@ -88,23 +93,17 @@ class Training(Section):
 class Variant(Section):
     """How a network of the size search differs from `potential.model`."""
 
-    cutoff_A: float | None = Field(
-        default=None,
-        ge=2.5,
-        le=10.0,
-        description="Neighbours within this distance interact; default: as model.",
+    cutoff_A: Cutoff | None = Field(
+        default=None, description="Neighbours within this distance interact; default: as model."
     )
-    layers: int | None = Field(
-        default=None, ge=1, le=8, description="Message-passing layers; default: as model."
+    layers: Layers | None = Field(
+        default=None, description="Message-passing layers; default: as model."
     )
-    l_max: int | None = Field(
-        default=None,
-        ge=0,
-        le=4,
-        description="Largest rotation order of features; default: as model.",
+    l_max: RotationOrder | None = Field(
+        default=None, description="Largest rotation order of features; default: as model."
     )
-    features: int | None = Field(
-        default=None, ge=4, le=512, description="Features per rotation order; default: as model."
+    features: Features | None = Field(
+        default=None, description="Features per rotation order; default: as model."
     )
     zbl: bool | None = Field(
         default=None, description="Add the ZBL repulsion of bare nuclei; default: as model."
