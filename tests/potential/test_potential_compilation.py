@@ -19,7 +19,7 @@ from glassml.potential.packages import COMPILED_MODEL, machine, with_openequivar
 from glassml.potential.padded import PaddedCalculator, PaddedNetwork
 from glassml.potential.verification import choose_frames, verify
 
-BOUNDS = Verification().model_dump()
+BOUNDS = Verification()
 
 
 @pytest.fixture

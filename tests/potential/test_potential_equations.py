@@ -8,7 +8,7 @@ from glassml.potential.equations import curves, energy_points, relaxed_energy
 from glassml.potential.gates import equation_gate
 from silica_labels import quartz, silica_calculator, stishovite
 
-THRESHOLDS = Equations().model_dump(exclude={"labels"})
+THRESHOLDS = Equations()
 
 
 @pytest.fixture(scope="module")

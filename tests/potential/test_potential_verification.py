@@ -12,7 +12,7 @@ from glassml.potential import verification
 from glassml.potential.verification import as_record, choose_frames, slope_checks, verify
 from silica_labels import make_labels, quartz, silica_calculator
 
-BOUNDS = Verification().model_dump()
+BOUNDS = Verification()
 
 
 @pytest.fixture(autouse=True)

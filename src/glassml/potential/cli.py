@@ -196,7 +196,7 @@ def _verify(args: argparse.Namespace) -> None:
     frames = choose_frames(read_labels(args.labels), rng)
     reference = load_calculator(args.package, device=args.device)
     calculator = load_calculator(args.package, args.compiled, args.device)
-    bounds = campaign.potential.verification.model_dump()
+    bounds = campaign.potential.verification
     checks = verify(reference, calculator, frames, bounds=bounds, rng=rng)
     compiled = json.loads((args.compiled / COMPILED_RECORD).read_text(encoding="utf-8"))
     record = as_record(
@@ -298,7 +298,7 @@ def _gate(args: argparse.Namespace) -> None:
 
     campaign = load_campaign(args.config)
     committee = Committee(args.members, args.labels, args.device, args.extra)
-    thresholds = campaign.potential.gates.model_dump()
+    thresholds = campaign.potential.gates
     results, table = run_gate(args.name, committee, thresholds, campaign.seed, args.processes)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     write_csv(args.table, rows, list(table.columns))

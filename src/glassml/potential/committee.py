@@ -3,16 +3,16 @@
 import functools
 import math
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
+from glassml.campaign.config.potential import Gates, Phonons
 from glassml.campaign.seeds import generator
 from glassml.potential import equations, gates, phonons, probes
 from glassml.potential.calculators import load_calculator
@@ -111,7 +111,7 @@ class Committee:
 def run_gate(
     name: str,
     committee: Committee,
-    thresholds: Mapping[str, Any],
+    thresholds: Gates,
     seed: int,
     processes: int = 1,
 ) -> tuple[list[gates.Result], pd.DataFrame]:
@@ -124,7 +124,7 @@ def run_gate(
     committee
         The members.
     thresholds
-        Keys of the section `potential.gates`.
+        What is green.
     seed
         The campaign's.
     processes
@@ -135,22 +135,22 @@ def run_gate(
     results, table
         The numbers, judged, and the curves behind them.
     """
-    factor = thresholds["amber_factor"]
+    factor = thresholds.amber_factor
     if name == "errors":
         errors = committee.table("errors.csv")
         limits = {
-            "energy": thresholds["energy_mae_meV_per_atom"],
-            "force": thresholds["force_mae_eV_per_A"],
-            "stress": thresholds["stress_mae_GPa"],
+            "energy": thresholds.energy_mae_meV_per_atom,
+            "force": thresholds.force_mae_eV_per_A,
+            "stress": thresholds.stress_mae_GPa,
         }
         return gates.error_gate(errors, limits, factor), errors
     if name == "calibration":
         parity = committee.table("parity.csv")
-        results = gates.calibration_gate(parity, thresholds["calibration_ratio"], factor)
+        results = gates.calibration_gate(parity, thresholds.calibration_ratio, factor)
         return results, pd.DataFrame([vars(result) for result in results])
     if name == "curves":
         curves = gates.energy_curves(committee.frames(), committee.table("parity.csv"))
-        return gates.curve_gate(curves, thresholds["curve_meV_per_atom"], factor), curves
+        return gates.curve_gate(curves, thresholds.curve_meV_per_atom, factor), curves
     if name == "dimers":
         approaches = _approaches(committee)
         rows = [
@@ -160,7 +160,7 @@ def run_gate(
             for r, e in zip(a.distances_A.tolist(), a.energies_eV.tolist(), strict=True)
         ]
         results = gates.approach_gate(
-            approaches, thresholds["dimer_hole_eV"], thresholds["dimer_reach_eV"], factor
+            approaches, thresholds.dimer_hole_eV, thresholds.dimer_reach_eV, factor
         )
         return results, pd.DataFrame(rows)
     if name == "equations":
@@ -172,11 +172,11 @@ def run_gate(
             ],
             ignore_index=True,
         )
-        return gates.equation_gate(points, thresholds["equations"], factor), points
+        return gates.equation_gate(points, thresholds.equations, factor), points
     if name == "phonons":
-        table = _phonons(committee, thresholds["phonons"])
-        return gates.phonon_gate(table, thresholds["phonons"]["rms_THz"], factor), table
-    runs = _stability_runs(committee, thresholds["stability_ps"], seed, processes)
+        table = _phonons(committee, thresholds.phonons)
+        return gates.phonon_gate(table, thresholds.phonons.rms_THz, factor), table
+    runs = _stability_runs(committee, thresholds.stability_ps, seed, processes)
     return gates.stability_gate(runs), pd.DataFrame([vars(run) for run in runs])
 
 
@@ -193,14 +193,14 @@ def _approaches(committee: Committee) -> dict[str, list[probes.Approach]]:
     return found
 
 
-def _phonons(committee: Committee, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _phonons(committee: Committee, settings: Phonons) -> pd.DataFrame:
     """Compare the frequencies of all crystals and members with those of the labels."""
     labels = committee.extra_frames()
-    frames = read_labels(Path(settings["structures"])) if settings["structures"] else []
+    frames = read_labels(Path(settings.structures)) if settings.structures else []
     parts = []
-    for crystal in settings["crystals"]:
+    for crystal in settings.crystals:
         unit = phonons.structure(crystal, frames)
-        cells = phonons.displace(crystal, unit, settings["supercell"], settings["displacement_A"])
+        cells = phonons.displace(crystal, unit, settings.supercell, settings.displacement_A)
         expected = cells.frequencies(phonons.labelled_forces(cells, labels))
         for folder in committee.folders:
             calculator = committee.calculator(folder)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
+from glassml.campaign.config.potential import Equations
 from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS, held_out_rows
@@ -226,9 +227,7 @@ def phonon_gate(frequencies: pd.DataFrame, threshold: float, amber_factor: float
     return results
 
 
-def equation_gate(
-    points: pd.DataFrame, thresholds: Mapping[str, Any], amber_factor: float
-) -> list[Result]:
+def equation_gate(points: pd.DataFrame, thresholds: Equations, amber_factor: float) -> list[Result]:
     """Judge volumes, bulk moduli and relative energies of crystals at rest, worst member.
 
     Parameters
@@ -236,7 +235,7 @@ def equation_gate(
     points
         From `glassml.potential.equations.energy_points`, of all members.
     thresholds
-        `volume_percent`, `modulus_percent`, `energy_meV_per_atom`.
+        What is green.
     amber_factor
         Width of the amber range.
     """
@@ -253,7 +252,7 @@ def equation_gate(
             "equations",
             f"{polymorph}: {quantity}",
             value,
-            threshold=thresholds[key],
+            threshold=getattr(thresholds, key),
             unit="%" if key.endswith("percent") else "meV/atom",
             amber_factor=amber_factor,
             note=note,

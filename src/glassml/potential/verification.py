@@ -14,6 +14,7 @@ from ase.md.verlet import VelocityVerlet
 from ase.stress import voigt_6_to_full_3x3_stress
 from scipy.spatial.transform import Rotation
 
+from glassml.campaign.config.potential import Verification
 from glassml.potential.labels import GPA
 
 # Central differences: the step balances curvature against the rounding of float32 energies.
@@ -56,7 +57,7 @@ def verify(
     calculator: Calculator,
     frames: Sequence[Atoms],
     *,
-    bounds: Mapping[str, float],
+    bounds: Verification,
     rng: np.random.Generator,
 ) -> list[Check]:
     """Run all checks on `calculator`.
@@ -70,13 +71,11 @@ def verify(
     frames
         Configurations with atoms off their sites; the first is used for the costly checks.
     bounds
-        `energy_meV_per_atom`, `force_eV_per_A`, `stress_GPa` between calculator and reference
-        and under symmetries; `slope_relative` for forces and stress against energy differences;
-        `drift_meV_per_atom_per_ps`.
+        Between calculator and reference and under symmetries; of slopes and of the drift.
     rng
         For the rotation, the permutation and the velocities.
     """
-    same = (bounds["energy_meV_per_atom"], bounds["force_eV_per_A"], bounds["stress_GPa"])
+    same = (bounds.energy_meV_per_atom, bounds.force_eV_per_A, bounds.stress_GPa)
     checks = []
     for atoms in frames:
         checks += _compare(
@@ -88,8 +87,8 @@ def verify(
         checks += _compare(
             name, back(_evaluate(calculator, moved)), _evaluate(calculator, atoms), same
         )
-    checks += slope_checks(calculator, atoms, bounds["slope_relative"])
-    checks.append(drift_check(calculator, atoms, bounds["drift_meV_per_atom_per_ps"], rng))
+    checks += slope_checks(calculator, atoms, bounds.slope_relative)
+    checks.append(drift_check(calculator, atoms, bounds.drift_meV_per_atom_per_ps, rng))
     return checks
 
 
