@@ -60,7 +60,12 @@ def test_a_campaign_without_studies_has_no_place_for_them(tmp_path):
     write_potential(tmp_path)
     text, tables = write_page(tmp_path, tmp_path / "report")
     assert not set(tables) & NAMES
-    titles = ("Generations", "Size of the network", "Glasses of the networks", "Learning curve")
+    titles = (
+        "Generations",
+        "Size of the neural network",
+        "Glasses of the variants",
+        "Learning curve",
+    )
     for title in (*titles, "Phonons"):
         assert title not in text
 
@@ -113,7 +118,7 @@ def test_what_networks_make_of_the_glass_is_shown_with_its_errors(studied):
     assert list(observables.glasses) == [3, 1]
     assert "1.520 ± 0.020" in text
     assert not {"glasses", "Q1_per_A"} & set(tables["size_search_networks"])
-    assert "state ambient, made anew by each of these networks" in text
+    assert "state ambient, made anew by each of them" in text
 
 
 def test_a_search_without_glasses_shows_none(tmp_path):

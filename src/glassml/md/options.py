@@ -50,7 +50,7 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="*",
         default=[],
-        help="test labels, on which md.shortcuts of a network are verified",
+        help="test labels, on which md.shortcuts of a neural network are verified",
     )
     command.add_argument("--output-dir", type=Path, required=True)
 

@@ -30,7 +30,7 @@ def _register_members(actions: Any) -> None:
     train.add_argument("--validation", type=Path, required=True, help="labels, extxyz")
     train.add_argument("--isolated-atoms", type=Path, required=True, help="energies in eV, JSON")
     train.add_argument("--folder", type=Path, required=True, help="folder of the member")
-    train.add_argument("--variant", help="a network of the size search")
+    train.add_argument("--variant", help="a variant of the size search")
     train.add_argument("--labels", help="so many training labels, or all: the learning curve")
     train.add_argument("--threads", type=int, default=1)
     add_device(train)

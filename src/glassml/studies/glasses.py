@@ -1,4 +1,4 @@
-"""What networks of the size search make of the glass: density, first peak, ring sizes."""
+"""What variants of the size search make of the glass: density, first peak, ring sizes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Studies of training: accuracy against the network's size, number of labels, and generation."""
+"""Studies of training: accuracy against the variant, labels, and generation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

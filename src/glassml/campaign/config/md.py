@@ -128,7 +128,8 @@ class MolecularDynamics(Section):
         default=("pair_kernels",),
         description="What makes engine torch faster on a GPU; each is verified where it runs, and "
         "the run refused if it is wrong. pair_kernels: published potentials by kernels of our own; "
-        "tf32: a network's products of matrices on tensor cores; compile: its small kernels fused.",
+        "tf32: a neural network's products of matrices on tensor cores; compile: its small kernels "
+        "fused.",
     )
     start: Literal["random", "classical"] = Field(
         default="random",
@@ -260,7 +261,7 @@ class MolecularDynamics(Section):
         return next(iter(self.states))
 
     def check_first_state(self) -> None:
-        """Check that networks of the size search can make the first state.
+        """Check that variants of the size search can make the first state.
 
         Raises
         ------
@@ -283,7 +284,7 @@ class MolecularDynamics(Section):
         if self.guards.max_force_spread_eV_A is not None:
             raise ValueError(
                 "potential: search: glasses: md.guards.max_force_spread_eV_A needs a committee, "
-                "and each network of the search is alone"
+                "and each variant of the search is alone"
             )
 
     def check_state(self, name: str) -> None:
@@ -348,7 +349,7 @@ class MolecularDynamics(Section):
         return settings | {"state": self.states[state].model_dump(mode="json")}
 
     def network_shortcuts(self) -> list[str]:
-        """Give the shortcuts that change a network's forces, and have to be verified on labels."""
+        """Give those shortcuts that change forces, so that they are verified on labels."""
         return [name for name in self.shortcuts if name != "pair_kernels"]
 
     def spread_every(self) -> int:

@@ -19,7 +19,7 @@ PHONONS = "phonons"  # judged where `gates.phonons` names crystals
 EQUATIONS = "equations"  # judged where `gates.equations` names labels
 
 
-# Sizes of a network, and of the variants of it.
+# Sizes of a neural network, and of the variants of it.
 Cutoff = Annotated[float, Field(ge=2.5, le=10.0)]
 Layers = Annotated[int, Field(ge=1, le=8)]
 RotationOrder = Annotated[int, Field(ge=0, le=4)]
@@ -27,14 +27,14 @@ Features = Annotated[int, Field(ge=4, le=512)]
 
 
 class Network(Section):
-    """Size of the NequIP network. The defaults are small and fast, for a trial on a laptop."""
+    """Size of the neural network. The defaults are small and fast, for a trial on a laptop."""
 
     cutoff_A: Cutoff = Field(default=4.5, description="Neighbours within this distance interact.")
     layers: Layers = Field(default=2, description="Message-passing layers.")
     l_max: RotationOrder = Field(default=1, description="Largest rotation order of features.")
     features: Features = Field(default=16, description="Features per rotation order.")
     parity: bool = Field(default=False, description="Also features of odd mirror parity.")
-    radial_width: int = Field(default=32, ge=4, le=1024, description="Width of the radial network.")
+    radial_width: int = Field(default=32, ge=4, le=1024, description="Width of the radial layer.")
     bessels: int = Field(default=8, ge=4, le=32, description="Radial basis functions.")
     zbl: bool = Field(default=True, description="Add the ZBL repulsion of bare nuclei.")
     dtype: Literal["float32", "float64"] = Field(
@@ -82,8 +82,8 @@ class Training(Section):
     )
     kernels: Literal["eager", "compile", "openequivariance"] = Field(
         default="eager",
-        description="How the network is evaluated in training: as it is, by torch.compile (a "
-        "minute or more to start, then faster), or with OpenEquivariance on a GPU.",
+        description="How the neural network is evaluated in training: as it is, by torch.compile "
+        "(a minute or more to start, then faster), or with OpenEquivariance on a GPU.",
     )
     bagging: bool = Field(
         default=False, description="Each member trains on a bootstrap sample of the parents."
@@ -91,7 +91,7 @@ class Training(Section):
 
 
 class Variant(Section):
-    """How a network of the size search differs from `potential.model`."""
+    """How a variant of the size search differs from `potential.model`."""
 
     cutoff_A: Cutoff | None = Field(
         default=None, description="Neighbours within this distance interact; default: as model."
@@ -111,7 +111,7 @@ class Variant(Section):
 
 
 class Search(Section):
-    """Networks of several sizes, trained alike: accuracy against speed."""
+    """Neural networks of several sizes, trained alike: accuracy against speed."""
 
     variants: dict[Annotated[str, Field(pattern=NAME)], Variant] = Field(
         default={
@@ -131,7 +131,7 @@ class Search(Section):
     training: Training | None = Field(
         default=None, description="How all are trained; by default as `potential.training` says."
     )
-    atoms: int = Field(default=192, ge=10, le=100_000, description="Box that times the networks.")
+    atoms: int = Field(default=192, ge=10, le=100_000, description="Box that times the variants.")
     glasses: list[Annotated[str, Field(pattern=NAME)]] = Field(
         default=[],
         description="Variants that also make the glasses of the first state of `md.states`: the "
@@ -149,7 +149,7 @@ class Search(Section):
 
 
 class LearningCurve(Section):
-    """The network of `potential.model`, trained on fewer labels with as many steps."""
+    """The neural network of `potential.model`, trained on fewer labels with as many steps."""
 
     labels: list[Annotated[int, Field(ge=10)]] = Field(
         default=[100, 300, 1000],
@@ -353,7 +353,7 @@ class Potential(Section):
         return sorted([*GATES, *phonons, *equations])
 
     def variant(self, name: str) -> tuple[Network, Training]:
-        """Give the network of a variant of the size search, and how it is trained."""
+        """Give the neural network of a variant of the size search, and how it is trained."""
         changes = self.search.variants[name].model_dump(exclude_none=True)
         return self.model.model_copy(update=changes), self.search.training or self.training
 

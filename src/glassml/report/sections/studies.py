@@ -1,4 +1,4 @@
-"""Studies of training: generations of active learning, size of the network, number of labels."""
+"""Studies of training: generations, size of the neural network, number of labels."""
 
 import numpy as np
 
@@ -27,9 +27,9 @@ def add_studies(section: Section, results: Results) -> None:
         add(section, results, "Generations", lambda: _generations(results))
     included = results.config["report"]["include"]
     if "search" in included:
-        add(section, results, "Size of the network", lambda: _search(results))
+        add(section, results, "Size of the neural network", lambda: _search(results))
         if results.config["potential"]["search"]["glasses"]:
-            add(section, results, "Glasses of the networks", lambda: _search_glasses(results))
+            add(section, results, "Glasses of the variants", lambda: _search_glasses(results))
     if "learning_curve" in included:
         add(section, results, "Learning curve", lambda: _learning_curve(results))
 
@@ -84,7 +84,7 @@ def _search(results: Results) -> list[Block]:
     cost, error = "ms_per_atom_step", "force_mae_eV_per_A"
     table = rows[["variant", cost, error, "pareto"]].sort_values(cost, ignore_index=True)
     if table[error].isna().all():
-        raise AbsentError("there are no test labels to judge the networks by")
+        raise AbsentError("there are no test labels to judge the variants by")
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -105,16 +105,16 @@ def _search(results: Results) -> list[Block]:
     caption = (
         "Mean absolute error of forces on test labels against the time of an evaluation, in a box "
         f"of {atoms} atoms or somewhat more on {' and '.join(sorted(set(rows.device)))}, not "
-        "compiled. Each network was trained once, from the same labels. The line joins those than "
+        "compiled. Each variant was trained once, from the same labels. The line joins those than "
         "which none is both faster and better."
     )
-    figure = draw("size_search", "Size of the network", caption, table, paint)
+    figure = draw("size_search", "Size of the neural network", caption, table, paint)
     text = (
-        "Networks of the size search, their training, and mean absolute errors on test labels. A "
+        "Variants of the size search, their training, and mean absolute errors on test labels. A "
         "difference between two of them has the scatter of single trainings."
     )
-    networks = rows.drop(columns=list(GLASS_COLUMNS))
-    return [figure, Table("size_search_networks", "Networks of the size search", text, networks, 3)]
+    variants = rows.drop(columns=list(GLASS_COLUMNS))
+    return [figure, Table("size_search_networks", "Variants of the size search", text, variants, 3)]
 
 
 def _search_glasses(results: Results) -> list[Block]:
@@ -139,11 +139,11 @@ def _search_glasses(results: Results) -> list[Block]:
 
     first = next(iter(results.config["md"]["states"]))
     caption = (
-        f"What the network does to the glass: state {first}, made anew by each of these networks "
+        f"What a variant does to the glass: state {first}, made anew by each of them "
         "from the same beginning. Neutron structure factor around the first sharp diffraction "
         "peak, and sizes of King rings; means over glasses with their standard errors."
     )
-    title = "Glasses of the networks"
+    title = "Glasses of the variants"
     figure = draw("size_search_glasses", title, caption, table, paint, size=(8.4, 3.8))
     made = rows.loc[rows.glasses.notna(), ["variant", *GLASS_COLUMNS]].astype({"glasses": int})
     text = (
@@ -157,7 +157,7 @@ def _search_glasses(results: Results) -> list[Block]:
             for name, (value, error) in GLASS_VALUES.items()
         }
     )
-    title = "Density, first peak and rings by network"
+    title = "Density, first peak and rings by variant"
     return [figure, Table("size_search_observables", title, text, made, shown=shown)]
 
 
