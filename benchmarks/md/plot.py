@@ -1,4 +1,4 @@
-"""Picture of a table of speeds: python benchmarks/md/plot.py docs/results/md_throughput.csv plot.png."""
+"""Picture of a table of speeds: plot.py docs/results/md_throughput.csv plot.png."""
 
 import sys
 
