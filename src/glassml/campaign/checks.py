@@ -7,7 +7,6 @@ that this module needs no code of the stages.
 
 import csv
 import itertools
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from ase.io import iread
 
 from glassml.campaign.config import Campaign
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.files import read_json
 from glassml.campaign.limits import net_force_excess
 
 SETS = ("train", "validation", "test")
@@ -161,7 +161,7 @@ def manifest_true(campaign: Campaign, results: Path) -> Iterator[str | None]:
     """Check the counts of each set against the manifest."""
     for generation in range(campaign.potential.generations):
         folder = results / "dataset" / f"g{generation}"
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_json(folder / "manifest.json")
         for name in SETS:
             count = sum(1 for _ in _frames(folder / f"{name}.extxyz"))
             wanted = manifest["counts"][name]
@@ -175,7 +175,7 @@ def _glasses(
     for state in campaign.md.states:
         for glass in campaign.md.glass_names():
             place = folder / state / glass
-            yield f"{state}/{glass}", place, json.loads((place / file).read_text(encoding="utf-8"))
+            yield f"{state}/{glass}", place, read_json(place / file)
 
 
 def series_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:

@@ -6,10 +6,21 @@ import hashlib
 import json
 import os
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+from glassml.campaign.errors import GlassmlError
+
+#: What libraries raise on files that are cut off or not theirs.
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile, zlib.error)
+
+
+class UnreadableError(GlassmlError):
+    """A file that is not what it should be."""
 
 
 def file_sha256(path: str | Path) -> str:
@@ -47,6 +58,43 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """Refuse a file that is cut off, or that is something else, by its name.
+
+    Parameters
+    ----------
+    path
+        The file that is read in the block.
+    what
+        What it should be, for the message.
+
+    Raises
+    ------
+    UnreadableError
+        In place of what the reading raised.
+    """
+    try:
+        yield
+    except (GlassmlError, FileNotFoundError):
+        raise
+    except UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        raise UnreadableError(f"{path}: is not, or not the whole of, {what}: {reason}") from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    UnreadableError
+        If it is cut off, or is not JSON.
+    """
+    with reading(path, "a JSON file"):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def write_text(path: str | Path, text: str) -> None:

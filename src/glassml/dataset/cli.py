@@ -1,9 +1,9 @@
 """`glassml dataset`: build the sets from labels, export them for other trainers."""
 
 import argparse
-import json
 from pathlib import Path
 
+from glassml.campaign.files import read_json
 from glassml.campaign.options import add_command, add_stage
 
 
@@ -119,7 +119,7 @@ def _describe(args: argparse.Namespace) -> None:
     with atomic_path(figure) as temporary:
         describing.plot(entries).savefig(temporary, dpi=110)
     beside = args.file.with_name("manifest.json")
-    manifest = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else None
+    manifest = read_json(beside) if beside.exists() else None
     if manifest and args.file.name not in manifest.get("files", {}):
         manifest = None
     write_text(args.page, describing.page(entries, args.file.as_posix(), figure.name, manifest))
@@ -146,6 +146,6 @@ def _compare(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     from glassml.dataset.export import export_dataset
 
-    isolated = json.loads((args.dataset / "isolated_atoms.json").read_text(encoding="utf-8"))
+    isolated = read_json(args.dataset / "isolated_atoms.json")
     for path in export_dataset(args.dataset, args.output_dir, args.format, isolated):
         print(path)

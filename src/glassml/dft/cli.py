@@ -83,7 +83,7 @@ def _label(args: argparse.Namespace) -> None:
     from ase.io import iread, write
 
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.campaign.files import atomic_path, reading, write_csv
     from glassml.campaign.store import LabelStore
     from glassml.dft.labels import labelled_atoms
     from glassml.dft.shard import label_shard
@@ -91,7 +91,8 @@ def _label(args: argparse.Namespace) -> None:
     campaign = load_campaign(args.config)
     # A shard whose structures were all refused is an empty file, which is no extxyz.
     frames = iread(args.input, index=":", format="extxyz") if args.input.stat().st_size else []
-    configurations = list(frames)
+    with reading(args.input, "an extxyz file"):
+        configurations = list(frames)
     dft = campaign.dft.model_dump(mode="json")
     result = label_shard(configurations, dft, LabelStore(campaign.store), args.processes)
     labelled = [

@@ -11,7 +11,7 @@ import ase.io
 from ase import Atoms
 
 from glassml.campaign.errors import GlassmlError
-from glassml.campaign.files import atomic_path, write_gzip, write_json, write_text
+from glassml.campaign.files import atomic_path, read_json, write_gzip, write_json, write_text
 from glassml.campaign.h5md import box_edges
 from glassml.md.checkpoint import Samples
 from glassml.md.outputs import (
@@ -74,7 +74,7 @@ def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
     GlassmlError
         If the run had other stages.
     """
-    record = json.loads((given / "record.json").read_text(encoding="utf-8"))
+    record = read_json(given / "record.json")
     asked = json.loads(json.dumps(describe(stages)))
     if record["protocol"] != asked:
         differing = [

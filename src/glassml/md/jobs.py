@@ -1,7 +1,6 @@
 """Jobs of dynamics: what the configuration and the files at hand make of a state of a glass."""
 
 import argparse
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from ase import Atoms
 from glassml.campaign.config import Campaign, load_campaign
 from glassml.campaign.config.md import ENGINES_OF_CONTROLS, MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
-from glassml.campaign.files import file_sha256
+from glassml.campaign.files import file_sha256, read_json
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.md.guards import Limits
 from glassml.md.outputs import read_restart, write_restart
@@ -147,7 +146,7 @@ def quench_glass(md: MolecularDynamics, seed: int, glass: str) -> Atoms:
 def _why_skipped(parent_record: Path, parent: str) -> str:
     """Tell why a child cannot be run, or give an empty text where it can."""
     try:
-        record = json.loads(parent_record.read_text(encoding="utf-8"))
+        record = read_json(parent_record)
     except (OSError, ValueError) as error:
         raise StructureError(f"{parent_record}: cannot be read ({error}): run {parent}") from None
     if record["status"] == "finished":

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,7 @@ def read_restart(path: Path) -> Atoms:
                 numbers=file["numbers"], positions=file["positions"], cell=file["cell"], pbc=True
             )
             atoms.set_momenta(file["momenta"])
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         raise StructureError(f"{path}: is not the end of a state: {error}") from None
     for name, array in (
         ("positions", atoms.positions),

@@ -1,6 +1,5 @@
 """The potential of a run: loading it, and whether it fits the atoms."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import GlassmlError, StructureError
-from glassml.campaign.files import file_sha256
+from glassml.campaign.files import file_sha256, read_json
 from glassml.potential import load_calculator
 from glassml.potential.edges import heights
 
@@ -104,7 +103,7 @@ def gate_warnings(gates: Path | None, allow_red: bool = False) -> list[str]:
     """
     if gates is None:
         return []
-    record = json.loads(gates.read_text(encoding="utf-8"))
+    record = read_json(gates)
     if record["status"] == "green":
         return []
     if record["status"] == "red" and not allow_red:

@@ -1,11 +1,11 @@
 """ASE calculators from NequIP packages and from models compiled on this machine."""
 
-import json
 import logging
 from pathlib import Path
 
 from ase.calculators.calculator import Calculator
 
+from glassml.campaign.files import read_json
 from glassml.potential.packages import (
     COMPILED_MODEL,
     COMPILED_RECORD,
@@ -113,7 +113,7 @@ def choose_backend(compiled: Path, device: str) -> str:
     str
         "aotinductor", "cuda_graph", or "eager", also where the folder is of another machine.
     """
-    record = json.loads((compiled / COMPILED_RECORD).read_text(encoding="utf-8"))
+    record = read_json(compiled / COMPILED_RECORD)
     if record["backend"] == EAGER:
         return EAGER
     here = machine(device)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
+from glassml.campaign.files import read_json
 from glassml.campaign.options import add_command, add_device, add_stage
 
 if TYPE_CHECKING:
@@ -181,7 +182,6 @@ def _compile(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    import json
 
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import write_json
@@ -198,7 +198,7 @@ def _verify(args: argparse.Namespace) -> None:
     calculator = load_calculator(args.package, args.compiled, args.device)
     bounds = campaign.potential.verification
     checks = verify(reference, calculator, frames, bounds=bounds, rng=rng)
-    compiled = json.loads((args.compiled / COMPILED_RECORD).read_text(encoding="utf-8"))
+    compiled = read_json(args.compiled / COMPILED_RECORD)
     record = as_record(
         checks,
         {
@@ -323,19 +323,17 @@ def _displace(args: argparse.Namespace) -> None:
 
 
 def _gates(args: argparse.Namespace) -> None:
-    import json
 
     from glassml.campaign.files import write_json
     from glassml.potential.gates import as_record, from_record
 
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in args.results]
+    records = [read_json(path) for path in args.results]
     record = as_record([result for each in records for result in from_record(each)])
     write_json(args.output, record)
     print(f"the potential is {record['status']}: {record['gates']}")
 
 
 def _card(args: argparse.Namespace) -> None:
-    import json
 
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import file_sha256, write_json, write_text
@@ -343,7 +341,7 @@ def _card(args: argparse.Namespace) -> None:
     from glassml.potential.committee import Committee
 
     def read(path: Path) -> dict[str, Any]:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
 
     campaign = load_campaign(args.config)
     card = model_card(

@@ -1,7 +1,6 @@
 """One member of a committee: from labels to a package."""
 
 import io
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from ase import Atoms
 from ase.io import write
 
 from glassml.campaign.config.potential import Network, Training
-from glassml.campaign.files import atomic_path, write_text
+from glassml.campaign.files import atomic_path, read_json, write_text
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.potential import shifts, training
 from glassml.potential.calculators import load_calculator, package_species_and_cutoff
@@ -43,7 +42,7 @@ class Dataset:
 
     def isolated_energies(self) -> dict[str, float]:
         """Read the energies of isolated atoms in eV by symbol; the file may hold none."""
-        data = json.loads(self.isolated_atoms.read_text(encoding="utf-8"))
+        data = read_json(self.isolated_atoms)
         return {symbol: float(energy) for symbol, energy in data.items()}
 
 

@@ -1,6 +1,5 @@
 """Reads what the stages wrote; what is not there is told with its reason, and stops nothing."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.files import read_json
 from glassml.report.figures import Figure, Missing
 from glassml.report.page import Block, Section
 
@@ -113,7 +113,7 @@ class Results:
         AbsentError
             If it is not there.
         """
-        return json.loads(self.path(name).read_text(encoding="utf-8"))
+        return read_json(self.path(name))
 
     def text(self, name: str) -> str:
         """Read a text file.

@@ -1,13 +1,13 @@
 """`glassml structure`: observables of one file, of a glass of a campaign, of all its states."""
 
 import argparse
-import json
 import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.files import read_json
 from glassml.campaign.options import add_stage
 from glassml.structure.file_commands import register_files, set_threads
 
@@ -79,7 +79,7 @@ def _campaign_frames(args: argparse.Namespace, last: int, stride: int) -> list[A
 
     start = 0
     if args.record is not None:
-        record = json.loads(Path(args.record).read_text(encoding="utf-8"))
+        record = read_json(Path(args.record))
         if record["status"] != "finished":
             raise StructureError(f"the run is {record['status']}: {record.get('reason')}")
         start = record["stages"][-1]["frames"][0]

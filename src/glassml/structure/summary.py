@@ -1,6 +1,5 @@
 """Means and standard errors over the independent glasses of each state."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from glassml.campaign.config.structure import Structure
-from glassml.campaign.files import write_csv
+from glassml.campaign.files import read_json, write_csv
 from glassml.structure.binning import bin_of
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, bootstrap_peak, fit_options
 from glassml.structure.scattering import WEIGHTINGS
@@ -86,7 +85,7 @@ def _state_rows(state: str, glasses: Sequence[Path]) -> tuple[list[Path], list[R
     used, reasons = [], []
     observables: dict[str, list[float]] = {}
     for folder in glasses:
-        document = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "network.json")
         if document["status"] != "analysed":
             LOG.warning("%s %s is set aside: %s", state, folder.name, document["reason"])
             reasons.append(f"{folder.name}: {document['reason']}")

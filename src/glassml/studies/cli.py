@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from glassml.campaign.files import read_json
 from glassml.campaign.options import add_command, add_device, add_stage
 
 
@@ -71,7 +72,6 @@ def _speed(args: argparse.Namespace) -> None:
 
 
 def _search(args: argparse.Namespace) -> None:
-    import json
 
     from glassml.campaign.config import load_campaign
     from glassml.campaign.files import atomic_path, write_csv
@@ -85,7 +85,7 @@ def _search(args: argparse.Namespace) -> None:
     rows = search_rows(
         folders,
         {name: section.variant(name)[0].model_dump() for name in folders},
-        {name: json.loads((each / "speed.json").read_text()) for name, each in folders.items()},
+        {name: read_json(each / "speed.json") for name, each in folders.items()},
         {
             name: [folders[name] / "structure" / md.first_state() / g for g in md.glass_names()]
             for name in section.search.glasses
