@@ -1,5 +1,6 @@
 """A page about a file of labels: what it has, of which kinds, within which ranges."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -137,7 +138,14 @@ def page(
         *(f"| {' | '.join(row.values())} |" for row in family_rows(entries)),
         "",
     ]
-    return "\n".join([*lines, *(_origin(manifest) if manifest else [])])
+    return "\n".join(map(_wrapped, [*lines, *(_origin(manifest) if manifest else [])]))
+
+
+def _wrapped(line: str) -> str:
+    """Break a paragraph at 100 characters; tables, headings and pictures stay as they are."""
+    if line.startswith(("|", "#", "!")):
+        return line
+    return textwrap.fill(line, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def plot(entries: Sequence[Entry]) -> Figure:
