@@ -70,7 +70,7 @@ def test_forces_are_those_of_the_reference(gpu, name):
 
 def test_a_kernel_with_wrong_forces_is_refused(gpu):
     model = kernels(gpu)
-    model._table *= 1.0001
+    model._pulls *= 1.0001
     with pytest.raises(PotentialError, match=r"off by .* eV/Å"):
         verify(model, sizes=(48, 24))
 

@@ -9,12 +9,14 @@ import torch
 from glassml.campaign.errors import StructureError
 from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
 from glassml.md.engines.pair_loops import LONGEST, TURN, build_rows, sum_rows
-from glassml.md.engines.pair_model import SKIN_A, PairModel
+from glassml.md.engines.pair_model import PairModel
 from glassml.potential.edges import heights
 from glassml.potential.padded import Result
 
-#: Room in a row beyond the mean number of neighbours.
-ROOM = 1.3
+#: Room in a row beyond the mean number of neighbours; the first atoms' rows are twice as long.
+ROOM = 2.3
+#: Of the neighbour list: a list takes as long as four steps, with 9,000 atoms.
+SKIN_A = 1.4
 #: Single precision of the list is off by less, in Å.
 MARGIN_A = 1e-4
 
@@ -24,6 +26,7 @@ class _Glass:
     """Neighbours of a glass, and where its atoms were when they were found."""
 
     repeats: np.ndarray
+    owners: np.ndarray
     kinds: np.ndarray
     rows: np.ndarray
     lengths: np.ndarray
@@ -42,7 +45,7 @@ class PairLoops(PairModel):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, torch.device("cpu"))
-        self._lines = self._table.numpy().reshape(3, -1, 2)
+        self._tables = [each.numpy().reshape(3, -1, 4) for each in (self._pulls, self._energies)]
 
     def _arrange(self, cells: np.ndarray) -> None:
         """Forget the neighbours that were found."""
@@ -51,24 +54,43 @@ class PairLoops(PairModel):
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
-        begin, sums = 0, np.empty((len(positions), 10))
-        energy, stress = self._own.clone(), torch.empty_like(cells)
+        return self.launch(positions, cells)
+
+    def launch(
+        self, positions: torch.Tensor, cells: torch.Tensor, *, energy: bool = True
+    ) -> Result:
+        """Compute as `__call__`; the energy is that of the charges alone if it is not wanted."""
+        begin, forces = 0, np.empty(positions.shape)
+        energies, stress, sums = self._own.clone(), torch.empty_like(cells), np.empty(7)
         for index, count in enumerate(self.counts):
             end = begin + count
             cell = cells[index].numpy()
-            self._sum(index, positions[begin:end].numpy(), cell, sums[begin:end])
-            total = sums[begin:end, 3:].sum(axis=0)
-            energy[index] += total[0]
-            virial = total[[1, 6, 5, 6, 2, 4, 5, 4, 3]].reshape(3, 3)
+            of_glass = positions[begin:end].numpy()
+            self._sum(index, of_glass, cell, forces[begin:end], sums, energy=energy)
+            energies[index] += sums[0]
+            virial = sums[[1, 6, 5, 6, 2, 4, 5, 4, 3]].reshape(3, 3)
             stress[index] = torch.as_tensor(virial / abs(np.linalg.det(cell)))
             begin = end
-        return {"energy": energy, "forces": torch.as_tensor(sums[:, :3].copy()), "stress": stress}
+        return {"energy": energies, "forces": torch.as_tensor(forces), "stress": stress}
 
-    def _sum(self, index: int, positions: np.ndarray, cell: np.ndarray, sums: np.ndarray) -> None:
-        """Sum over the neighbours of a glass's atoms, which are found anew if need be."""
+    def mend(self, cells: torch.Tensor) -> bool:  # noqa: ARG002  (a GPU's list may lack room)
+        """Tell that nothing was wrong."""
+        return False
+
+    def _sum(
+        self,
+        index: int,
+        positions: np.ndarray,
+        cell: np.ndarray,
+        forces: np.ndarray,
+        sums: np.ndarray,
+        *,
+        energy: bool,
+    ) -> None:
+        """Sum over the pairs of a glass's atoms, which are found anew if need be."""
         volume = abs(np.linalg.det(cell))
         if not volume > 1.0 or not np.isfinite(positions).all():
-            sums[:] = np.nan
+            forces[:] = sums[:] = np.nan
             return
         fractions = positions @ np.linalg.inv(cell)
         glass = self._glasses[index]
@@ -77,9 +99,11 @@ class PairLoops(PairModel):
             self.builds += 1
         box = glass.repeats[:, None] * cell
         x, y, z = _places(fractions, glass.repeats)
-        ends = (COULOMB_CUTOFF_A**2, INNERMOST_A**2)
-        rows, lengths, kinds = glass.rows, glass.lengths, glass.kinds
-        sum_rows(x, y, z, kinds, box, rows, lengths, self._lines, ends[0], ends[1], sums)
+        pulls, energies = self._tables
+        sum_rows(
+            x, y, z, glass.owners, glass.kinds, box, glass.rows, glass.lengths, pulls, energies,
+            COULOMB_CUTOFF_A**2, INNERMOST_A**2, energy, forces, sums,
+        )  # fmt: skip
 
     def _found(self, index: int, fractions: np.ndarray, cell: np.ndarray) -> _Glass:
         """Find the neighbours of a glass's atoms."""
@@ -90,19 +114,22 @@ class PairLoops(PairModel):
             raise StructureError(f"a box is {heights(cell).min():.3g} Å wide: it collapsed")
         x, y, z = _places(fractions, repeats)
         begin = sum(self.counts[:index])
-        kinds = np.tile(self._types[begin : begin + count].numpy(), repeats.prod())
+        copies = repeats.prod()
+        kinds = np.tile(self._types[begin : begin + count].numpy(), copies).astype(np.int32)
+        owners = np.tile(np.arange(count, dtype=np.uint32), copies)
         volume = abs(np.linalg.det(cell))
-        room = int(ROOM * 4.0 / 3.0 * np.pi * reach**3 * count / volume) + 32
+        room = int(ROOM * 2.0 / 3.0 * np.pi * reach**3 * count / volume) + 64
         lengths = np.empty(count, dtype=np.int32)
+        box, counted = repeats[:, None] * cell, _counted(repeats)
         while True:
             rows = np.empty((count, room), dtype=np.uint32)
-            build_rows(x, y, z, count, repeats[:, None] * cell, reach**2, rows, lengths)
+            build_rows(x, y, z, count, counted, box, reach**2, rows, lengths)
             if lengths.max() < room:
                 break
             room = int(1.1 * lengths.max()) + 2
         if lengths.max() > LONGEST:
             raise StructureError(f"an atom has {lengths.max()} neighbours: the glass collapsed")
-        return _Glass(repeats, kinds.astype(np.int32), rows, lengths, fractions, volume)
+        return _Glass(repeats, owners, kinds, rows, lengths, fractions, volume)
 
 
 #: Copies of a box in which a pair has one image; more are those of a box that collapsed.
@@ -121,9 +148,20 @@ def _places(
     fractions: np.ndarray, repeats: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give the places of all copies of atoms along each edge of the repeated box."""
-    copies = np.array(list(itertools.product(*(range(n) for n in repeats))))
-    turns = (fractions[None] + copies[:, None]) / repeats
+    turns = (fractions[None] + _copies(repeats)[:, None]) / repeats
     turns = turns.reshape(-1, 3).T
     whole = np.floor((turns - np.floor(turns)) * TURN + 0.5).astype(np.int64)
-    x, y, z = whole.astype(np.int32)
+    x, y, z = np.ascontiguousarray(whole.astype(np.int32))
     return x, y, z
+
+
+def _copies(repeats: np.ndarray) -> np.ndarray:
+    """Give the place of each copy of a box, the box itself first, shape (copies, 3)."""
+    return np.array(list(itertools.product(*(range(n) for n in repeats))))
+
+
+def _counted(repeats: np.ndarray) -> np.ndarray:
+    """Tell for each copy of a box whether it is the one that counts of it and the opposite one."""
+    copies = _copies(repeats)
+    opposite = np.ravel_multi_index(tuple((-copies % repeats).T), tuple(repeats))
+    return np.arange(len(copies)) < opposite

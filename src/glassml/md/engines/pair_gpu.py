@@ -6,7 +6,7 @@ import torch
 from glassml.campaign.errors import StructureError
 from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
 from glassml.md.engines import pair_kernels
-from glassml.md.engines.pair_model import SKIN_A, TABLE_POINTS, PairModel
+from glassml.md.engines.pair_model import INTERVALS, PER_INTERVAL_A2, SKIN_A, PairModel
 from glassml.potential.edges import heights
 from glassml.potential.padded import Result
 
@@ -37,10 +37,6 @@ class PairKernels(PairModel):
     device
         Where it computes: a GPU, or a CPU with Triton's interpreter.
     """
-
-    def __init__(self, name: str, device: torch.device) -> None:
-        super().__init__(name, device)
-        self._table = self._table.contiguous()
 
     def reserve(self, capacity: int) -> None:
         """Give the list rows of a length that a run had which goes on."""
@@ -93,9 +89,8 @@ class PairKernels(PairModel):
         pair_kernels.forces_and_sums[(blocks,)](
             cells, self._first_atom, self._first_copy, self._repeats, self._kinds,
             *self._force_blocks, self._places_xy, self._places_z, self._neighbours,
-            self._row_lengths, self._table, forces, self._partial, blocks, self.capacity,
-            COULOMB_CUTOFF_A**2, INNERMOST_A**2,
-            (TABLE_POINTS - 1) / (COULOMB_CUTOFF_A**2 - INNERMOST_A**2), TABLE_POINTS,
+            self._row_lengths, self._pulls, self._energies, forces, self._partial, blocks,
+            self.capacity, COULOMB_CUTOFF_A**2, INNERMOST_A**2, PER_INTERVAL_A2, INTERVALS,
             FORCE_ROWS, FORCE_COLUMNS, energy, num_warps=FORCE_WARPS,
         )  # fmt: skip
         pair_kernels.of_systems[(len(self.counts),)](

@@ -241,6 +241,16 @@ def build(
 
 
 @triton.jit
+def _cubic(coefficients, line, mask, part):
+    """Give a cubic's value where `mask` is, else zero."""
+    one = tl.load(coefficients + line, mask=mask, other=0.0)
+    two = tl.load(coefficients + line + 1, mask=mask, other=0.0)
+    three = tl.load(coefficients + line + 2, mask=mask, other=0.0)
+    four = tl.load(coefficients + line + 3, mask=mask, other=0.0)
+    return one + part * (two + part * (three + part * four))
+
+
+@triton.jit
 def forces_and_sums(
     cells,
     first_atom,
@@ -254,15 +264,16 @@ def forces_and_sums(
     places_z,
     neighbours,
     counts,
-    table,
+    pulls,
+    energies,
     forces,
     partial,
     blocks,
     capacity,
     CUTOFF2: tl.constexpr,
     INNERMOST2: tl.constexpr,
-    PER_STEP: tl.constexpr,
-    POINTS: tl.constexpr,
+    PER_INTERVAL: tl.constexpr,
+    INTERVALS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     ENERGY: tl.constexpr,
@@ -300,14 +311,12 @@ def forces_and_sums(
         rz = dx * az + dy * bz + dz * cz
         distance2 = rx * rx + ry * ry + rz * rz
         near = there & (distance2 < CUTOFF2)
-        along = (distance2 - INNERMOST2) * PER_STEP
-        # inside the innermost distance the first line goes on; beyond the cutoff nothing is read
-        lower = tl.maximum(along.to(tl.int32), 0)
-        weight = along - lower.to(tl.float64)
-        line = 2 * ((my_kind[:, None] + (code & 1)) * POINTS + lower)
-        low = tl.load(table + line + 1, mask=near, other=0.0)
-        high = tl.load(table + line + 3, mask=near, other=0.0)
-        pull = tl.where(near, low + weight * (high - low), 0.0)
+        along = tl.maximum((distance2 - INNERMOST2) * PER_INTERVAL, 0.0)
+        lower = tl.minimum(along.to(tl.int32), INTERVALS - 1)
+        part = along - lower.to(tl.float64)
+        line = 4 * ((my_kind[:, None] + (code & 1)) * INTERVALS + lower)
+        # beyond the cutoff nothing is read
+        pull = _cubic(pulls, line, near, part.to(tl.float32)).to(tl.float64)
         px, py, pz = pull * rx, pull * ry, pull * rz
         fx -= px
         fy -= py
@@ -319,9 +328,7 @@ def forces_and_sums(
         xz -= px * rz
         xy_ -= px * ry
         if ENERGY:
-            low = tl.load(table + line, mask=near, other=0.0)
-            high = tl.load(table + line + 2, mask=near, other=0.0)
-            energy += tl.where(near, low + weight * (high - low), 0.0)
+            energy += _cubic(energies, line, near, part)
     tl.store(forces + atom * 3 + 0, tl.sum(fx, axis=1), mask=mask)
     tl.store(forces + atom * 3 + 1, tl.sum(fy, axis=1), mask=mask)
     tl.store(forces + atom * 3 + 2, tl.sum(fz, axis=1), mask=mask)

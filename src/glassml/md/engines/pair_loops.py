@@ -1,9 +1,10 @@
-"""Compiled loops over the neighbours of atoms, for a pair potential on a CPU.
+"""Compiled loops over pairs of atoms, for a pair potential on a CPU.
 
-The same places and rows as in `pair_kernels`: fractions of a repeated box in 32 bits, of which
-differences are those of nearest images; and for each atom a row of neighbours in ascending order.
-Only those within the cutoff are summed, so that a sum does not depend on when the list was built.
-Numba's cache knows this file alone, so nothing here calls compiled code of another.
+The same places as in `pair_kernels`: fractions of a repeated box in 32 bits, of which differences
+are those of nearest images. Each pair is in the row of one of its atoms, in ascending order. Only
+pairs within the cutoff are summed, so that a sum does not depend on when the list was built. Loops
+are short, so that a compiler makes vectors of those without indirection: it makes none of all of
+it. Numba's cache knows this file alone, so nothing here calls compiled code of another.
 """
 
 import numba
@@ -13,20 +14,22 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 TURN = 2.0**32
 #: Neighbours that a row may have.
 LONGEST = np.uint32(4096)
+ONE = np.uint32(1)
 
 
-@numba.njit(cache=True, fastmath=FAST)
+@numba.njit(cache=True, fastmath=FAST, error_model="numpy")
 def build_rows(
     x: np.ndarray,
     y: np.ndarray,
     z: np.ndarray,
     atoms: int,
+    counted: np.ndarray,
     box: np.ndarray,
     reach2: float,
     rows: np.ndarray,
     lengths: np.ndarray,
 ) -> None:
-    """Find the neighbours of the atoms of a glass.
+    """Find the neighbours of the atoms of a glass, each pair once.
 
     Parameters
     ----------
@@ -34,6 +37,9 @@ def build_rows(
         Places of all copies, the atoms themselves first, 32-bit integers.
     atoms
         How many atoms there are.
+    counted
+        For each copy of the box whether an atom's own image there is its neighbour: of two
+        opposite copies one is, of the box itself none.
     box
         Of all copies, shape (3, 3) in Å.
     reach2
@@ -42,67 +48,83 @@ def build_rows(
         Receive the neighbours, shape (atoms, room), and how many there are, shape (atoms,), which
         may be more than there is room for.
     """
-    copies, room = len(x), rows.shape[1]
-    box = (box / TURN).astype(np.float32)
+    last = np.uint32(rows.shape[1] - 1)
+    ax, ay, az = (box[0] / TURN).astype(np.float32)
+    bx, by, bz = (box[1] / TURN).astype(np.float32)
+    cx, cy, cz = (box[2] / TURN).astype(np.float32)
     wide2 = np.float32(reach2)
+    distance2 = np.empty(atoms, dtype=np.float32)
     for atom in range(atoms):
-        distance2 = np.empty(copies, dtype=np.float32)
-        for other in range(copies):
-            a = np.float32(np.int32(x[other] - x[atom]))
-            b = np.float32(np.int32(y[other] - y[atom]))
-            c = np.float32(np.int32(z[other] - z[atom]))
-            rx = a * box[0, 0] + b * box[1, 0] + c * box[2, 0]
-            ry = a * box[0, 1] + b * box[1, 1] + c * box[2, 1]
-            rz = a * box[0, 2] + b * box[1, 2] + c * box[2, 2]
-            distance2[other] = rx * rx + ry * ry + rz * rz
-        distance2[atom] = 2.0 * wide2
-        count = 0
-        for other in range(copies):
-            rows[atom, min(count, room - 1)] = other
-            count += distance2[other] < wide2
+        count = np.uint32(0)
+        for copy in range(len(counted)):
+            begin, end = copy * atoms + atom, (copy + 1) * atoms
+            others_x, others_y, others_z = x[begin:end], y[begin:end], z[begin:end]
+            mine_x, mine_y, mine_z = x[atom], y[atom], z[atom]
+            for later in range(len(others_x)):
+                a = np.float32(np.int32(others_x[later] - mine_x))
+                b = np.float32(np.int32(others_y[later] - mine_y))
+                c = np.float32(np.int32(others_z[later] - mine_z))
+                rx = a * ax + b * bx + c * cx
+                ry = a * ay + b * by + c * cy
+                rz = a * az + b * bz + c * cz
+                distance2[later] = rx * rx + ry * ry + rz * rz
+            if not counted[copy]:
+                distance2[0] = 2.0 * wide2
+            for later in range(len(others_x)):
+                rows[atom, min(count, last)] = np.uint32(begin + later)
+                count += np.uint32(distance2[later] < wide2)
         lengths[atom] = count
 
 
-@numba.njit(cache=True, fastmath=FAST)
-def sum_rows(  # noqa: PLR0915  (one loop, of which the parts must not be calls)
+@numba.njit(cache=True, fastmath=FAST, error_model="numpy")
+def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be calls)
     x: np.ndarray,
     y: np.ndarray,
     z: np.ndarray,
+    owners: np.ndarray,
     kinds: np.ndarray,
     box: np.ndarray,
     rows: np.ndarray,
     lengths: np.ndarray,
-    table: np.ndarray,
+    pulls: np.ndarray,
+    energies: np.ndarray,
     cutoff2: float,
     innermost2: float,
+    with_energy: bool,
+    forces: np.ndarray,
     sums: np.ndarray,
 ) -> None:
-    """Sum energy, force and virial of each atom over its neighbours.
+    """Sum forces on atoms, and energy and virial of a glass.
 
     Parameters
     ----------
     x, y, z, box, rows, lengths
         As in `build_rows`.
-    kinds
-        0 for O and 1 for Si, of all copies.
-    table
-        Energy in eV and force over distance in eV/Å² for each kind of pair and square of distance,
-        shape (3, points, 2).
+    owners, kinds
+        The atom, and 0 for O and 1 for Si, of all copies.
+    pulls, energies
+        Cubics of force over distance in eV/Å² and of energy in eV, shape (3, intervals, 4).
     cutoff2, innermost2
         Ends of the table in Å².
+    with_energy
+        Whether the energy is wanted; it is zero otherwise.
+    forces
+        Receives the forces in eV/Å, shape (atoms, 3).
     sums
-        Receives the force, half the energy, and half of Σ r ⊗ dE/dr (xx yy zz yz xz xy), shape
-        (atoms, 10), in eV and Å.
+        Receives the energy and Σ r ⊗ dE/dr (xx yy zz yz xz xy) in eV, shape (7,).
     """
-    points = table.shape[1]
-    flat = table.reshape(-1)
-    per_step = (points - 1) / (cutoff2 - innermost2)
+    intervals = pulls.shape[1]
+    flat, flat_energies = pulls.reshape(-1), energies.reshape(-1)
+    per_interval = intervals / (cutoff2 - innermost2)
     ax, ay, az = box[0] / TURN
     bx, by, bz = box[1] / TURN
     cx, cy, cz = box[2] / TURN
     # parts of one buffer at constant distances, or a compiler must assume that they overlap
-    buffer, whole = np.empty(4 * LONGEST), np.empty(4 * LONGEST, dtype=np.int32)
-    near = np.empty(LONGEST, dtype=np.uint32)
+    buffer, whole = np.empty(4 * LONGEST), np.empty(3 * LONGEST, dtype=np.int32)
+    lines, near = np.empty(LONGEST, dtype=np.uint32), np.empty(LONGEST, dtype=np.uint32)
+    cubic = np.empty(4 * LONGEST, dtype=np.float32)
+    forces[:] = 0.0
+    total = all_xx = all_yy = all_zz = all_yz = all_xz = all_xy = 0.0
     for atom in range(len(lengths)):
         count, row, kind = lengths[atom], rows[atom], kinds[atom]
         mine_x, mine_y, mine_z = x[atom], y[atom], z[atom]
@@ -111,7 +133,6 @@ def sum_rows(  # noqa: PLR0915  (one loop, of which the parts must not be calls)
             whole[column] = np.int32(x[other] - mine_x)
             whole[column + LONGEST] = np.int32(y[other] - mine_y)
             whole[column + 2 * LONGEST] = np.int32(z[other] - mine_z)
-            whole[column + 3 * LONGEST] = kind + kinds[other]
         for column in range(count):
             a = float(whole[column])
             b = float(whole[column + LONGEST])
@@ -123,24 +144,39 @@ def sum_rows(  # noqa: PLR0915  (one loop, of which the parts must not be calls)
             buffer[column + LONGEST] = v
             buffer[column + 2 * LONGEST] = w
             buffer[column + 3 * LONGEST] = u * u + v * v + w * w
-        inside = 0
+        inside = np.uint32(0)
         for column in range(count):
-            near[inside] = column
-            inside += buffer[column + 3 * LONGEST] < cutoff2
-        energy = fx = fy = fz = xx = yy = zz = yz = xz = xy = 0.0
-        for index in range(inside):
-            column = near[index]
-            rx, ry = buffer[column], buffer[column + LONGEST]
-            rz = buffer[column + 2 * LONGEST]
-            place = (buffer[column + 3 * LONGEST] - innermost2) * per_step
-            # inside the innermost distance the first line goes on
-            lower = np.int32(max(place, 0.0))
-            weight = place - lower
-            line = np.uint32(2 * (whole[column + 3 * LONGEST] * points + lower))
-            pull = flat[line + np.uint32(1)]
-            pull += weight * (flat[line + np.uint32(3)] - pull)
-            pair = flat[line]
-            energy += pair + weight * (flat[line + np.uint32(2)] - pair)
+            # one that is beyond the cutoff is overwritten by the next
+            distance2 = buffer[column + 3 * LONGEST]
+            near[inside] = row[column]
+            buffer[inside] = buffer[column]
+            buffer[inside + LONGEST] = buffer[column + LONGEST]
+            buffer[inside + 2 * LONGEST] = buffer[column + 2 * LONGEST]
+            buffer[inside + 3 * LONGEST] = distance2
+            inside += np.uint32(distance2 < cutoff2)
+        for pair in range(inside):
+            place = max((buffer[pair + 3 * LONGEST] - innermost2) * per_interval, 0.0)
+            lower = min(np.int32(place), np.int32(intervals - 1))
+            whole[pair] = lower
+            buffer[pair + 3 * LONGEST] = place - lower
+        for pair in range(inside):
+            line = np.uint32(4 * ((kind + kinds[near[pair]]) * intervals + whole[pair]))
+            lines[pair] = line
+            cubic[pair] = flat[line]
+            cubic[pair + LONGEST] = flat[line + ONE]
+            cubic[pair + 2 * LONGEST] = flat[line + ONE + ONE]
+            cubic[pair + 3 * LONGEST] = flat[line + ONE + ONE + ONE]
+        if with_energy:
+            for pair in range(inside):
+                line, part = lines[pair], buffer[pair + 3 * LONGEST]
+                energy = flat_energies[line + ONE + ONE] + part * flat_energies[line + np.uint32(3)]
+                total += flat_energies[line] + part * (flat_energies[line + ONE] + part * energy)
+        fx = fy = fz = xx = yy = zz = yz = xz = xy = 0.0
+        for pair in range(inside):
+            rx, ry = buffer[pair], buffer[pair + LONGEST]
+            rz, part = buffer[pair + 2 * LONGEST], buffer[pair + 3 * LONGEST]
+            pull = cubic[pair + 2 * LONGEST] + part * cubic[pair + 3 * LONGEST]
+            pull = cubic[pair] + part * (cubic[pair + LONGEST] + part * pull)
             px, py, pz = pull * rx, pull * ry, pull * rz
             fx -= px
             fy -= py
@@ -151,7 +187,16 @@ def sum_rows(  # noqa: PLR0915  (one loop, of which the parts must not be calls)
             yz -= py * rz
             xz -= px * rz
             xy -= px * ry
-        sums[atom, 0], sums[atom, 1], sums[atom, 2] = fx, fy, fz
-        sums[atom, 3] = 0.5 * energy
-        sums[atom, 4], sums[atom, 5], sums[atom, 6] = 0.5 * xx, 0.5 * yy, 0.5 * zz
-        sums[atom, 7], sums[atom, 8], sums[atom, 9] = 0.5 * yz, 0.5 * xz, 0.5 * xy
+            buffer[pair], buffer[pair + LONGEST], buffer[pair + 2 * LONGEST] = px, py, pz
+        for pair in range(inside):
+            owner = owners[near[pair]]
+            forces[owner, 0] += buffer[pair]
+            forces[owner, 1] += buffer[pair + LONGEST]
+            forces[owner, 2] += buffer[pair + 2 * LONGEST]
+        forces[atom, 0] += fx
+        forces[atom, 1] += fy
+        forces[atom, 2] += fz
+        all_xx, all_yy, all_zz = all_xx + xx, all_yy + yy, all_zz + zz
+        all_yz, all_xz, all_xy = all_yz + yz, all_xz + xz, all_xy + xy
+    sums[0], sums[1], sums[2], sums[3] = total, all_xx, all_yy, all_zz
+    sums[4], sums[5], sums[6] = all_yz, all_xz, all_xy

@@ -23,7 +23,9 @@ from glassml.potential.edges import Edges, volumes
 from glassml.potential.kernels import Kernel
 from glassml.potential.padded import Result
 
-TABLE_POINTS = 2**16
+#: Of the table, equal in r² from `INNERMOST_A` to `COULOMB_CUTOFF_A`; a cubic in each.
+INTERVALS = 2**12
+PER_INTERVAL_A2 = INTERVALS / (COULOMB_CUTOFF_A**2 - INNERMOST_A**2)
 SKIN_A = 1.0
 
 
@@ -43,8 +45,9 @@ class PairModel:
     def __init__(self, name: str, device: torch.device) -> None:
         self.name, self.device = name, device
         self.species, self.cutoff_A = ["O", "Si"], COULOMB_CUTOFF_A
-        table, self._self_energy = pair_table(name)
-        self._table = torch.as_tensor(table, device=device)
+        pulls, energies, self._self_energy = pair_table(name)
+        self._pulls = torch.as_tensor(pulls, device=device)
+        self._energies = torch.as_tensor(energies, device=device)
         self._sums = Kernel(pair_sums, device)
 
     def reserve(self, capacity: int) -> None:
@@ -75,7 +78,7 @@ class PairModel:
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
         pairs = self._edges.candidates(positions, cells)
-        sums = self._sums(positions, self._types, self._table, *pairs)
+        sums = self._sums(positions, self._types, self._pulls, self._energies, *pairs)
         of_systems = self._edges.membership @ sums[:, 3:]
         virial = of_systems[:, 1:].reshape(-1, 3, 3)
         return {
@@ -88,7 +91,8 @@ class PairModel:
 def pair_sums(
     positions: torch.Tensor,
     types: torch.Tensor,
-    table: torch.Tensor,
+    pulls: torch.Tensor,
+    energies: torch.Tensor,
     first: torch.Tensor,
     second: torch.Tensor,
     shift: torch.Tensor,
@@ -102,7 +106,7 @@ def pair_sums(
         Shape (atoms, 3) in Å.
     types
         0 for O and 1 for Si, shape (atoms,).
-    table
+    pulls, energies
         From `pair_table`.
     first, second, shift, shifts
         As `Edges.candidates` gives them: those beyond the cutoff add nothing.
@@ -115,22 +119,27 @@ def pair_sums(
     """
     vectors = positions[second] - positions[first] + shifts[shift]
     distance2 = (vectors**2).sum(dim=1)
-    step = (COULOMB_CUTOFF_A**2 - INNERMOST_A**2) / (TABLE_POINTS - 1)
-    place = (distance2 - INNERMOST_A**2) / step
-    lower = place.clamp(0, TABLE_POINTS - 2).floor()
-    row = (types[first] + types[second]) * TABLE_POINTS + lower.nan_to_num(0.0).long()
-    # energies and forces inside the innermost distance go on along the first line
-    values = torch.lerp(table[row], table[row + 1], (place - lower)[:, None])
-    values = torch.where((distance2 < COULOMB_CUTOFF_A**2)[:, None], values, 0.0)
-    pulls = -values[:, 1:] * vectors
+    place = ((distance2 - INNERMOST_A**2) * PER_INTERVAL_A2).clamp(min=0.0).nan_to_num(0.0)
+    lower = place.floor().clamp(max=INTERVALS - 1)
+    row = (types[first] + types[second]) * INTERVALS + lower.long()
+    inside, part = distance2 < COULOMB_CUTOFF_A**2, place - lower
+    energy, pull = (
+        torch.where(inside, c[:, 0] + part * (c[:, 1] + part * (c[:, 2] + part * c[:, 3])), 0.0)
+        for c in (energies[row], pulls[row].to(positions.dtype))
+    )
+    along = -pull[:, None] * vectors
     # each pair is there in both directions: half the energy, and the force on the first atom
-    virial = 0.5 * (pulls[:, :, None] * vectors[:, None]).flatten(1)
-    rows = torch.cat([pulls, 0.5 * values[:, :1], virial], dim=1)
+    virial = 0.5 * (along[:, :, None] * vectors[:, None]).flatten(1)
+    rows = torch.cat([along, 0.5 * energy[:, None], virial], dim=1)
     return positions.new_zeros((len(positions), 13)).index_add(0, first, rows)
 
 
-def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
-    """Tabulate a potential, equally spaced in r² from `INNERMOST_A` to the Coulomb cutoff.
+def pair_table(name: str) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """Tabulate a potential as cubics in r², through four Chebyshev points of each interval.
+
+    Where a pair has less than 20 eV the force is off by less than 2e-6 eV/Å or 2e-7 of it, and the
+    energy by less than 2e-5 eV;
+    inside `INNERMOST_A` force over distance stays what it is there.
 
     Parameters
     ----------
@@ -139,21 +148,25 @@ def pair_table(name: str) -> tuple[np.ndarray, dict[str, float]]:
 
     Returns
     -------
-    table, self_energies
-        Shape (3 * points, 2): energy in eV and force over distance in eV/Å² for O-O, Si-O and
-        Si-Si, one after the other; and the energy of an atom's own damped charge, by element.
+    pulls, energies, self_energies
+        Coefficients of force over distance in eV/Å² (single precision) and of energy in eV, shape
+        (3 * `INTERVALS`, 4), for O-O, Si-O and Si-Si, one after the other, by the part of an
+        interval; and the energy of an atom's own damped charge, by element.
     """
     potential = POTENTIALS[name]
-    distance = np.sqrt(np.linspace(INNERMOST_A**2, COULOMB_CUTOFF_A**2, TABLE_POINTS))
+    points = 0.5 - 0.5 * np.cos((np.arange(4) + 0.5) * np.pi / 4)
+    squares = INNERMOST_A**2 + (np.arange(INTERVALS)[:, None] + points) / PER_INTERVAL_A2
+    distance = np.sqrt(squares.ravel())
     energy, force, own = damped_coulomb(distance)
-    parts = []
+    through = np.linalg.inv(np.vander(points, increasing=True)).T
+    pulls, energies = [], []
     for pair in (("O", "O"), ("Si", "O"), ("Si", "Si")):
         charge = COULOMB_EV_A * potential.charges[pair[0]] * potential.charges[pair[1]]
         short_energy, short_force = short_range(potential, pair, distance)
         near = distance < potential.cutoff_A
         total = charge * energy + np.where(near, short_energy, 0.0)
-        pull = charge * force + np.where(near, short_force, 0.0)
-        parts.append(np.column_stack([total, pull / distance]))
-    return np.concatenate(parts), {
-        s: own * COULOMB_EV_A * q**2 for s, q in potential.charges.items()
-    }
+        pull = (charge * force + np.where(near, short_force, 0.0)) / distance
+        energies.append(total.reshape(-1, 4) @ through)
+        pulls.append(pull.reshape(-1, 4) @ through)
+    selves = {s: own * COULOMB_EV_A * q**2 for s, q in potential.charges.items()}
+    return np.concatenate(pulls).astype(np.float32), np.concatenate(energies), selves
