@@ -49,11 +49,11 @@ def test_tables_are_the_published_functions(name):
         inside = distance < potential.cutoff_A
         exact = [charges * coulomb[n] + np.where(inside, short[n], 0.0) for n in (0, 1)]
         row = kind * INTERVALS + lower
-        known = short[0] < 20.0  # where the core ends in a line the force has a kink
+        known = short[0] < 10.0  # where the core ends in a line the force has a kink
         energy, force = ((table[row] * powers).sum(axis=1) for table in (energies, pulls))
         assert np.abs(energy - exact[0])[known].max() < 2e-5
         off = np.abs(force * distance - exact[1]) / (1.0 + 0.1 * np.abs(exact[1]))
-        assert off[known].max() < 2e-6
+        assert off[known].max() < 1e-5
 
 
 @pytest.mark.parametrize("name", POTENTIALS)
@@ -82,7 +82,7 @@ def test_a_sum_does_not_depend_on_when_the_list_was_built():
     kept = PairLoops("shik")
     kept.place([atoms])
     for _ in range(20):
-        atoms.positions += 0.03 * rng.standard_normal(atoms.positions.shape)
+        atoms.positions += 0.06 * rng.standard_normal(atoms.positions.shape)
         atoms.set_cell(atoms.cell * (1.0 + 0.002 * rng.standard_normal()), scale_atoms=True)
         fresh = PairLoops("shik")
         fresh.place([atoms])

@@ -14,14 +14,14 @@ from glassml.potential.padded import Result
 ROOM = 1.2
 #: A box may become narrower by this factor before its copies are counted again.
 NARROWER = 0.9
-#: Copies of atoms that a list can tell apart: a bit of 31 is the element.
-MOST_COPIES = 2**30
+#: Copies of atoms: of each there are four numbers, which are counted in 31 bits.
+MOST_COPIES = 2**29
 #: Atoms of a program of each kernel, and what it looks at in one go.
-FORCE_ROWS, FORCE_COLUMNS = 4, 32
+FORCE_ROWS, FORCE_COLUMNS = 1, 32
 BUILD_ROWS, BUILD_COLUMNS = 8, 128
-PLACE_BLOCK, SUM_COLUMNS, FLAGS = 128, 128, 256
+PLACE_BLOCK, SUM_COLUMNS, FLAGS = 128, 1024, 256
 #: Groups of 32 threads of a program.
-FORCE_WARPS, BUILD_WARPS = 4, 4
+FORCE_WARPS, BUILD_WARPS, SUM_WARPS = 1, 4, 8
 
 
 class PairKernels(PairModel):
@@ -75,27 +75,27 @@ class PairKernels(PairModel):
         pair_kernels.place[(len(self._stale),)](
             positions, cells, self._system, self._first_atom, self._first_copy, self._sizes,
             self._repeats, self._fractions, self._built_fractions, self._built_volumes,
-            self._places_xy, self._places_z, self._stale, atoms, self._most_copies,
+            self._places, self._stale, atoms, self._most_copies,
             COULOMB_CUTOFF_A, reach, PLACE_BLOCK,
         )  # fmt: skip
         pair_kernels.build[(len(self._build_blocks[0]),)](
             cells, self._first_atom, self._first_copy, self._sizes, self._copies, self._repeats,
-            self._kinds, *self._build_blocks, self._fractions, self._built_fractions,
-            self._built_volumes, self._places_xy, self._places_z, self._stale, len(self._stale),
+            *self._build_blocks, self._fractions, self._built_fractions,
+            self._built_volumes, self._places, self._stale, len(self._stale),
             self._neighbours, self._row_lengths, self._needed, self._narrow, self._builds,
             self.capacity, reach, BUILD_ROWS, BUILD_COLUMNS, FLAGS, num_warps=BUILD_WARPS,
         )  # fmt: skip
         blocks = len(self._force_blocks[0])
         pair_kernels.forces_and_sums[(blocks,)](
-            cells, self._first_atom, self._first_copy, self._repeats, self._kinds,
-            *self._force_blocks, self._places_xy, self._places_z, self._neighbours,
+            cells, self._first_atom, self._first_copy, self._repeats,
+            *self._force_blocks, self._places, self._neighbours,
             self._row_lengths, self._pulls, self._energies, forces, self._partial, blocks,
             self.capacity, COULOMB_CUTOFF_A**2, INNERMOST_A**2, PER_INTERVAL_A2, INTERVALS,
             FORCE_ROWS, FORCE_COLUMNS, energy, num_warps=FORCE_WARPS,
         )  # fmt: skip
         pair_kernels.of_systems[(len(self.counts),)](
             cells, self._first_block, self._own, self._partial, energies, stress, blocks,
-            SUM_COLUMNS,
+            SUM_COLUMNS, num_warps=SUM_WARPS,
         )  # fmt: skip
         return {"energy": energies, "forces": forces, "stress": stress}
 
@@ -139,16 +139,14 @@ class PairKernels(PairModel):
         self._sizes, self._copies = self._integers(sizes), self._integers(copies)
         self._repeats, self._system = self._integers(repeats), self._edges.system.to(torch.int32)
         of_glass = self._types.to(torch.int32).split(self.counts)
-        self._kinds = torch.cat(
-            [kinds.repeat(int(n)) for kinds, n in zip(of_glass, copies, strict=True)]
-        )
+        kinds = [kinds.repeat(int(number)) for kinds, number in zip(of_glass, copies, strict=True)]
+        # of each copy its place along the edges, and its element
+        self._places = torch.nn.functional.pad(torch.cat(kinds)[:, None], (3, 0))
         self._build_blocks, _ = self._blocks(BUILD_ROWS)
         self._force_blocks, self._first_block = self._blocks(FORCE_ROWS)
         number = int(sizes.sum())
         self._fractions = self._zeros(number, 3)
         self._stale = self._integers(np.zeros(-(-number // PLACE_BLOCK)))
-        self._places_z = self._integers(np.zeros(len(self._kinds)))
-        self._places_xy = self._places_z.to(torch.int64)
         self._partial = self._zeros(7, len(self._force_blocks[0]))
         self._builds = self._integers(np.zeros(1))
         mean = 4.0 / 3.0 * np.pi * reach**3 * (sizes / volumes).max()

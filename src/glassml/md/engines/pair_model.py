@@ -137,8 +137,8 @@ def pair_sums(
 def pair_table(name: str) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     """Tabulate a potential as cubics in r², through four Chebyshev points of each interval.
 
-    Where a pair has less than 20 eV the force is off by less than 2e-6 eV/Å or 2e-7 of it, and the
-    energy by less than 2e-5 eV;
+    Where a pair has less than 10 eV the force is off by less than 1e-5 eV/Å, or a millionth of it,
+    and the energy by less than 2e-5 eV;
     inside `INNERMOST_A` force over distance stays what it is there.
 
     Parameters
