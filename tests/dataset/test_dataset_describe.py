@@ -62,7 +62,7 @@ def test_the_page_has_figure_shares_settings_and_failures(file, tmp_path):
     assert main(["dataset", "describe", str(file), "--page", str(page)]) == 0
     text = page.read_text()
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
-    assert "6 labels of cells of 1 to 24 atoms" in text
+    assert "6 labels of cells of 1 to 24 atoms" in " ".join(text.split())
     assert "2 (33 %) are" in text
     assert "O 5.0000 eV, Si 13.0000 eV" in text
     assert "Settings" not in text  # without a manifest nothing is said about them
