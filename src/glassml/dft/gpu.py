@@ -56,7 +56,7 @@ class HostFunctional(gpaw.dft.XC):
             PWHamiltonian.apply_mgga = apply_kinetic_potential  # type: ignore[assignment, method-assign]
             PWArray.add_ked = add_kinetic_energy_density  # type: ignore[assignment, method-assign]
         else:
-            evaluate = HostKernel(functional.kernel).calculate
+            evaluate = on_host(functional.kernel).calculate
             functional.name = "PBE"  # for which GPAW takes the function that is put here
 
             def in_order(n: Any, v: Any, e: Any, sigma: Any, d_sigma: Any) -> None:
@@ -77,32 +77,38 @@ def wait_without_spinning() -> None:
         driver.cuDevicePrimaryCtxSetFlags_v2(0, BLOCKING_SYNC)
 
 
-class HostKernel:
-    """GPAW's kernel of a functional, for arrays on the GPU: there and back again."""
+class KernelElsewhere:
+    """A kernel of a functional for arrays that are not where it computes: there and back again.
 
-    def __init__(self, kernel: Any) -> None:
-        self.kernel = kernel
+    Parameters
+    ----------
+    kernel
+        GPAW's kernel, or one with the same arguments.
+    there, back
+        Bring an array to where the kernel computes, as one of its own, and a result back.
+    """
 
-    def calculate(self, *arrays: Any) -> None:
-        """Evaluate energy density, potential and derivatives; arguments as GPAW's kernels have."""
-        on_host = [as_np(array).copy() for array in arrays]
-        self.kernel.calculate(*on_host)
-        for result in (0, *range(2, len(arrays), 2)):
-            arrays[result][:] = cupy.asarray(on_host[result])
-
-
-class GpuKernel:
-    """A kernel on the GPU, for arrays on the host."""
-
-    def __init__(self, kernel: Any) -> None:
-        self.kernel = kernel
+    def __init__(
+        self, kernel: Any, there: Callable[[Any], Any], back: Callable[[Any], Any]
+    ) -> None:
+        self.kernel, self.there, self.back = kernel, there, back
 
     def calculate(self, *arrays: Any) -> None:
         """Evaluate energy density, potential and derivatives; arguments as GPAW's kernels have."""
-        on_gpu = [cupy.asarray(array) for array in arrays]
-        self.kernel.calculate(*on_gpu)
+        moved = [self.there(array) for array in arrays]
+        self.kernel.calculate(*moved)
         for result in (0, *range(2, len(arrays), 2)):
-            arrays[result][:] = cupy.asnumpy(on_gpu[result])
+            arrays[result][:] = self.back(moved[result])
+
+
+def on_host(kernel: Any) -> KernelElsewhere:
+    """Let a kernel on the host take arrays on the GPU."""
+    return KernelElsewhere(kernel, lambda array: as_np(array).copy(), cupy.asarray)
+
+
+def on_gpu(kernel: Any) -> KernelElsewhere:
+    """Let a kernel on the GPU take arrays on the host."""
+    return KernelElsewhere(kernel, cupy.asarray, cupy.asnumpy)
 
 
 class MetaGga(gpaw.new.xc.MGGAFunctional):
@@ -116,11 +122,11 @@ class MetaGga(gpaw.new.xc.MGGAFunctional):
         ]
         library = libxc_cuda.library()
         if library is None:
-            self.kernel: Any = HostKernel(xc.kernel)
+            self.kernel: Any = on_host(xc.kernel)
             self.kernel_of_spheres = xc.kernel
         else:
             self.kernel = libxc_cuda.CudaMetaGga(library, xc.kernel.name, xc.kernel)
-            self.kernel_of_spheres = GpuKernel(self.kernel)
+            self.kernel_of_spheres = on_gpu(self.kernel)
 
     def _evaluate(self, n: Any, tau: Any) -> tuple[Any, tuple[Any, ...]]:
         gradient, sigma = gpaw.new.xc.gradient_and_sigma(self.grad_v, n)
