@@ -1,0 +1,97 @@
+"""Count what keeps a house in order: python benchmarks/counts.py.
+
+Lines of code and of tests by stage, modules that import each other in circles (also by imports
+within functions), the longest files, and how many lines of the documents are too long.
+"""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "glassml"
+WIDTH = 100
+
+
+def lines(paths):
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
+
+
+def by_stage():
+    for folder in sorted(path for path in SOURCE.iterdir() if (path / "__init__.py").exists()):
+        rules = ROOT / "workflow" / "rules"
+        name = folder.name
+        code = lines(folder.rglob("*.py"))
+        tests = lines((ROOT / "tests" / name).rglob("*.py"))
+        print(
+            f"{name:16}{code:7}{tests:7}"
+            f"{lines([*rules.glob(f'{name}.smk'), *(rules / name).glob('*.smk')]):7}"
+        )
+
+
+def modules():
+    """Give the modules of the package by name; a package is its `__init__`."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def circles():
+    found = modules()
+    names = sorted(found)
+    graph = np.zeros((len(names), len(names)), bool)
+    for row, name in enumerate(names):
+        for other in imported(found[name]):
+            if other in found and other != name:
+                graph[row, names.index(other)] = True
+    _, groups = connected_components(graph, connection="strong")
+    for group in np.flatnonzero(np.bincount(groups) > 1):
+        print("circle:", ", ".join(names[k] for k in np.flatnonzero(groups == group)))
+
+
+def longest(number=5):
+    folders = ("src", "workflow", "tests", "benchmarks")
+    files = [path for name in folders for path in (ROOT / name).rglob("*") if path.is_file()]
+    code = [path for path in files if path.suffix in {".py", ".smk"}]
+    for path in sorted(code, key=lambda path: -lines([path]))[:number]:
+        print(f"{lines([path]):7}  {path.relative_to(ROOT)}")
+
+
+def documents():
+    pages = [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "resources").rglob("*.md"),
+    ]
+    texts = {path: path.read_text(encoding="utf-8").splitlines() for path in pages}
+    long = [line for text in texts.values() for line in text if len(line) > WIDTH]
+    tables = sum(line.startswith("|") for line in long)
+    print(
+        f"{len(pages)} pages, {sum(map(len, texts.values()))} lines; of more than {WIDTH} "
+        f"characters {len(long)}, {tables} of them rows of tables"
+    )
+
+
+def main():
+    print(f"{'stage':16}{'code':>7}{'tests':>7}{'rules':>7}")
+    by_stage()
+    circles()
+    longest()
+    documents()
+
+
+if __name__ == "__main__":
+    main()
