@@ -12,7 +12,6 @@ With `--device cpu` and TRITON_INTERPRET=1 all of it is tried at tiny sizes, wit
 # ruff: noqa: PLC0415  (what one piece needs must not end the others)
 
 import argparse
-import csv
 import importlib.metadata
 from pathlib import Path
 
@@ -39,26 +38,33 @@ def versions(pieces):
 
 
 def plot(folder):
-    """Draw speed against size."""
+    """Draw SHIK's speed against size, and what a network's step consists of by shortcuts."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    import pandas as pd
 
-    figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
-    for axis, name, key in ((axes[0], "speed", "mode"), (axes[1], "networks", "shortcuts")):
-        path = folder / f"{name}.csv"
-        if not path.exists():
-            continue
-        with path.open() as file:
-            rows = list(csv.DictReader(file))
-        for label in dict.fromkeys(row[key] for row in rows):
-            these = sorted((int(r["atoms"]), float(r["million_atom_steps_per_s"]))
-                           for r in rows if r[key] == label)  # fmt: skip
-            axis.plot(*zip(*these, strict=True), "o-", label=label)
-        axis.set(xlabel="atoms in the batch", ylabel="million atom·steps/s", xscale="log",
-                 yscale="log", title={"speed": "SHIK", "networks": "network"}[name])  # fmt: skip
-        axis.legend(fontsize=8)
+    figure, (speed, steps) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
+    for mode, rows in pd.read_csv(folder / "speed.csv").groupby("mode", sort=False):
+        speed.plot(rows.atoms, rows.million_atom_steps_per_s, "o", label=mode)
+    for row in pd.read_csv(folder / "speed.csv").itertuples():
+        each = f" {row.glasses} × {row.atoms // row.glasses:,}"
+        speed.annotate(each, (row.atoms, row.million_atom_steps_per_s), fontsize=8)
+    speed.axhline(50.0, color="0.6", lw=0.8, ls="--")
+    speed.set(xlabel="atoms in the batch", ylabel="million atom·steps/s", title="SHIK")
+    speed.set(xscale="log", xlim=(700, 60_000), ylim=(0, None))
+    speed.legend(fontsize=8)
+    rows = pd.read_csv(folder / "networks.csv", keep_default_na=False)
+    steps.barh(rows.shortcuts, rows.model_ms, label="model")
+    rest = rows.step_ms - rows.model_ms
+    steps.barh(rows.shortcuts, rest, left=rows.model_ms, label="the rest")
+    for place, row in enumerate(rows.itertuples()):
+        text = f" {row.million_atom_steps_per_s:.2f} million atom·steps/s"
+        steps.text(0.1, place, text, va="center", color="white", fontsize=8)
+    steps.set(xlabel="ms a step", title=f"network, {rows.atoms[0]} atoms")
+    steps.invert_yaxis()
+    steps.legend(fontsize=8)
     figure.savefig(folder / "speed.png", dpi=150)
 
 
