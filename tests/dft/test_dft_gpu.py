@@ -11,7 +11,7 @@ from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import ConfigError
 from glassml.dft.calculation import calculate
 from glassml.dft.libxc_cuda import CudaMetaGga, library, verify
-from glassml.dft.radial import meta_gga_correction
+from glassml.dft.radial import Sphere, values_and_slopes
 from glassml.dft.settings import require_gpu
 
 SETTINGS = {
@@ -79,11 +79,23 @@ def test_all_directions_of_a_sphere_at_once_give_gpaws_own_correction(symbol):
     density += 0.02 * np.random.default_rng(4).normal(size=density.shape)
     expected, found = np.zeros_like(density), np.zeros_like(density)
     energy = xc.calculate_paw_correction(setup, density, expected)
-    assert meta_gga_correction(xc, xc.kernel, setup, density, found) == pytest.approx(
+    assert Sphere(xc, setup).correction(xc.kernel, density, found) == pytest.approx(
         energy, abs=1e-10
     )
     np.testing.assert_allclose(found, expected, atol=1e-10)
     assert np.abs(expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("angular_momentum", [0, 1, 2])
+def test_splines_at_many_points_at_once_are_those_of_gpaw(angular_momentum):
+    from gpaw.spline import Spline
+
+    r = np.linspace(0.0, 2.3, 200)
+    spline = Spline.from_data(angular_momentum, 2.3, np.exp(-(r**2)) * (1 - (r / 2.3) ** 2) ** 3)
+    points = np.append(np.random.default_rng(1).uniform(0.0, 2.3, 1000), [0.0, 2.3, 3.0])
+    expected = np.array([spline.get_value_and_derivative(point) for point in points])
+    found = np.transpose(values_and_slopes(spline, points))
+    np.testing.assert_allclose(found, expected, atol=1e-11)
 
 
 def _occupations(setup):

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Iterator
+from itertools import product
 from types import MethodType
 from typing import Any
 
@@ -10,17 +11,20 @@ import gpaw.new.xc
 import numpy as np
 from gpaw.core.plane_waves import PWArray
 from gpaw.core.pwacf import PWLFC
+from gpaw.ffbt import rescaled_fourier_bessel_transform
 from gpaw.gpu import as_np, cupy, cupy_is_fake, cupyx
 from gpaw.new.pw.hamiltonian import PWHamiltonian
+from gpaw.sphere.spherical_harmonics import nablarlYL
 from gpaw.xc.gga import add_gradient_correction, get_gradient_ops
 
 from glassml.dft import libxc_cuda
-from glassml.dft.radial import meta_gga_correction
+from glassml.dft.radial import Sphere, values_and_slopes
 
 # Bands whose gradients are on the grid at once: launches are few, memory stays below 0.2 GB.
 BANDS = 16
 # Numbers in an array of projectors times plane waves, of which a block holds a few, 0.6 GB each.
 BLOCK = 4e7
+SMALLEST_VECTOR = 1e-10  # per Bohr: shorter ones are zero
 BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC of CUDA's driver
 
 
@@ -50,13 +54,13 @@ class HostFunctional(gpaw.dft.XC):
         functional = super().functional(**settings)
         functional.get_setup_name = MethodType(lambda _: self.setups, functional)
         # GPAW has no place to name these; one process calculates one functional.
-        PWLFC.stress_tensor_contribution = stress_in_few_blocks  # type: ignore[method-assign]
+        PWLFC.stress_tensor_contribution = stress_of_centred_functions  # type: ignore[method-assign]
         if functional.type == "MGGA":
             gpaw.new.xc.MGGAFunctional = MetaGga  # type: ignore[assignment, misc]
             PWHamiltonian.apply_mgga = apply_kinetic_potential  # type: ignore[assignment, method-assign]
             PWArray.add_ked = add_kinetic_energy_density  # type: ignore[assignment, method-assign]
         else:
-            evaluate = on_host(functional.kernel).calculate
+            evaluate = HostKernel(functional.kernel).calculate
             functional.name = "PBE"  # for which GPAW takes the function that is put here
 
             def in_order(n: Any, v: Any, e: Any, sigma: Any, d_sigma: Any) -> None:
@@ -77,38 +81,18 @@ def wait_without_spinning() -> None:
         driver.cuDevicePrimaryCtxSetFlags_v2(0, BLOCKING_SYNC)
 
 
-class KernelElsewhere:
-    """A kernel of a functional for arrays that are not where it computes: there and back again.
+class HostKernel:
+    """GPAW's kernel of a functional, for arrays on the GPU: there and back again."""
 
-    Parameters
-    ----------
-    kernel
-        GPAW's kernel, or one with the same arguments.
-    there, back
-        Bring an array to where the kernel computes, as one of its own, and a result back.
-    """
-
-    def __init__(
-        self, kernel: Any, there: Callable[[Any], Any], back: Callable[[Any], Any]
-    ) -> None:
-        self.kernel, self.there, self.back = kernel, there, back
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
 
     def calculate(self, *arrays: Any) -> None:
         """Evaluate energy density, potential and derivatives; arguments as GPAW's kernels have."""
-        moved = [self.there(array) for array in arrays]
-        self.kernel.calculate(*moved)
+        on_host = [as_np(array).copy() for array in arrays]
+        self.kernel.calculate(*on_host)
         for result in (0, *range(2, len(arrays), 2)):
-            arrays[result][:] = self.back(moved[result])
-
-
-def on_host(kernel: Any) -> KernelElsewhere:
-    """Let a kernel on the host take arrays on the GPU."""
-    return KernelElsewhere(kernel, lambda array: as_np(array).copy(), cupy.asarray)
-
-
-def on_gpu(kernel: Any) -> KernelElsewhere:
-    """Let a kernel on the GPU take arrays on the host."""
-    return KernelElsewhere(kernel, cupy.asarray, cupy.asnumpy)
+            arrays[result][:] = cupy.asarray(on_host[result])
 
 
 class MetaGga(gpaw.new.xc.MGGAFunctional):
@@ -121,12 +105,14 @@ class MetaGga(gpaw.new.xc.MGGAFunctional):
             for operator in get_gradient_ops(grid._gd, xc.stencil_range, cupy)  # noqa: SLF001
         ]
         library = libxc_cuda.library()
+        self.xp_of_spheres: Any = np if library is None else cupy
         if library is None:
-            self.kernel: Any = on_host(xc.kernel)
+            self.kernel: Any = HostKernel(xc.kernel)
             self.kernel_of_spheres = xc.kernel
         else:
             self.kernel = libxc_cuda.CudaMetaGga(library, xc.kernel.name, xc.kernel)
-            self.kernel_of_spheres = on_gpu(self.kernel)
+            self.kernel_of_spheres = self.kernel
+        self.spheres: dict[Any, Sphere] = {}
 
     def _evaluate(self, n: Any, tau: Any) -> tuple[Any, tuple[Any, ...]]:
         gradient, sigma = gpaw.new.xc.gradient_and_sigma(self.grad_v, n)
@@ -152,7 +138,9 @@ class MetaGga(gpaw.new.xc.MGGAFunctional):
     def calculate_paw_correction(self, setup: Any, d: Any, h: Any = None, a: Any = None) -> float:
         """Give the correction within an atom's sphere; add its derivatives to `h`."""
         del a
-        return meta_gga_correction(self.xc, self.kernel_of_spheres, setup, d, h)
+        if setup not in self.spheres:
+            self.spheres[setup] = Sphere(self.xc, setup, self.xp_of_spheres)
+        return self.spheres[setup].correction(self.kernel_of_spheres, d, h)
 
     def stress_contribution(
         self, ibzwfs: Any, density: Any, interpolate: Callable[[Any], Any]
@@ -174,20 +162,47 @@ class MetaGga(gpaw.new.xc.MGGAFunctional):
         return stress
 
 
-_STRESS = PWLFC.stress_tensor_contribution
+def stress_of_centred_functions(self: Any, a_xG: Any, c_axi: Any = 1.0) -> Any:
+    """Give atom-centred functions' part of the stress, shape (3, 3), as `PWLFC`'s own method does.
 
-
-def stress_in_few_blocks(self: Any, a_xG: Any, c_axi: Any = 1.0) -> Any:
-    """Give atom-centred functions' part of the stress, in blocks of a size that suits a GPU.
-
-    GPAW's blocks suit a CPU's cache; every block costs thousands of launches.
+    That one takes splines point by point, half of a label's time on the host, and blocks of plane
+    waves that suit a CPU's cache, each of which costs thousands of launches.
     """
-    small = self.blocksize
-    self.blocksize = int(BLOCK // max(self.nI, 1))
-    try:
-        return _STRESS(self, a_xG, c_axi)
-    finally:
-        self.blocksize = small
+    xp = self.xp
+    lengths = np.sqrt(2 * self.pw.ekin_G)
+    radial: dict[Any, tuple[Any, Any]] = {}
+    functions, first = [], 0
+    for atom, splines in enumerate(self.spline_aj):
+        for spline in splines:
+            if spline not in radial:
+                f, slope = values_and_slopes(rescaled_fourier_bessel_transform(spline), lengths)
+                slope /= np.where(lengths < SMALLEST_VECTOR, 1.0, lengths)
+                radial[spline] = (xp.asarray(f), xp.asarray(slope))
+            last = first + 2 * spline.l + 1
+            functions.append((atom, spline.l, first, last, *radial[spline]))
+            first = last
+    if isinstance(c_axi, float):
+        c_axi = dict.fromkeys(range(len(self.pos_av)), c_axi)
+    harmonics = range((max((function[1] for function in functions), default=0) + 1) ** 2)
+    stress = xp.zeros((3, 3))
+    small, self.blocksize = self.blocksize, int(BLOCK // max(self.nI, 1))
+    for start, stop in self.block(ensure_same_number_of_blocks=True):
+        vectors = self.pw.G_plus_k_Gv[start:stop]
+        slopes = xp.asarray(np.array([nablarlYL(L, vectors.T) for L in harmonics]))
+        for i, j in product(range(3), repeat=2):
+            stress[i, j] += self._stress_tensor_contribution(
+                i,
+                j,
+                functions,
+                start,
+                stop,
+                xp.asarray(vectors),
+                a_xG[..., start:stop],
+                c_axi,
+                slopes,
+            )
+    self.blocksize = small
+    return stress
 
 
 def kinetic_energy_tensor(ibzwfs: Any, grid: Any) -> Any:
