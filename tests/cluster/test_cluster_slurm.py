@@ -16,6 +16,8 @@ import pytest
 import yaml
 from slurm_bed import jobs, run, slurm, wait_until, why_not
 
+from glassml.campaign.cluster import examine_profile
+
 ROOT = Path(__file__).parents[2]
 CAMPAIGN = Path(__file__).with_name("campaign.yaml")
 SLEEPING = Path(__file__).with_name("sleeping.smk")
@@ -84,8 +86,8 @@ class Snakemake:
         return self.process.wait(seconds), self.said()
 
 
-def campaign(folder, *targets, config=CAMPAIGN):
-    return Snakemake(folder, "--configfile", str(config), "--", *targets)
+def campaign(folder, *targets, config=CAMPAIGN, options=()):
+    return Snakemake(folder, *options, "--configfile", str(config), "--", *targets)
 
 
 def sleeping(folder, *targets, seconds=1, options=()):
@@ -124,15 +126,32 @@ def test_labels_dynamics_and_structure(bed, tmp_path):
     assert "Nothing to be done" in said
 
 
-def test_dynamics_go_on_whatever_ends_them(bed, tmp_path):
-    """Time nearly up, scancel, an administrator's requeue: each goes on from what is there."""
-    config = tmp_path / "long.yaml"
+def _long(folder):
+    """Write a campaign whose dynamics take a minute or two."""
+    config = folder / "long.yaml"
     stage = {"name": "hold", "ensemble": "npt", "temperature_K": 300, "pressure_GPa": 0}
     states = {"ambient": {"stages": [stage | {"duration_ps": 100}]}}
     md = {"states": states, "glasses": 1, "sample_every_fs": 100, "frame_every_fs": 1000}
     md |= {"lammps": {"restart_every_fs": 1000}}
     config.write_text(yaml.safe_dump({"base": str(CAMPAIGN), "name": "cluster", "md": md}))
-    started = campaign(tmp_path, RECORD, config=config)
+    return config
+
+
+def test_the_time_limit_counts_as_no_failure(bed, tmp_path):
+    """SLURM itself sends SIGURG before it, and runs the job again, twice or more."""
+    options = ["--set-resources", "md_run:runtime=1", "md_run:slurm_extra='--signal=URG@30'"]
+    code, said = campaign(tmp_path, RECORD, config=_long(tmp_path), options=options).ends()
+    assert code == 0, said[-3000:]
+    record = json.loads((tmp_path / RECORD).read_text())
+    assert record["status"] == "finished"
+    assert record["pieces"] >= 2
+    assert record["steps"] == 500_000
+    assert "Trying to restart job" not in said
+
+
+def test_dynamics_go_on_whatever_ends_them(bed, tmp_path):
+    """Time nearly up, scancel, an administrator's requeue: each goes on from what is there."""
+    started = campaign(tmp_path, RECORD, config=_long(tmp_path))
     place = tmp_path / STATE / "glass00" / "lammps"
 
     def runs(piece):
@@ -242,3 +261,38 @@ def test_what_sbatch_refuses_is_a_sentence(bed, tmp_path, options, sentence):
     assert sentence in said
     assert "sbatch call" not in said
     assert not starts(tmp_path, "a")
+
+
+def _doctor(folder, **changes):
+    profile = yaml.safe_load((PROFILE / "profile.yaml").read_text())
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            profile[key] |= value
+        else:
+            profile[key] = value
+    (folder / "profile.yaml").write_text(yaml.safe_dump(profile))
+    return {finding.check: finding for finding in examine_profile(folder)}
+
+
+def test_the_doctor_finds_the_profile_fit(bed, tmp_path):
+    findings = _doctor(tmp_path)
+    assert {finding.status for finding in findings.values()} == {"ok"}
+    assert findings["partition"].found == "main (the cluster's default), up to 1:00:00 a job"
+    assert "there is no accounting, and no need" in findings["status"].found
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "status"),
+    [
+        ({"default-resources": {"slurm_partition": "cpu"}}, "partition", "fail"),
+        ({"glassml-slurm-status-command": "sacct"}, "status", "fail"),
+        ({"glassml-slurm-init-seconds-before-status-checks": 200}, "status", "warn"),
+        ({"resources": {"gpu": 1}}, "GPUs", "fail"),
+        ({"executor": "slurm"}, "executor", "warn"),
+        ({"glassml-slurm-requeue": False}, "time limit", "warn"),
+    ],
+)
+def test_the_doctor_says_what_to_edit(bed, tmp_path, changes, check, status):
+    finding = _doctor(tmp_path, **changes)[check]
+    assert finding.status == status
+    assert "Set " in finding.advice

@@ -46,19 +46,25 @@ def _check(args: argparse.Namespace) -> None:
 def _register_doctor(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="check this machine, and say what to mend")
     parser.add_argument("config", type=Path, nargs="?", help="campaign whose needs are checked")
+    parser.add_argument("--profile", type=Path, help="Snakemake's, checked against the cluster")
     parser.set_defaults(run=_doctor)
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from glassml.campaign import doctor
+    from glassml.campaign import cluster, doctor
 
-    if args.config is None:
+    findings: list[doctor.Finding]
+    if args.profile is not None and args.config is None:
+        findings = []
+    elif args.config is None:
         findings = doctor.examine()
     else:
         from glassml.campaign.config import load_campaign
 
         campaign = load_campaign(args.config)
         findings = doctor.examine(campaign.dft.xc, campaign.configurations.elements())
+    if args.profile is not None:
+        findings += cluster.examine_profile(args.profile)
     print(doctor.render(findings))
     return int(any(finding.status == "fail" for finding in findings))
 

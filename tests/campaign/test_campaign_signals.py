@@ -1,0 +1,74 @@
+"""Signals at random moments of labels, dynamics and structure; a second Snakemake meanwhile.
+
+Below a path with a blank and an ü, from another working directory, with umask 077.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CAMPAIGN = ROOT / "tests" / "cluster" / "campaign.yaml"
+TARGETS = [
+    "results/cluster/dft/atoms/0000.csv",
+    "results/cluster/dft/crystals/0000.csv",
+    "results/cluster/structure/summary/states.csv",
+]
+SIGNALS = [signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT]
+
+pytestmark = [pytest.mark.slow, pytest.mark.campaign]
+
+
+def _start(folder, log):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(CAMPAIGN), "--cores", "2"]
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    return subprocess.Popen(
+        [*command, "--", *TARGETS],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env=environment,
+        umask=0o077,
+        start_new_session=True,
+    )
+
+
+def test_signals_at_random_moments_lose_nothing(tmp_path):
+    folder = tmp_path / "ein Ort, größer"
+    folder.mkdir()
+    rng = random.Random(1)
+    kept = {}
+    with (folder / "log").open("w") as log:
+        for number in SIGNALS:
+            process = _start(folder, log)
+            time.sleep(rng.uniform(6, 25))
+            os.killpg(process.pid, number)
+            process.wait(120)
+            records = folder.glob("results/labels/??/[!.]*.json")
+            kept |= {path: path.stat().st_mtime_ns for path in records if path not in kept}
+        process = _start(folder, log)
+        lock = folder / "results" / "cluster" / ".lock"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and str(process.pid) not in lock.read_text():
+            time.sleep(0.2)
+        with (folder / "second").open("w") as second:
+            assert _start(folder, second).wait(120) != 0
+        assert process.wait(600) == 0, (folder / "log").read_text()[-3000:]
+    said = (folder / "second").read_text()
+    assert f"process {process.pid} on" in said
+    assert "runs this campaign already: wait for it, or stop it" in said
+    # a label that was there was never made again
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    for target in TARGETS:
+        assert (folder / target).stat().st_mode & 0o077 == 0
+    assert not list(folder.rglob(".tmp-*.json"))
