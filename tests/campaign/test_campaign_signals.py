@@ -20,7 +20,7 @@ TARGETS = [
     "results/cluster/dft/crystals/0000.csv",
     "results/cluster/structure/summary/states.csv",
 ]
-SIGNALS = [signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT]
+SIGNALS = [signal.SIGINT, signal.SIGKILL, signal.SIGTERM]
 
 pytestmark = [pytest.mark.slow, pytest.mark.campaign]
 
