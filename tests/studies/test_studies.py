@@ -7,7 +7,7 @@ from ase.calculators.lj import LennardJones
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassml.campaign.config.potential import LearningCurve, Potential, Variant
+from glassml.campaign.config.potential import LearningCurve, Network, Potential, Variant
 from glassml.campaign.config.structure import Structure
 from glassml.campaign.files import write_csv
 from glassml.potential.members import nested_subset
@@ -152,7 +152,7 @@ def test_glasses_that_were_set_aside_leave_their_columns_empty(tmp_path):
 
 def test_tables_read_what_trainings_left(tmp_path):
     folders = {name: write_member(tmp_path / name, e) for name, e in [("a", 1.0), ("b", 2.0)]}
-    network = {"cutoff_A": 5.0, "layers": 2, "l_max": 1, "features": 8}
+    network = Network(cutoff_A=5.0, layers=2, l_max=1, features=8)
     speeds = {n: {"ms_per_atom_step": t, "device": "cpu"} for n, t in [("a", 1.0), ("b", 2.0)]}
     made = {"a": write_glasses(tmp_path / "a", [{6: 0.5, 8: 0.5}, {5: 0.25, 7: 0.75}])}
     rows = search_rows(folders, {"a": network, "b": network}, speeds, made)

@@ -5,10 +5,10 @@ import json
 import os
 from pathlib import Path
 
-from glassml.campaign.options import add_stage
+from glassml.campaign.options import Commands, add_stage
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the campaign's own commands to the parser."""
     actions = add_stage(commands, "campaign", "the configuration of a campaign")
     config = actions.add_parser("config", help="check a configuration, and print it whole")
@@ -43,7 +43,7 @@ def _check(args: argparse.Namespace) -> None:
     write_text(args.output, text + "\n")
 
 
-def _register_doctor(commands: argparse._SubParsersAction) -> None:
+def _register_doctor(commands: Commands) -> None:
     parser = commands.add_parser("doctor", help="check this machine, and say what to mend")
     parser.add_argument("config", type=Path, nargs="?", help="campaign whose needs are checked")
     parser.add_argument("--profile", type=Path, help="Snakemake's, checked against the cluster")
@@ -87,7 +87,7 @@ def _print_schema(_args: argparse.Namespace) -> None:
     print(json.dumps(Campaign.model_json_schema(), indent=1))
 
 
-def _register_plan(commands: argparse._SubParsersAction) -> None:
+def _register_plan(commands: Commands) -> None:
     parser = commands.add_parser("plan", help="what a campaign costs, before anything runs")
     parser.add_argument("config", type=Path, help="the campaign's YAML file")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="cores at hand")
@@ -111,7 +111,7 @@ def _plan(args: argparse.Namespace) -> None:
         print(plan.render(items, args.cores))
 
 
-def _register_status(commands: argparse._SubParsersAction) -> None:
+def _register_status(commands: Commands) -> None:
     parser = commands.add_parser("status", help="what is done, running, failed and waiting")
     parser.add_argument(
         "config",
@@ -131,7 +131,7 @@ def _status(args: argparse.Namespace) -> None:
     print(status.render(status.examine(load_campaign(args.config)), args.cores))
 
 
-def _register_why(commands: argparse._SubParsersAction) -> None:
+def _register_why(commands: Commands) -> None:
     parser = commands.add_parser("why", help="which input, setting or code makes a file stale")
     parser.add_argument("file", help="below results/, as Snakemake names it")
     parser.add_argument(

@@ -3,17 +3,20 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+#: What commands are added to.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
-def add_stage(commands: Any, name: str, help_text: str) -> Any:
+def add_stage(commands: Commands, name: str, help_text: str) -> Commands:
     """Add a stage's command, and give what its own commands are added to."""
     parser = commands.add_parser(name, help=help_text)
     return parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
 
 def add_command(
-    actions: Any, name: str, run: Callable[[argparse.Namespace], Any], help_text: str
+    actions: Commands, name: str, run: Callable[[argparse.Namespace], Any], help_text: str
 ) -> argparse.ArgumentParser:
     """Add a command that takes the campaign's configuration."""
     parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)

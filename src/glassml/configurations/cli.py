@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError
-from glassml.campaign.options import add_command, add_stage
+from glassml.campaign.options import Commands, add_command, add_stage
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "configurations", "structures to label")
     generate = add_command(actions, "generate", _generate, "make one shard of a family")

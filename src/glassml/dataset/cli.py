@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from glassml.campaign.files import read_json
-from glassml.campaign.options import add_command, add_stage
+from glassml.campaign.options import Commands, add_command, add_stage
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "dataset", "training, validation and test sets")
     build = add_command(

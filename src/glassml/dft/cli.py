@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from glassml.campaign.options import add_command, add_stage
+from glassml.campaign.options import Commands, add_command, add_stage
 
 COLUMNS = (
     "config_id",
@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "dft", "label configurations with GPAW")
 

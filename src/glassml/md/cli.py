@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from glassml.campaign.options import add_command, add_device, add_stage
+from glassml.campaign.options import Commands, add_command, add_device, add_stage
 from glassml.md import batch_cli
 from glassml.md.options import add_common_options, add_state_options
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glassml.campaign.config import Campaign
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "md", "melt-quench, compression and recovery of glasses")
     run = actions.add_parser(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 
 from glassml.campaign.files import write_json
 from glassml.campaign.locks import hold
@@ -103,12 +104,12 @@ def versions(engine: str) -> dict[str, str]:
 def run_job(
     job: Job,
     atoms: Atoms,
-    calculator: Any,
+    calculator: Calculator,
     folder: Path,
     *,
     checkpoint_every_s: float = 60.0,
     warnings: Sequence[str] = (),
-    committee: Sequence[Any] = (),
+    committee: Sequence[Calculator] = (),
     spread_every: int = 500,
     show_progress: bool = True,
 ) -> dict[str, Any]:

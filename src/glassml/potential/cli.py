@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
 from glassml.campaign.files import read_json
-from glassml.campaign.options import add_command, add_device, add_stage
+from glassml.campaign.options import Commands, add_command, add_device, add_stage
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "potential", "train, verify and judge potentials")
     _register_members(actions)
@@ -20,7 +20,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     _register_judging(actions)
 
 
-def _register_members(actions: Any) -> None:
+def _register_members(actions: Commands) -> None:
     """Add what makes a member: training, predictions, a compiled model, its verification."""
     train = add_command(
         actions, "train", _train, "train a member of a committee, or adopt a package"
@@ -60,7 +60,7 @@ def _register_members(actions: Any) -> None:
     add_device(verify)
 
 
-def _register_exploration(actions: Any) -> None:
+def _register_exploration(actions: Commands) -> None:
     """Add active learning: exploration and selection."""
     explore = add_command(actions, "explore", _explore, "run dynamics and ask the committee")
     explore.add_argument("name", help="of a run of potential.exploration")
@@ -78,7 +78,7 @@ def _register_exploration(actions: Any) -> None:
     select.add_argument("--table", type=Path, required=True, help="a row per candidate, CSV")
 
 
-def _register_judging(actions: Any) -> None:
+def _register_judging(actions: Commands) -> None:
     """Add the gates and the model card."""
     gate = add_command(actions, "gate", _gate, "judge a committee at one gate")
     names = sorted([*GATES, EQUATIONS, PHONONS])

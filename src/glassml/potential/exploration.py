@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
+from ase.md.md import MolecularDynamics
 from ase.md.nptberendsen import NPTBerendsen
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.optimize import FIRE
@@ -138,7 +139,7 @@ def explore(
     return Trajectory(visits, 1e-3 * TIMESTEP_FS * done, event)
 
 
-def _advance(dynamics: Any, atoms: Atoms, steps: int) -> str:
+def _advance(dynamics: MolecularDynamics, atoms: Atoms, steps: int) -> str:
     """Take steps; neighbour lists of atoms that are nowhere never end, so look after each."""
     for _ in range(steps):
         if not np.isfinite(atoms.get_forces()).all():

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from glassml.campaign.options import add_command, add_stage
+from glassml.campaign.options import Commands, add_command, add_stage
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "report", "the page of a campaign")
     build = add_command(actions, "build", _build, "write the page, its figures and tables")

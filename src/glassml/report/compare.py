@@ -1,7 +1,7 @@
 """Two campaigns side by side: rows, figures overlaid, and what differs in their configurations."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from glassml.report.figures import COLOURS, Canvas, Figure, draw, style
 from glassml.report.page import Section, Table, Text, with_error
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections.result import chosen_states
+from glassml.report.states import State
 from glassml.structure.binning import coarser
 
 LINES = ("-", "--")  # the first campaign, the second
@@ -229,7 +230,7 @@ def _states(evidence: Evidence) -> str:
     return ", ".join(f"{word} is {state.name}" for word, state in chosen.items())
 
 
-def _collect(pair: Pair, rows_of: Any) -> pd.DataFrame:
+def _collect(pair: Pair, rows_of: Callable[[Evidence, State], pd.DataFrame]) -> pd.DataFrame:
     """Join what each campaign has of its states at rest, cold and hot.
 
     Raises
@@ -254,7 +255,7 @@ def _fsdp(pair: Pair) -> Figure:
     first = next(iter(pair.values()))
     width = first.results.config["report"]["sq_bin_per_A"]
 
-    def rows_of(evidence: Evidence, state: Any) -> pd.DataFrame:
+    def rows_of(evidence: Evidence, state: State) -> pd.DataFrame:
         rows = evidence.summary("sq", state)
         rows = rows[["state", "q_per_A", "counts", *with_errors("neutron")]]
         rows = coarser(rows, "neutron", width)
@@ -291,7 +292,7 @@ def _fsdp(pair: Pair) -> Figure:
 def _rings(pair: Pair) -> Figure:
     names = ("aspect_ratio_mean", "l2_A_mean")
 
-    def rows_of(evidence: Evidence, state: Any) -> pd.DataFrame:
+    def rows_of(evidence: Evidence, state: State) -> pd.DataFrame:
         rows = evidence.summary("ring_shape", state, criterion=KING, atoms="Si+O")
         return rows[rows["size"].between(4, 9)][["size", *with_errors(*names)]]
 
@@ -351,7 +352,7 @@ def _compression(pair: Pair) -> Figure:
     return draw("compare_compression", title, caption, table, paint, size=(9.0, 3.2))
 
 
-def _pressed(name: str, evidence: Evidence, state: Any) -> dict[str, Any] | None:
+def _pressed(name: str, evidence: Evidence, state: State) -> dict[str, Any] | None:
     """Give density and FSDP of a state; nothing where it was not analysed."""
     try:
         density = evidence.scalar(state, "density_g_cm3")

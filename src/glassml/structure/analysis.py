@@ -12,11 +12,13 @@ The atoms need elements.
 
 from typing import Any
 
+from MDAnalysis import AtomGroup
 from MDAnalysis.analysis.base import AnalysisBase
 from MDAnalysis.analysis.results import ResultsGroup
 
 from glassml.campaign.errors import StructureError
 from glassml.structure.frames import check_atoms
+from glassml.structure.observables import Observable
 from glassml.structure.reading.trajectories import frame_atoms
 
 
@@ -47,7 +49,7 @@ class FrameAnalysis(AnalysisBase):
         """Name the backends of `run`."""
         return ("serial", "multiprocessing", "dask")
 
-    def __init__(self, atoms: Any, observable: Any, **options: Any) -> None:
+    def __init__(self, atoms: AtomGroup, observable: Observable[Any, Any], **options: Any) -> None:
         super().__init__(atoms.universe.trajectory, **options)
         self._atoms, self._observable = atoms, observable
         if not hasattr(atoms, "elements"):

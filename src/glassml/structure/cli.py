@@ -8,11 +8,11 @@ from typing import Any
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import read_json
-from glassml.campaign.options import add_stage
+from glassml.campaign.options import Commands, add_stage
 from glassml.structure.file_commands import register_files, set_threads
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "structure", "S(Q), FSDP, rings, network of structures")
     register_files(actions)
@@ -21,7 +21,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     _register_campaign(actions)
 
 
-def _register_campaign(actions: Any) -> None:
+def _register_campaign(actions: Commands) -> None:
     analyse = actions.add_parser("analyse", help="all observables of a glass of a campaign")
     analyse.add_argument("--config", required=True)
     analyse.add_argument("--state", required=True)

@@ -5,13 +5,22 @@ import json
 import math
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.names import CRITERIA
+from glassml.campaign.options import Commands
+
+if TYPE_CHECKING:
+    import numpy as np
+    from ase import Atoms
+
+    from glassml.structure.observables import BondRule
+    from glassml.structure.species import Network
 
 
-def register_files(actions: Any) -> None:
+def register_files(actions: Commands) -> None:
     """Add the commands that take a file to the parser."""
     _register_rings(actions)
     _register_sq(actions)
@@ -34,7 +43,9 @@ def _count(text: str) -> int:
     return value
 
 
-def _file_command(actions: Any, name: str, about: str, run: Any) -> argparse.ArgumentParser:
+def _file_command(
+    actions: Commands, name: str, about: str, run: Callable[[argparse.Namespace], None]
+) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=about, description=about)
     parser.add_argument("file", help="structure or trajectory (docs/structure.md lists formats)")
     parser.add_argument(
@@ -79,7 +90,7 @@ def _bond_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _register_rings(actions: Any) -> None:
+def _register_rings(actions: Commands) -> None:
     parser = _file_command(actions, "rings", "Count rings, and measure their shape.", run_rings)
     parser.add_argument("--criterion", choices=CRITERIA, default="primitive")
     parser.add_argument("--max-size", type=_count, default=12, help="largest ring, in formers")
@@ -93,7 +104,7 @@ def _register_rings(actions: Any) -> None:
     parser.add_argument("--export", help="write the rings of the last frame: .json, .cif or .xyz")
 
 
-def _register_sq(actions: Any) -> None:
+def _register_sq(actions: Commands) -> None:
     parser = _file_command(actions, "sq", "Compute structure factors.", run_sq)
     parser.add_argument("--q-max", type=_positive, default=25.0, help="in 1/Å")
     parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
@@ -103,7 +114,7 @@ def _register_sq(actions: Any) -> None:
     )
 
 
-def _register_gr(actions: Any) -> None:
+def _register_gr(actions: Commands) -> None:
     parser = _file_command(actions, "gr", "Compute g(r), T(r) and D(r).", run_gr)
     parser.add_argument(
         "--r-max", type=_positive, help="in Å (default: half the cell, at most 20 Å)"
@@ -111,7 +122,7 @@ def _register_gr(actions: Any) -> None:
     parser.add_argument("--r-bin", type=_positive, default=0.02, help="in Å")
 
 
-def _register_fsdp(actions: Any) -> None:
+def _register_fsdp(actions: Commands) -> None:
     parser = _file_command(actions, "fsdp", "Fit the first sharp diffraction peak.", run_fsdp)
     parser.add_argument("--weighting", choices=("neutron", "xray"), default="neutron")
     parser.add_argument(
@@ -122,7 +133,7 @@ def _register_fsdp(actions: Any) -> None:
     parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
 
 
-def _register_network(actions: Any) -> None:
+def _register_network(actions: Commands) -> None:
     parser = _file_command(actions, "network", "Coordination, angles, bonds.", run_network)
     _bond_options(parser)
 
@@ -138,7 +149,7 @@ def set_threads(threads: int | None) -> None:
     numba.set_num_threads(wanted)
 
 
-def _frames(args: argparse.Namespace, bulk: bool = False) -> list[Any]:
+def _frames(args: argparse.Namespace, bulk: bool = False) -> "list[Atoms]":
     """Read the frames that are asked for, of one composition; of what is no bulk say so."""
     from glassml.structure.frames import check_bulk, read_frames
     from glassml.structure.observables import check_one_composition
@@ -159,14 +170,15 @@ def _frames(args: argparse.Namespace, bulk: bool = False) -> list[Any]:
     return frames
 
 
-def _rule(args: argparse.Namespace) -> Any:
+def _rule(args: argparse.Namespace) -> "BondRule":
     from glassml.structure.observables import BondRule
 
     return BondRule(args.cutoff, args.formers, args.bridges)
 
 
-def _network_keys(network: Any) -> dict[str, Any]:
-    """Say which elements make the network, and which are left out of it."""
+def _network_keys(network: "Network | None") -> dict[str, Any]:
+    """Say which elements make the network, which frames have settled, and which are left out."""
+    assert network is not None
     return {
         "formers": list(network.formers),
         "bridges": list(network.bridges),
@@ -227,7 +239,7 @@ def run_sq(args: argparse.Namespace) -> None:
     frames = _frames(args, bulk=True)
     factor = mean_over(FactorObservables(args.q_max, args.q_bin, args.q_lattice), frames)
 
-    def curve(values: Any) -> list[float]:
+    def curve(values: "np.ndarray") -> list[float]:
         if args.resolution:
             values = broaden(factor.q, values, factor.counts, args.resolution)
         return values.tolist()
@@ -335,7 +347,7 @@ def run_network(args: argparse.Namespace) -> None:
     _show(document, args.json)
 
 
-def _mean_sd(values: Any) -> dict[str, float | None]:
+def _mean_sd(values: "np.ndarray") -> dict[str, float | None]:
     if len(values) == 0:
         return {"mean": None, "sd": None}
     return {"mean": float(values.mean()), "sd": float(values.std())}

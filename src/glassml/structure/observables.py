@@ -6,7 +6,7 @@ all frames, as a cutoff from their mean g(r), is settled first (`settled`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -46,7 +46,21 @@ def check_one_composition(frames: Sequence[Atoms]) -> None:
             )
 
 
-def mean_over(observable: Any, frames: Sequence[Atoms]) -> Any:
+Item = TypeVar("Item")
+Means_co = TypeVar("Means_co", covariant=True)
+
+
+class Observable(Protocol[Item, Means_co]):
+    """What is measured of a frame, and averaged over frames."""
+
+    def measure(self, atoms: Atoms) -> Item:
+        """Measure one frame."""
+
+    def mean(self, items: Sequence[Item]) -> Means_co:
+        """Average what was measured."""
+
+
+def mean_over(observable: Observable[Item, Means_co], frames: Sequence[Atoms]) -> Means_co:
     """Measure each frame and average: what an observable's `mean` gives."""
     return observable.mean([observable.measure(atoms) for atoms in frames])
 

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from glassml.campaign.files import read_json
-from glassml.campaign.options import add_command, add_device, add_stage
+from glassml.campaign.options import Commands, add_command, add_device, add_stage
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "studies", "join studies of a potential")
 
@@ -84,7 +84,7 @@ def _search(args: argparse.Namespace) -> None:
     folders = {name: args.folder / name for name in section.search.variants}
     rows = search_rows(
         folders,
-        {name: section.variant(name)[0].model_dump() for name in folders},
+        {name: section.variant(name)[0] for name in folders},
         {name: read_json(each / "speed.json") for name, each in folders.items()},
         {
             name: [folders[name] / "structure" / md.first_state() / g for g in md.glass_names()]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glassml.campaign.config.potential import Network
 from glassml.potential.errors import MULTIPLICITY, held_out_rows
 from glassml.studies.glasses import GLASS_COLUMNS, SUMMARY, glass_columns
 
@@ -78,7 +79,7 @@ def on_pareto_front(costs: Sequence[float], errors: Sequence[float]) -> list[boo
 
 def search_rows(
     folders: Mapping[str, Path],
-    networks: Mapping[str, Mapping[str, Any]],
+    networks: Mapping[str, Network],
     speeds: Mapping[str, Mapping[str, Any]],
     glasses: Mapping[str, Sequence[Path]],
 ) -> list[dict[str, Any]]:
@@ -89,7 +90,7 @@ def search_rows(
     folders
         Of the variants, by name: with `errors.csv` and `history.csv`.
     networks
-        Their sections `potential.model`.
+        Their sizes.
     speeds
         What `glassml.studies.speed.measure_speed` found.
     glasses
@@ -103,7 +104,7 @@ def search_rows(
     """
     rows = [
         {"variant": name}
-        | {key: networks[name][key] for key in ("cutoff_A", "layers", "l_max", "features")}
+        | networks[name].model_dump(include={"cutoff_A", "layers", "l_max", "features"})
         | training_summary(folder)
         | held_out_errors(folder)
         | {key: speeds[name][key] for key in ("ms_per_atom_step", "device")}
