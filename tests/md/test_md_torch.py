@@ -15,6 +15,15 @@ from matscipy.neighbours import neighbour_list
 torch = pytest.importorskip("torch")
 
 from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
+from barostats import (  # noqa: E402
+    CASES,
+    NUMBER,
+    TEMPERATURE_K,
+    VOLUME_A3,
+    check_volumes,
+    exact_volume,
+    gas,
+)
 
 from glassml.campaign.config.potential import Network  # noqa: E402
 from glassml.campaign.errors import Interrupted, StructureError  # noqa: E402
@@ -517,29 +526,13 @@ class VolumeSpring:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bulk_modulus_GPa", "pressure_GPa"), [(0.0, 0.05), (2.0, 0.3)])
+@pytest.mark.parametrize(("bulk_modulus_GPa", "pressure_GPa"), CASES)
 def test_volume_has_the_exact_mean_and_fluctuations(bulk_modulus_GPa, pressure_GPa):
-    number, temperature, volume, replicas = 48, 400.0, 6000.0, 24
-    beta = 1.0 / (units.kB * temperature)
-    modulus, pressure = bulk_modulus_GPa * units.GPa, pressure_GPa * units.GPa
-    centre = number / (beta * pressure) if modulus == 0.0 else volume
-    V = np.linspace(0.02 * centre, 4.0 * centre, 200_001)
-    weight = number * np.log(V) - beta * (
-        0.5 * modulus * volume * (V / volume - 1.0) ** 2 + pressure * V
-    )
-    weight = np.exp(weight - weight.max())
-    mean = float((weight * V).sum() / weight.sum())
-    variance = float((weight * (V - mean) ** 2).sum() / weight.sum())
-    glasses = []
-    for seed in range(replicas):
-        rng = np.random.default_rng(seed)
-        edge = mean ** (1 / 3)
-        gas = Atoms(f"Ar{number}", rng.random((number, 3)) * edge, cell=[edge] * 3, pbc=True)
-        maxwell_boltzmann(gas, temperature, rng)
-        glasses.append(gas)
-    stage = Stage("s", "npt", 10_000, 2.0, (temperature,) * 2, (pressure_GPa,) * 2, 1, 1)
+    mean, variance = exact_volume(bulk_modulus_GPa, pressure_GPa)
+    glasses = [gas(mean ** (1 / 3), seed) for seed in range(24)]
+    stage = Stage("s", "npt", 10_000, 2.0, (TEMPERATURE_K,) * 2, (pressure_GPa,) * 2, 1, 1)
     coupling = Coupling(50.0, 100.0, bulk_modulus_GPa + pressure_GPa + 0.01)
-    batch = Batch(glasses, VolumeSpring(modulus, volume), 3)
+    batch = Batch(glasses, VolumeSpring(bulk_modulus_GPa * units.GPa, VOLUME_A3), 3)
     integrator = RampedBatch(batch, stage, coupling)
     boxes, temperatures = [], []
     for step in range(stage.steps):
@@ -547,17 +540,9 @@ def test_volume_has_the_exact_mean_and_fluctuations(bulk_modulus_GPa, pressure_G
         if step > 1500:
             boxes.append(torch.linalg.det(batch.cells).numpy())
             twice_kinetic = batch.membership @ ((batch.momenta**2).sum(dim=1) / batch.masses)
-            temperatures.append(float(twice_kinetic.mean()) / (3 * number * units.kB))
-    boxes = np.array(boxes)
-    for values, expected, within in (
-        (boxes, mean, 0.02),
-        ((boxes - mean) ** 2, variance, 0.2),
-    ):
-        blocks = np.concatenate([block.mean(axis=0) for block in np.array_split(values, 10)])
-        error = blocks.std(ddof=1) / np.sqrt(len(blocks))
-        assert error < within * expected
-        assert abs(values.mean() - expected) < 4.0 * error
-    assert np.mean(temperatures) == pytest.approx(temperature, rel=0.02)
+            temperatures.append(float(twice_kinetic.mean()) / (3 * NUMBER * units.kB))
+    check_volumes(np.array(boxes), mean, variance)
+    assert np.mean(temperatures) == pytest.approx(TEMPERATURE_K, rel=0.02)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -6,12 +6,21 @@ import signal
 
 import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import units
 from ase.build import bulk
 
 torch = pytest.importorskip("torch")
 ts = pytest.importorskip("torch_sim", reason="torch-sim needs Python 3.12 and its own environment")
 
+from barostats import (  # noqa: E402
+    CASES,
+    NUMBER,
+    TEMPERATURE_K,
+    VOLUME_A3,
+    check_volumes,
+    exact_volume,
+    gas,
+)
 from torch_sim.models.interface import ModelInterface  # noqa: E402
 from torch_sim.models.lennard_jones import LennardJonesModel  # noqa: E402
 
@@ -183,56 +192,27 @@ def test_a_batch_in_which_all_trip_ends(tmp_path):
     assert {record["status"] for record in records.values()} == {"stopped"}
 
 
-def gas(number, edge, temperature, seed):
-    rng = np.random.default_rng(seed)
-    atoms = Atoms(f"Ar{number}", rng.random((number, 3)) * edge, cell=[edge] * 3, pbc=True)
-    maxwell_boltzmann(atoms, temperature, rng)
-    return atoms
-
-
-def mean_and_error(values):
-    """Give the mean over all and its error from means over replicas and blocks."""
-    blocks = np.concatenate([block.mean(axis=0) for block in np.array_split(values, 10)])
-    return values.mean(), blocks.std(ddof=1) / np.sqrt(len(blocks))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("bulk_modulus_GPa", "pressure_GPa"), [(0.0, 0.05), (2.0, 0.3)])
+@pytest.mark.parametrize(("bulk_modulus_GPa", "pressure_GPa"), CASES)
 def test_volume_has_the_exact_mean_and_fluctuations(bulk_modulus_GPa, pressure_GPa):
-    number, temperature, volume, replicas = 48, 400.0, 6000.0, 8
-    beta = 1.0 / (units.kB * temperature)
-    modulus, pressure = bulk_modulus_GPa * units.GPa, pressure_GPa * units.GPa
-    centre = number / (beta * pressure) if modulus == 0.0 else volume
-    V = np.linspace(0.02 * centre, 4.0 * centre, 200_001)
     # torch-sim's barostat has N k T where the ASE engine's has the kinetic energy of the moment:
     # its ensemble is flat in ln V and not in V, a difference of one part in N.
-    weight = (number - 1) * np.log(V)
-    weight -= beta * (0.5 * modulus * volume * (V / volume - 1.0) ** 2 + pressure * V)
-    weight = np.exp(weight - weight.max())
-    mean = float((weight * V).sum() / weight.sum())
-    variance = float((weight * (V - mean) ** 2).sum() / weight.sum())
-    model = Remembering(VolumeSpring(modulus, volume))
-    glasses = [gas(number, mean ** (1 / 3), temperature, seed) for seed in range(replicas)]
-    stage = Stage("s", "npt", 4000, 4.0, (temperature,) * 2, (pressure_GPa,) * 2, 1, 1)
+    mean, variance = exact_volume(bulk_modulus_GPa, pressure_GPa, power=NUMBER - 1)
+    model = Remembering(VolumeSpring(bulk_modulus_GPa * units.GPa, VOLUME_A3))
+    glasses = [gas(mean ** (1 / 3), seed) for seed in range(8)]
+    stage = Stage("s", "npt", 4000, 4.0, (TEMPERATURE_K,) * 2, (pressure_GPa,) * 2, 1, 1)
     coupling = Coupling(50.0, 100.0, bulk_modulus_GPa + pressure_GPa + 0.01)
     integrator = BatchedLangevin(batch_state(glasses, model.model, 3), model, stage, coupling)
     volumes, temperatures = [], []
     for step in range(stage.steps):
         integrator.advance()
         if step > 500:
-            volumes.append(torch.linalg.det(integrator.state.cell).abs().numpy())
-            temperatures.append(
-                (integrator.state.momenta**2 / integrator.state.masses[:, None]).sum().item()
-                / (3 * number * replicas * units.kB)
-            )
-    volumes = np.array(volumes)
-    value, error = mean_and_error(volumes)
-    assert error < 0.02 * mean
-    assert abs(value - mean) < 4.0 * error
-    value, error = mean_and_error((volumes - mean) ** 2)
-    assert error < 0.2 * variance
-    assert abs(value - variance) < 4.0 * error
-    assert np.mean(temperatures) == pytest.approx(temperature, rel=0.02)
+            state = integrator.state
+            volumes.append(torch.linalg.det(state.cell).abs().numpy())
+            twice_kinetic = (state.momenta**2 / state.masses[:, None]).sum().item()
+            temperatures.append(twice_kinetic / (3 * NUMBER * len(glasses) * units.kB))
+    check_volumes(np.array(volumes), mean, variance)
+    assert np.mean(temperatures) == pytest.approx(TEMPERATURE_K, rel=0.02)
 
 
 def test_watch_restores_the_handlers():

@@ -82,21 +82,18 @@ def _curves(results: Results) -> Figure:
         for colour, polymorph in zip(colours(len(polymorphs)), polymorphs, strict=True):
             part = table[table.polymorph == polymorph]
             base = lowest[part.index]
-            axis.plot(
-                part.volume_A3_per_atom,
-                1e3 * (part.label - base),
-                "o",
-                ms=5,
-                color=colour,
-                label=polymorph,
-            )
-            axis.plot(
-                part.volume_A3_per_atom,
-                1e3 * (part.prediction - base),
-                "x",
-                ms=5,
-                color=colour,
-            )
+            for energies, mark, label in (
+                (part.label, "o", polymorph),
+                (part.prediction, "x", None),
+            ):
+                axis.plot(
+                    part.volume_A3_per_atom,
+                    1e3 * (energies - base),
+                    mark,
+                    ms=5,
+                    color=colour,
+                    label=label,
+                )
         axis.set(
             xlabel="volume, Å³/atom", ylabel="energy above the polymorph's lowest label, meV/atom"
         )
