@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError, Interrupted, file_trouble
 from glassml.campaign.names import STAGES
-from glassml.campaign.signals import ends_its_time, wait_to_be_ended
+from glassml.campaign.signals import ends_its_time, listen, wait_to_be_ended
 from glassml.campaign.trust import trust_campaign
 
 #: Stages whose commands load potentials.
@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    listen()
     try:
         _trust_packages(args)
         return args.run(args) or 0

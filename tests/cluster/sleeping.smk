@@ -13,6 +13,16 @@ rule sleep:
         "echo start >> starts_{wildcards.name}; sleep {params.seconds}; echo slept > {output}"
 
 
+rule patient:
+    output:
+        "patient",
+    params:
+        script=f"{workflow.basedir}/patient.py",
+        folder=lambda wildcards, output: f"{output}.state",
+    shell:
+        "echo start >> starts_patient; python {params.script} {params.folder}; touch {output}"
+
+
 rule hog:
     output:
         "hog",

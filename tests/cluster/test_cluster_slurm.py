@@ -139,14 +139,12 @@ def _long(folder):
 
 
 def test_the_time_limit_counts_as_no_failure(bed, tmp_path):
-    """SLURM itself sends SIGURG before it, and runs the job again, twice or more."""
-    options = ["--set-resources", "md_run:runtime=1", "md_run:slurm_extra='--signal=URG@30'"]
-    code, said = campaign(tmp_path, RECORD, config=_long(tmp_path), options=options).ends()
+    """SLURM itself sends SIGURG before it, and runs the job again."""
+    options = ["--set-resources", "patient:runtime=1", "patient:slurm_extra='--signal=URG@20'"]
+    code, said = sleeping(tmp_path, "patient", options=options).ends()
     assert code == 0, said[-3000:]
-    record = json.loads((tmp_path / RECORD).read_text())
-    assert record["status"] == "finished"
-    assert record["pieces"] >= 2
-    assert record["steps"] == 500_000
+    assert starts(tmp_path, "patient") >= 2
+    assert (tmp_path / "patient.state" / "seconds").read_text() == "90"
     assert "Trying to restart job" not in said
 
 

@@ -26,11 +26,19 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGURG)
 REQUEUED_S = 120.0
 
 
+_early: list[int] = []
+
+
+def listen() -> None:
+    """Note SIGURG from here on: it may come while a command still loads its libraries."""
+    signal.signal(signal.SIGURG, lambda number, _frame: _early.append(number))
+
+
 class SignalWatch(AbstractContextManager):
     """Notes these signals instead of dying of them, so that a checkpoint can be written."""
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.number: int | None = _early[0] if _early else None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -63,6 +71,8 @@ def interrupting(kept: str) -> Iterator[None]:
 
     previous = {number: signal.signal(number, end) for number in ENDING}
     try:
+        if _early:
+            raise Interrupted(_early[0], kept)
         yield
     finally:
         for number, handler in previous.items():

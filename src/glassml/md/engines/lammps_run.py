@@ -273,7 +273,12 @@ def _run_piece(
         finally:
             _end(process)
     if watch.number:
-        raise Interrupted(watch.number, "LAMMPS goes on from its last restart file")
+        steps = [step for path in place.glob("restart.*") if (step := _restart_step(path))]
+        raise Interrupted(
+            watch.number,
+            "LAMMPS goes on from its last restart file",
+            progressed=max(steps, default=0) > piece.begin,
+        )
     log.update()
     if log.finished:
         return ""
