@@ -54,10 +54,21 @@ def trust_campaign(results: str | Path, hashes: Iterable[str] = ()) -> None:
     trust([*hashes, *(path.name for path in folder.glob("[0-9a-f]*"))])
 
 
-def record_made(results: str | Path, path: str | Path) -> None:
-    """Note that a campaign made a package, for its later commands."""
+def record_made(config: Path, name: str, path: Path) -> None:
+    """Note that a campaign made a package, for its later commands.
+
+    Parameters
+    ----------
+    config, name
+        The campaign's configuration, and its name: the note goes beside the configuration where
+        that stands among the results, as `campaign.yaml` does, else below `results/{name}`.
+    path
+        The package.
+    """
+    inside = path.resolve().is_relative_to(config.resolve().parent)
+    results = config.parent if inside else Path("results") / name
     made = file_sha256(path)
-    write_text(Path(results) / MADE / made, "")
+    write_text(results / MADE / made, "")
     trust([made])
 
 

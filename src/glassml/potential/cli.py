@@ -140,7 +140,7 @@ def _train(args: argparse.Namespace) -> None:
         threads=args.threads,
         place=place,
     )
-    record_made(args.config.parent, args.folder / "model.nequip.zip")
+    record_made(args.config, campaign.name, args.folder / "model.nequip.zip")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -166,7 +166,8 @@ def _compile(args: argparse.Namespace) -> None:
     from glassml.potential.compilation import compile_package
     from glassml.potential.packages import COMPILED_MODEL
 
-    section = load_campaign(args.config).potential
+    campaign = load_campaign(args.config)
+    section = campaign.potential
     species, _ = package_species_and_cutoff(args.package)
     compiled = args.folder / COMPILED_MODEL
     compile_package(
@@ -178,7 +179,7 @@ def _compile(args: argparse.Namespace) -> None:
         threads=args.threads,
     )
     if compiled.exists():
-        record_made(args.config.parent, compiled)
+        record_made(args.config, campaign.name, compiled)
 
 
 def _verify(args: argparse.Namespace) -> None:
