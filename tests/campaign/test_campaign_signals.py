@@ -40,6 +40,8 @@ def _start(folder, log):
         env=environment,
         umask=0o077,
         start_new_session=True,
+        # tests that run in the background ignore it, and what they start would too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

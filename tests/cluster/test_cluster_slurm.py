@@ -68,7 +68,13 @@ class Snakemake:
         ]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment, start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                # tests that run in the background ignore it, and what they start would too
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.started.append(self)
 
