@@ -40,12 +40,12 @@ def _start(folder, log):
         env=environment,
         umask=0o077,
         start_new_session=True,
-        # tests that run in the background ignore it, and what they start would too
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
 def test_signals_at_random_moments_lose_nothing(tmp_path):
+    # in the background it is ignored, also by what is started
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = tmp_path / "ein Ort, größer"
     folder.mkdir()
     rng = random.Random(1)

@@ -32,6 +32,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
+    # in the background it is ignored, also by what is started
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with slurm(tmp_path_factory.mktemp("slurm")) as bed:
         yield bed
 
@@ -73,8 +75,6 @@ class Snakemake:
                 stderr=log,
                 env=environment,
                 start_new_session=True,
-                # tests that run in the background ignore it, and what they start would too
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.started.append(self)
 
