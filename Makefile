@@ -6,7 +6,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 ACTIVATE := . $(VENV)/bin/activate
 
-.PHONY: trial test setup lint api clean-results
+.PHONY: trial test test-cluster setup lint api clean-results
 
 trial: $(READY)
 	$(ACTIVATE) && snakemake --cores $(CORES)
@@ -14,6 +14,10 @@ trial: $(READY)
 
 test: $(READY)
 	$(ACTIVATE) && python -m pytest
+
+# A real SLURM on this machine: as root, with Debian's slurm-wlm, munge and bindfs
+test-cluster: $(READY)
+	$(ACTIVATE) && python -m pytest tests/cluster -m cluster
 
 lint: $(READY)
 	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy && snakemake --lint

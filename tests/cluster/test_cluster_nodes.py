@@ -24,7 +24,7 @@ CAMPAIGN = Path(__file__).with_name("campaign.yaml")
 STATE = "ambient/glass00"
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.cluster,
     pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("bindfs") is None,
         reason="two nodes on one machine take root and bindfs (apt-get install bindfs)",

@@ -24,8 +24,7 @@ SLEEPING = Path(__file__).with_name("sleeping.smk")
 PROFILE = ROOT / "profiles" / "slurm"
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.campaign,
+    pytest.mark.cluster,
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "SLURM runs"),
 ]
 
@@ -112,9 +111,7 @@ def running(name=""):
 
 STATE = "results/cluster/md/ambient"
 RECORD = f"{STATE}/glass00/record.json"
-TABLES = [
-    f"results/cluster/dft/{shard}.csv" for shard in ("atoms/0000", "crystals/0000", "crystals/0001")
-]
+TABLES = [f"results/cluster/dft/crystals/{shard}.csv" for shard in ("0000", "0001")]
 SUMMARY = "results/cluster/structure/summary/states.csv"
 
 
@@ -122,7 +119,7 @@ def test_labels_dynamics_and_structure(bed, tmp_path):
     """The happy path, without accounting; the same command again has nothing to do."""
     code, said = campaign(tmp_path, *TABLES, SUMMARY).ends(900)
     assert code == 0, said[-3000:]
-    assert "14 of 14 steps" in said
+    assert "9 of 9 steps" in said
     # not a word about accounts, no names of files by the thousand
     assert "trying to guess" not in said
     lines = [line for line in said.splitlines() if "Command:" not in line]
@@ -138,7 +135,7 @@ def _long(folder):
     config = folder / "long.yaml"
     stage = {"name": "hold", "ensemble": "npt", "temperature_K": 300, "pressure_GPa": 0}
     states = {"ambient": {"stages": [stage | {"duration_ps": 100}]}}
-    md = {"states": states, "glasses": 1, "sample_every_fs": 100, "frame_every_fs": 1000}
+    md = {"states": states, "sample_every_fs": 100, "frame_every_fs": 1000}
     md |= {"lammps": {"restart_every_fs": 1000}}
     config.write_text(yaml.safe_dump({"base": str(CAMPAIGN), "name": "cluster", "md": md}))
     return config

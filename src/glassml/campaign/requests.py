@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
-#: Of the two Snakemakes that a job of SLURM has around its command: 140 MB each, rounded up.
-SNAKEMAKES_MB = 400
+#: Of the two Snakemakes that a job of SLURM has around its command: 215 MB each, rounded up.
+SNAKEMAKES_MB = 500
 SPARE = 1.5
 #: Snakemake looks at a job's memory more and more rarely: of short ones it may have seen nothing.
 SHORTEST_S = 60.0
