@@ -156,7 +156,7 @@ def test_a_list_without_end_stops_the_run(gpu, monkeypatch):
 
     batch = glasses(24)
     moving = RampedBatch(Batch(batch, kernels(gpu), 1), STAGE, COUPLING)
-    monkeypatch.setattr(moving.batch.model, "mend", lambda _: True)
+    monkeypatch.setattr(moving.batch.model, "mend", lambda *_: True)
     monkeypatch.setattr("glassml.md.engines.launches.MOST_MENDINGS", 2)
     with pytest.raises(GlassmlError, match="found no room"):
         moving.advance(1)

@@ -38,7 +38,7 @@ class Edges:
         #: 1 where an atom (column) is in a system (row): sums over atoms are products with it.
         self.membership = (self.system == glass).to(torch.float64)
         self.builds = 0
-        self._built_at: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.built_at: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def find(
         self, positions: torch.Tensor, cells: torch.Tensor
@@ -80,9 +80,9 @@ class Edges:
             to be added to the second atom: there are few different ones.
         """
         if self._is_stale(positions, cells):
-            self._build(positions, cells)
-        shifts = (self._shifts[:, :, None] * cells[self._shift_systems]).sum(dim=1)
-        return self._first, self._second, self._shift, shifts
+            self.build(positions, cells)
+        shifts = (self.shifts[:, :, None] * cells[self.shift_systems]).sum(dim=1)
+        return self.first, self.second, self.shift, shifts
 
     def _is_stale(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
         """Tell whether a pair may have come within the cutoff that is not in the list.
@@ -90,9 +90,9 @@ class Edges:
         A pair that was `cutoff + skin` apart is at least `s (cutoff + skin) - 2 d` apart after the
         box was scaled by s and atoms moved by d against it. Not-a-number is no reason to build.
         """
-        if self._built_at is None:
+        if self.built_at is None:
             return True
-        old_positions, old_inverses = self._built_at
+        old_positions, old_inverses = self.built_at
         strain = old_inverses @ cells
         scale = volumes(strain) ** (1.0 / 3.0)
         expected = torch.bmm(old_positions[:, None], strain[self.system])[:, 0]
@@ -100,23 +100,24 @@ class Edges:
         allowed = 0.5 * (scale * (self.cutoff_A + self.skin_A) - self.cutoff_A)
         return bool((moved > allowed[self.system]).any())
 
-    def _build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+    def build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+        """Build the list: `first`, `second`, `shift`, `shifts` in boxes and `shift_systems`."""
         reach = self.cutoff_A + self.skin_A
-        self._first, self._second, shifts = pairs(positions, cells, self.system, reach)
+        self.first, self.second, shifts = pairs(positions, cells, self.system, reach)
         # one number for each different shift and system
         lowest = shifts.min() if len(shifts) else shifts.sum()
         digits = (shifts - lowest).long()
         base = digits.max() + 1 if len(shifts) else 1
-        keys = self.system[self._first]
+        keys = self.system[self.first]
         for axis in range(3):
             keys = keys * base + digits[:, axis]
-        keys, self._shift = torch.unique(keys, return_inverse=True)
+        keys, self.shift = torch.unique(keys, return_inverse=True)
         columns: list[torch.Tensor] = []
         for _ in range(3):
             columns.insert(0, (keys % base) + lowest)
             keys = torch.div(keys, base, rounding_mode="floor")
-        self._shifts, self._shift_systems = torch.stack(columns, dim=1), keys
-        self._built_at = (positions.clone(), torch.linalg.inv(cells))
+        self.shifts, self.shift_systems = torch.stack(columns, dim=1), keys
+        self.built_at = (positions.clone(), torch.linalg.inv(cells))
         self.builds += 1
 
 

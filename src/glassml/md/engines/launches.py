@@ -15,12 +15,8 @@ from glassml.campaign.errors import GlassmlError
 
 logger = logging.getLogger(__name__)
 
-#: Steps of a graph; the largest that fits is taken first.
-LENGTHS = (16, 4, 1)
 #: Times that room is made for the same steps.
 MOST_MENDINGS = 20
-#: Relative difference between a graph and its steps, whose lists may have been built elsewhere.
-GRAPH_TOLERANCE = 1e-8
 
 
 class Launches:
@@ -29,7 +25,11 @@ class Launches:
     Parameters
     ----------
     ramped
-        A `RampedBatch` whose model has `launch` and `mend`.
+        A `RampedBatch` whose model has `steps_at_once`: numbers of steps of a graph, of which the
+        largest that fits is taken first; `prepare`, which is called before each graph; `launch`;
+        `mend`, which tells whether the steps have to be made again; `layout`, which changes when
+        what a graph points to is gone; `graph_tolerance`; and `replays_itself`: whether it has a
+        graph of its own, so that it is called step by step where several steps are no good.
     """
 
     _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
@@ -39,6 +39,8 @@ class Launches:
         self.ramped = ramped
         self._graphs: dict[int, tuple[Callable[[], None], dict[str, torch.Tensor | None]]] = {}
         self._state: dict[str, torch.Tensor] = {}
+        self._layout: Any = None
+        self._graphs_fail = False
 
     def advance(self, count: int) -> None:
         """Make steps.
@@ -49,7 +51,8 @@ class Launches:
             If the neighbour list cannot be given enough room.
         """
         while count > 0:
-            length = next(length for length in LENGTHS if length <= count)
+            lengths = self.ramped.batch.model.steps_at_once
+            length = next(length for length in lengths if length <= count)
             self._advance(length)
             count -= length
 
@@ -63,24 +66,51 @@ class Launches:
         }
         self._hold()
         begin = {name: tensor.clone() for name, tensor in self._state.items()}
+        where, model = (begin["positions"], begin["cells"]), ramped.batch.model
+        if self._graphs_fail and model.replays_itself:
+            self._one_by_one(inputs, length)
+            return
+        model.prepare(*where)
+        outrun = 0
         for _ in range(MOST_MENDINGS):
-            if length not in self._graphs:
-                self._graphs[length] = self._record(length, inputs)
-            replay, fixed = self._graphs[length]
-            for name, tensor in inputs.items():
-                if tensor is not None:
-                    fixed[name].copy_(tensor)  # type: ignore[union-attr]
-            replay()
-            if not ramped.batch.model.mend(begin["cells"]):
+            if model.layout != self._layout:
+                self._graphs.clear()
+                self._layout = model.layout
+            if self._replayed(length, inputs) and not model.mend(*where):
                 ramped.step += length
                 return
-            # what the graphs point to is gone
-            self._graphs.clear()
             self._restore(begin)
+            outrun += model.layout == self._layout
+            # a new list does not last for so many steps
+            if outrun > 1 and model.replays_itself:
+                self._one_by_one(inputs, length)
+                return
         raise GlassmlError(
             f"the neighbour list found no room after {MOST_MENDINGS} tries: atoms pile up, or the "
             "box changes by more than a tenth in a few steps; look at the time step and the start"
         )
+
+    def _replayed(self, length: int, inputs: dict[str, torch.Tensor | None]) -> bool:
+        """Make steps by a graph; tell whether there is one."""
+        if length not in self._graphs:
+            recorded = self._record(length, inputs)
+            if recorded is None:
+                return False
+            self._graphs[length] = recorded
+        replay, fixed = self._graphs[length]
+        for name, tensor in inputs.items():
+            if tensor is not None:
+                fixed[name].copy_(tensor)  # type: ignore[union-attr]
+        replay()
+        return True
+
+    def _one_by_one(self, inputs: dict[str, torch.Tensor | None], length: int) -> None:
+        """Make steps by calls of the model, which looks after its list itself."""
+        ramped = self.ramped
+        for step in range(length):
+            rows = {name: None if x is None else x[step] for name, x in inputs.items()}
+            ramped.move(rows["targets"], rows["noise"], rows["strain_noise"], ramped.batch.model)
+        ramped.step += length
 
     def _hold(self) -> None:
         """Keep the state in tensors that stay where they are."""
@@ -100,8 +130,8 @@ class Launches:
 
     def _record(
         self, length: int, inputs: dict[str, torch.Tensor | None]
-    ) -> tuple[Callable[[], None], dict[str, torch.Tensor | None]]:
-        """Record so many steps, from the state to the state."""
+    ) -> tuple[Callable[[], None], dict[str, torch.Tensor | None]] | None:
+        """Record so many steps, from the state to the state; None if their list was no good."""
         fixed = {name: None if x is None else x.clone() for name, x in inputs.items()}
 
         def steps() -> None:
@@ -120,9 +150,10 @@ class Launches:
 
         if self.ramped.batch.cells.device.type != "cuda":
             return steps, fixed
-        return self._captured(steps), fixed
+        replay = self._captured(steps)
+        return None if replay is None else (replay, fixed)
 
-    def _captured(self, steps: Callable[[], None]) -> Callable[[], None]:
+    def _captured(self, steps: Callable[[], None]) -> Callable[[], None] | None:
         """Give a graph of steps, whose result is that of the steps; else the steps themselves."""
         begin = {name: tensor.clone() for name, tensor in self._state.items()}
         stream = torch.cuda.Stream()
@@ -132,14 +163,16 @@ class Launches:
             expected = {name: tensor.clone() for name, tensor in self._state.items()}
             self._restore(begin)
         torch.cuda.current_stream().wait_stream(stream)
-        if self.ramped.batch.model.mend(begin["cells"]):
-            return steps  # there was no room: these steps are made again, and recorded anew
+        model = self.ramped.batch.model
+        if model.mend(begin["positions"], begin["cells"]):
+            return None
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph):
                 steps()
         except RuntimeError as error:
-            logger.warning("no CUDA graph, each kernel is launched by itself: %s", error)
+            logger.warning("no CUDA graph of several steps: %s", error)
+            self._graphs_fail = True
             self._restore(begin)
             return steps
         self._restore(begin)
@@ -149,8 +182,9 @@ class Launches:
             for name, value in expected.items()
         }
         self._restore(begin)
-        if not max(off.values()) < GRAPH_TOLERANCE:
+        if not max(off.values()) < model.graph_tolerance:
             logger.warning("a CUDA graph goes elsewhere than its steps: not used: %s", off)
+            self._graphs_fail = True
             return steps
         return graph.replay
 

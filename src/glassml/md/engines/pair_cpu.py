@@ -43,6 +43,8 @@ class PairLoops(PairModel):
         "bks", "chik" or "shik".
     """
 
+    steps_at_once = (16, 4, 1)
+
     def __init__(self, name: str) -> None:
         super().__init__(name, torch.device("cpu"))
         self._tables = [each.numpy().reshape(3, -1, 4) for each in (self._pulls, self._energies)]
@@ -73,7 +75,7 @@ class PairLoops(PairModel):
             begin = end
         return {"energy": energies, "forces": torch.as_tensor(forces), "stress": stress}
 
-    def mend(self, cells: torch.Tensor) -> bool:  # noqa: ARG002  (a GPU's list may lack room)
+    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:  # noqa: ARG002
         """Tell that nothing was wrong."""
         return False
 

@@ -38,6 +38,8 @@ class PairKernels(PairModel):
         Where it computes: a GPU, or a CPU with Triton's interpreter.
     """
 
+    steps_at_once = (16, 4, 1)
+
     def reserve(self, capacity: int) -> None:
         """Give the list rows of a length that a run had which goes on."""
         if capacity > self.capacity:
@@ -47,7 +49,7 @@ class PairKernels(PairModel):
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
         found = self.launch(positions, cells)
-        while self.mend(cells):
+        while self.mend(positions, cells):
             found = self.launch(positions, cells)
         return found
 
@@ -99,7 +101,7 @@ class PairKernels(PairModel):
         )  # fmt: skip
         return {"energy": energies, "forces": forces, "stress": stress}
 
-    def mend(self, cells: torch.Tensor) -> bool:
+    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:  # noqa: ARG002
         """Make room where a row of the list was too short or a box too narrow.
 
         Returns
@@ -155,6 +157,7 @@ class PairKernels(PairModel):
 
     def _empty_list(self) -> None:
         """Take a list that holds nothing, and is not good."""
+        self.layout += 1
         number = sum(self.counts)
         self._neighbours = torch.zeros(
             (number, self.capacity), dtype=torch.int32, device=self.device

@@ -213,7 +213,7 @@ class RampedBatch:
         self._before = Kernel(before_forces, batch.cells.device)
         self._on_strain = Kernel(forces_on_strain, batch.cells.device)
         self.strain_forces = self._strain_forces(self.targets(0, 1)[0])
-        self._launches = Launches(self) if hasattr(batch.model, "launch") else None
+        self._launches = Launches(self) if getattr(batch.model, "steps_at_once", ()) else None
 
     def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
         """Put a number on the device: a compiled kernel would be one for each value."""
