@@ -9,6 +9,7 @@ Everything is that of `snakemake-executor-plugin-slurm`, of which version 2.8.0 
 - A job that SLURM no longer lists has ended: well, if all its outputs are newer than the job.
 - Jobs of an earlier Snakemake that was killed are ended first, so that nothing is computed twice.
 - `resources: gpu: 0` holds within the jobs too.
+- A job that waits until somebody acts is said, once.
 - No account is guessed. What sbatch refuses is said in a sentence, with what to edit.
 """
 
@@ -39,6 +40,19 @@ ADVICE = {
     "docs/cluster.md",
     "unable to contact": "slurmctld does not answer: is this a node that may submit?",
 }
+#: Why a job waits that will not start by itself, as `squeue --format=%r` says it.
+STUCK = {
+    "BadConstraints",
+    "InvalidAccount",
+    "InvalidQOS",
+    "JobHeldAdmin",
+    "JobHeldUser",
+    "PartitionDown",
+    "PartitionInactive",
+    "PartitionNodeLimit",
+    "PartitionTimeLimit",
+    "launch failed requeued held",
+}
 ENDED_WITHIN_S = 60.0
 
 
@@ -51,6 +65,7 @@ class Executor(SlurmExecutor):
         name = str(self.workflow.config.get("name", "trial"))
         settings.jobname_prefix = f"{settings.jobname_prefix or 'glassml'}_{name}"[:50]
         self._settled: set[str] = set()
+        self._stuck: set[str] = set()
         self._submitted_s: dict[str, float] = {}
         self._silent_since_s: float | None = None
         self._looked_for_orphans = False
@@ -133,7 +148,8 @@ class Executor(SlurmExecutor):
     def _listed(self) -> set[str] | None:
         """List the jobs of this run that SLURM knows; None while slurmctld does not answer."""
         try:
-            text = _slurm("squeue", "--noheader", "--states=all", "--format=%i", *self._own_name())
+            name = ("--name", self.run_uuid)
+            text = _slurm("squeue", "--noheader", "--states=all", "--format=%i|%T|%r", *name)
         except (OSError, subprocess.SubprocessError) as error:
             if self._silent_since_s is None:
                 self._silent_since_s = time.time()
@@ -144,16 +160,18 @@ class Executor(SlurmExecutor):
             away = round(time.time() - self._silent_since_s)
             self._warn(f"SLURM answers again, after {away} s")
             self._silent_since_s = None
-        return set(text.split())
+        rows = [line.split("|", 2) for line in text.splitlines()]
+        for number, state, reason in rows:
+            if state == "PENDING" and reason in STUCK and number not in self._stuck:
+                self._stuck.add(number)
+                self._warn(f"SLURM job {number} waits until somebody acts: {reason}")
+        return {number for number, _, _ in rows}
 
     def _warn(self, message: str) -> None:
         self.logger.warning(message)
 
     def _interval_s(self) -> int:
         return int(self.workflow.executor_settings.init_seconds_before_status_checks)
-
-    def _own_name(self) -> tuple[str, str]:
-        return "--name", self.run_uuid
 
     def _is_over(self, job: SubmittedJobInfo) -> bool:
         """Report a job that SLURM has forgotten; tell whether there was enough to tell by."""

@@ -222,6 +222,19 @@ def test_no_gpu_is_asked_for_where_the_profile_says_that_there_is_none(bed, tmp_
     assert code == 0, said[-3000:]
 
 
+def test_a_job_that_waits_for_somebody_is_said_once(bed, tmp_path):
+    run("scontrol", "update", "PartitionName=main", "State=DOWN")
+    try:
+        started = sleeping(tmp_path, "slept/a")
+        started.until(lambda: "waits until somebody acts" in started.said(), "it is said")
+        time.sleep(7)
+    finally:
+        run("scontrol", "update", "PartitionName=main", "State=UP")
+    code, said = started.ends()
+    assert code == 0, said[-3000:]
+    assert said.count("waits until somebody acts: PartitionDown") == 1
+
+
 def test_out_of_memory_asks_for_more(bed, tmp_path):
     code, said = sleeping(tmp_path, "hog").ends()
     assert code == 0, said[-3000:]
