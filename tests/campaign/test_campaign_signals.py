@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 CAMPAIGN = ROOT / "tests" / "cluster" / "campaign.yaml"
 TARGETS = [
     "results/cluster/dft/crystals/0000.csv",
-    "results/cluster/dft/crystals/0001.csv",
     "results/cluster/structure/summary/states.csv",
 ]
 SIGNALS = [signal.SIGINT, signal.SIGKILL, signal.SIGTERM]
