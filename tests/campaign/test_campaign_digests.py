@@ -63,6 +63,13 @@ def loaded(names):
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Keep digests where no other test finds them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "glassml"
+
+
 @pytest.fixture
 def package(tmp_path):
     """Give a copy of the package, to be changed."""
@@ -100,6 +107,27 @@ def test_comments_change_no_digest_and_a_constant_those_that_import_it(package):
     studies = {"studies search", "studies learning-curve", "studies generations"}
     readers = {"structure analyse", "structure summary", "report build"}
     assert changed(package, before) == readers | studies
+
+
+def test_digests_are_kept_from_one_process_to_the_next_until_the_package_changes(package, cache):
+    program = (
+        "import pathlib; from glassml.campaign.digests import command_digest; "
+        f"print(command_digest('md run', root=pathlib.Path({str(package)!r})))"
+    )
+
+    def digest():
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    first = digest()
+    (memory,) = cache.iterdir()
+    memory.write_text(memory.read_text().replace(first, "what was kept"))
+    assert digest() == "what was kept"
+    edit(package / "configurations" / "pair_potentials.py", "CUTOFF_A = 10.0", "CUTOFF_A = 10.5")
+    assert digest() not in {first, "what was kept"}
+    memory.write_text("cut o")
+    edit(package / "configurations" / "pair_potentials.py", "CUTOFF_A = 10.5", "CUTOFF_A = 10.0")
+    assert digest() == first
 
 
 def test_what_a_campaign_does_not_use_is_left_out(package):
