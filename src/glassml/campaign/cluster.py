@@ -25,9 +25,9 @@ def read_profile(folder: Path) -> dict[str, Any]:
     GlassmlError
         If there is none, or it is no mapping.
     """
-    path = next((folder / name for name in ("profile.yaml", "config.yaml")), folder)
-    path = path if path.exists() else folder / "config.yaml"
-    if not path.exists():
+    paths = [folder / name for name in ("profile.yaml", "config.yaml")]
+    path = next(filter(Path.exists, paths), None)
+    if path is None:
         raise GlassmlError(f"{folder}: has neither profile.yaml nor config.yaml")
     profile = read_yaml(path)
     if not isinstance(profile, dict):

@@ -106,8 +106,8 @@ def _package_digest(root: Path) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for path in sorted(root.rglob("*")):
         if path.suffix in {".py", *DATA_SUFFIXES}:
-            digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode())
-            digest.update(path.read_bytes())
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root)} {len(content)} ".encode() + content)
     return digest.hexdigest()
 
 

@@ -186,9 +186,12 @@ def stress_of_centred_functions(self: Any, a_xG: Any, c_axi: Any = 1.0) -> Any:
     harmonics = range((max((function[1] for function in functions), default=0) + 1) ** 2)
     stress = xp.zeros((3, 3))
     small, self.blocksize = self.blocksize, int(BLOCK // max(self.nI, 1))
-    for start, stop in self.block(ensure_same_number_of_blocks=True):
-        vectors = self.pw.G_plus_k_Gv[start:stop]
-        slopes = xp.asarray(np.array([nablarlYL(L, vectors.T) for L in harmonics]))
+    blocks = list(self.block(ensure_same_number_of_blocks=True))
+    self.blocksize = small
+    for start, stop in blocks:
+        on_host = self.pw.G_plus_k_Gv[start:stop]
+        slopes = xp.asarray(np.array([nablarlYL(L, on_host.T) for L in harmonics]))
+        vectors = xp.asarray(on_host)
         for i, j in product(range(3), repeat=2):
             stress[i, j] += self._stress_tensor_contribution(
                 i,
@@ -196,12 +199,11 @@ def stress_of_centred_functions(self: Any, a_xG: Any, c_axi: Any = 1.0) -> Any:
                 functions,
                 start,
                 stop,
-                xp.asarray(vectors),
+                vectors,
                 a_xG[..., start:stop],
                 c_axi,
                 slopes,
             )
-    self.blocksize = small
     return stress
 
 
