@@ -19,7 +19,13 @@ TARGETS = [
     "results/cluster/dft/crystals/0000.csv",
     "results/cluster/structure/summary/states.csv",
 ]
-SIGNALS = [signal.SIGINT, signal.SIGKILL, signal.SIGTERM]
+#: Each signal comes a random time after the first file of its pattern: while labels, dynamics and
+#: structure are made, however fast the machine is.
+SIGNALS = {
+    signal.SIGINT: "labels/??/[!.]*.json",
+    signal.SIGKILL: "cluster/md/start/glass00/restart.npz",
+    signal.SIGTERM: "cluster/md/ambient/glass00/final.extxyz",
+}
 
 pytestmark = [pytest.mark.slow, pytest.mark.campaign]
 
@@ -42,6 +48,14 @@ def _start(folder, log):
     )
 
 
+def _wait(process, condition, seconds=300):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "it ended too early"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_signals_at_random_moments_lose_nothing(tmp_path):
     # in the background it is ignored, also by what is started
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,20 +64,25 @@ def test_signals_at_random_moments_lose_nothing(tmp_path):
     rng = random.Random(1)
     kept = {}
     with (folder / "log").open("w") as log:
-        for number in SIGNALS:
+        for number, pattern in SIGNALS.items():
             process = _start(folder, log)
-            time.sleep(rng.uniform(6, 25))
+            _wait(process, lambda pattern=pattern: list((folder / "results").glob(pattern)))
+            time.sleep(rng.uniform(0, 3))
             os.killpg(process.pid, number)
             process.wait(120)
             records = folder.glob("results/labels/??/[!.]*.json")
             kept |= {path: path.stat().st_mtime_ns for path in records if path not in kept}
+        # something is left to do, and the first stands still while the second looks at its lock
+        (folder / TARGETS[-1]).unlink(missing_ok=True)
         process = _start(folder, log)
         lock = folder / "results" / "cluster" / ".lock"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and str(process.pid) not in lock.read_text():
-            time.sleep(0.2)
-        with (folder / "second").open("w") as second:
-            assert _start(folder, second).wait(120) != 0
+        _wait(process, lambda: str(process.pid) in lock.read_text())
+        os.killpg(process.pid, signal.SIGSTOP)
+        try:
+            with (folder / "second").open("w") as second:
+                assert _start(folder, second).wait(120) != 0
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
         assert process.wait(600) == 0, (folder / "log").read_text()[-3000:]
     said = (folder / "second").read_text()
     assert f"process {process.pid} on" in said
