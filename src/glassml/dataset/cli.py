@@ -126,14 +126,13 @@ def _describe(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from ase.io import read
-
     from glassml.campaign.errors import GlassmlError
+    from glassml.campaign.extxyz import read_extxyz
     from glassml.campaign.files import write_csv
     from glassml.dataset.differences import COLUMNS, difference_rows, pairs_of
 
-    others = [atoms for path in args.other for atoms in read(path, index=":", format="extxyz")]
-    rows = difference_rows(pairs_of(read(args.one, index=":", format="extxyz"), others))
+    others = [atoms for path in args.other for atoms in read_extxyz(path)]
+    rows = difference_rows(pairs_of(read_extxyz(args.one), others))
     if not rows:
         raise GlassmlError(f"{args.one}: none of its structures has a label in the other files")
     print(",".join(COLUMNS))

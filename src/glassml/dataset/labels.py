@@ -1,7 +1,6 @@
 """Labelled configurations from the shards of a campaign and from files of elsewhere."""
 
 import csv
-import gzip
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread
 from scipy.stats import spearmanr
 
 from glassml.campaign.config.configurations import LabelKeys
 from glassml.campaign.errors import StructureError
+from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.provenance import XC, same_functional
 from glassml.configurations.imported import (
     NO_STRESS,
@@ -257,10 +256,7 @@ def _frames(path: Path) -> list[Atoms]:
     if path.stat().st_size == 0:
         return []
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                return list(iread(file, format="extxyz"))
-        return list(iread(path, format="extxyz"))
+        return list(read_extxyz(path))
     except Exception as error:  # noqa: BLE001  (readers raise anything at all)
         raise StructureError(f"{path}: cannot be read as extxyz: {error}") from None
 

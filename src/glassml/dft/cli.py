@@ -80,9 +80,10 @@ def register(commands: Commands) -> None:
 
 
 def _label(args: argparse.Namespace) -> None:
-    from ase.io import iread, write
+    from ase.io import write
 
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.extxyz import read_extxyz
     from glassml.campaign.files import atomic_path, reading, write_csv
     from glassml.campaign.store import LabelStore
     from glassml.dft.labels import labelled_atoms
@@ -90,7 +91,7 @@ def _label(args: argparse.Namespace) -> None:
 
     campaign = load_campaign(args.config)
     # A shard whose structures were all refused is an empty file, which is no extxyz.
-    frames = iread(args.input, index=":", format="extxyz") if args.input.stat().st_size else []
+    frames = read_extxyz(args.input) if args.input.stat().st_size else []
     with reading(args.input, "an extxyz file"):
         configurations = list(frames)
     dft = campaign.dft.model_dump(mode="json")
@@ -240,15 +241,14 @@ def _recompute(args: argparse.Namespace) -> int:
     import math
     import tempfile
 
-    from ase.io import iread
-
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.extxyz import read_extxyz
     from glassml.campaign.files import write_csv
     from glassml.campaign.store import LabelStore
     from glassml.dft.recomputing import COLUMNS, PRECISION, recompute
 
     dft = load_campaign(args.config).dft.model_dump(mode="json")
-    labelled = list(iread(args.input, format="extxyz"))
+    labelled = list(read_extxyz(args.input))
     count = args.count or math.ceil(args.fraction * len(labelled))
     with tempfile.TemporaryDirectory(prefix="glassml-recompute-") as folder:
         store = LabelStore(args.store or folder)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
-from ase.io import iread, write
+from ase.io import write
 
+from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.files import file_sha256, write_gzip
 from glassml.campaign.store import LabelStore
 from glassml.dft.labels import PROTOCOL, label_key, labelled_atoms
@@ -39,7 +40,7 @@ def labelled_configurations(
     for path in paths:
         if path.stat().st_size == 0:
             continue
-        for atoms in iread(path, index=":", format="extxyz"):
+        for atoms in read_extxyz(path):
             key = label_key(atoms, determining_settings(atoms, dft))
             record = store.get(key)
             if record is not None and record["status"] == "converged":

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.store import LabelStore
 from glassml.dft.labels import label_key, structure_record
 from glassml.dft.settings import determining_settings
@@ -41,7 +41,7 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
         raise StructureError(f"dft.seed_labels: {path} does not exist")
     records: dict[str, dict[str, Any]] = {}
     other = 0
-    for number, atoms in enumerate(iread(path, format="extxyz")):
+    for number, atoms in enumerate(read_extxyz(path)):
         if "REF_energy" not in atoms.info or "REF_forces" not in atoms.arrays:
             raise StructureError(f"{path}, frame {number}: REF_energy or REF_forces is missing")
         settings = determining_settings(atoms, dft)

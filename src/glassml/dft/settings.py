@@ -109,8 +109,13 @@ def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]
     settings["setups"] = {
         symbol: setup_digest(symbol, dft["xc"]) for symbol in sorted(set(atoms.symbols))
     }
-    settings["gpaw"] = ".".join(version("gpaw").split(".")[:2])
+    settings["gpaw"] = _gpaw_version()
     return settings
+
+
+@cache
+def _gpaw_version() -> str:
+    return ".".join(version("gpaw").split(".")[:2])
 
 
 @cache

@@ -283,13 +283,12 @@ def _verified(
     md: "MolecularDynamics", args: argparse.Namespace, network: Any
 ) -> "dict[str, dict[str, float]]":
     """Compare a network that takes shortcuts with the same without, on test labels."""
-    import ase.io
-
     from glassml.campaign.errors import GlassmlError
+    from glassml.campaign.extxyz import read_extxyz
     from glassml.potential.padded import load_network
     from glassml.potential.shortcuts import check_shortcuts
 
-    labels = [atoms for path in args.labels for atoms in ase.io.read(path, ":")]
+    labels = [atoms for path in args.labels for atoms in read_extxyz(path)]
     if not labels:
         raise GlassmlError(
             f"--labels: md.shortcuts {', '.join(md.network_shortcuts())} are verified on test "

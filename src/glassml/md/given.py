@@ -11,6 +11,7 @@ import ase.io
 from ase import Atoms
 
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.files import atomic_path, read_json, write_gzip, write_json, write_text
 from glassml.campaign.h5md import box_edges
 from glassml.md.checkpoint import Samples
@@ -87,7 +88,7 @@ def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
             f"({', '.join(differing) or 'another number of them'}): remove md.given, so that the "
             "state is run, or take the configuration that lies with the runs"
         )
-    frames = list(ase.io.iread(given / "frames.extxyz.gz"))
+    frames = list(read_extxyz(given / "frames.extxyz.gz"))
     last = len(record["stages"]) - 1
     for stage in record["stages"]:
         stage["frames"] = [0, 0]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.limits import MAX_FORCE_EV_A, net_force_excess
 from glassml.potential.packages import PotentialError
 
@@ -34,7 +34,7 @@ def read_labels(path: Path) -> list[Atoms]:
         If the file cannot be read.
     """
     try:
-        return list(iread(path)) if path.stat().st_size else []
+        return list(read_extxyz(path)) if path.stat().st_size else []
     except (OSError, ValueError, StopIteration) as error:
         raise PotentialError(f"{path}: cannot be read: {error}") from None
 
