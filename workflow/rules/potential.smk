@@ -210,6 +210,7 @@ rule potential_gate:
         extra=lambda wildcards: {
             "phonons": expand(rules.label_displaced.output.labels, crystal=CRYSTALS),
             "equations": CAMPAIGN.potential.gates.equations.labels,
+            "glasses": CAMPAIGN.potential.gates.glasses.labels,
         }.get(wildcards.gate, []),
     output:
         results=f"{POTENTIAL}/gates/{{gate}}.json",

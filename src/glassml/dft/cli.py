@@ -50,6 +50,14 @@ def register(commands: Commands) -> None:
     )
     polymorphs.add_argument("--processes", type=int, default=1)
 
+    relax = add_command(actions, "relax", _relax, "take glasses to rest, cells too, by labels")
+    relax.add_argument("--input", type=Path, required=True, help="where they start (extxyz)")
+    relax.add_argument("--output", type=Path, required=True, help="those at rest (extxyz.gz)")
+    relax.add_argument("--table", type=Path, required=True, help="what became of each (CSV)")
+    relax.add_argument("--fmax", type=float, default=0.02, help="at rest below, eV/Å (0.02)")
+    relax.add_argument("--max-steps", type=int, default=80, help="then it is given up (80)")
+    relax.add_argument("--processes", type=int, default=1, help="structures at once")
+
     collect = add_command(
         actions, "collect", _collect, "write what is labelled so far into one file"
     )
@@ -205,6 +213,35 @@ def _polymorphs(args: argparse.Namespace) -> None:
 
     with atomic_path(folder / "polymorphs.png") as temporary:
         plot_polymorphs(points, minima).savefig(temporary, dpi=150)
+
+
+def _relax(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.extxyz import read_extxyz
+    from glassml.campaign.files import reading, write_csv
+    from glassml.campaign.store import LabelStore
+    from glassml.dft import resting
+    from glassml.dft.collecting import write_compressed
+    from glassml.dft.relaxation import RelaxationError
+
+    campaign = load_campaign(args.config)
+    with reading(args.input, "an extxyz file"):
+        starts = list(read_extxyz(args.input))
+    rests = resting.relax_glasses(
+        starts,
+        campaign.dft.model_dump(mode="json"),
+        LabelStore(campaign.store),
+        fmax_eV_A=args.fmax,
+        max_steps=args.max_steps,
+        processes=args.processes,
+    )
+    rows = resting.rows(rests)
+    write_csv(args.table, rows, resting.COLUMNS)
+    if not (frames := resting.labelled(rests)):
+        raise RelaxationError(f"none of {len(rows)} structures came to rest: see {args.table}")
+    write_compressed(args.output, frames)
+    for row in rows:
+        print(" ".join(str(row[name]) for name in resting.COLUMNS))
 
 
 def _collect(args: argparse.Namespace) -> None:

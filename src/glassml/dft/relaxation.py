@@ -21,11 +21,11 @@ class RelaxationError(GlassmlError):
 
 
 class Relaxation:
-    """Positions and shape of a cell at constant volume and space group, by BFGS.
+    """Positions and cell within the space group, by BFGS.
 
-    Space group and volume are kept exactly, so that equations of state are of one phase. The same
-    labels give the same steps: a relaxation that was stopped walks through the store to where it
-    was.
+    The space group is kept exactly, and so is the volume unless it is set free, so that equations
+    of state are of one phase. The same labels give the same steps: a relaxation that was stopped
+    walks through the store to where it was.
 
     Parameters
     ----------
@@ -34,9 +34,11 @@ class Relaxation:
     fmax_eV_A
         At rest when no force is larger; strains count as forces along their displacement of the
         cell's atoms, so that 0.02 eV/Å is a shear stress of about 0.07 GPa in quartz.
+    constant_volume
+        False lets the cell relax to no pressure, by the stress of the labels.
     """
 
-    def __init__(self, atoms: Atoms, fmax_eV_A: float) -> None:
+    def __init__(self, atoms: Atoms, fmax_eV_A: float, *, constant_volume: bool = True) -> None:
         self.atoms = atoms.copy()
         self.atoms.set_constraint(FixSymmetry(self.atoms))
         self.fmax = fmax_eV_A
@@ -46,7 +48,9 @@ class Relaxation:
         self.largest_force = float("inf")
         # A strain counts for as much as a quarter of the atoms: it is then about as stiff as they.
         factor = max(1.0, len(atoms) / 4)
-        cell = FrechetCellFilter(self.atoms, constant_volume=True, exp_cell_factor=factor)
+        cell = FrechetCellFilter(
+            self.atoms, constant_volume=constant_volume, exp_cell_factor=factor
+        )
         self._cell = cell
         self._optimizer = BFGS(cell, logfile=None)  # type: ignore[arg-type]
 

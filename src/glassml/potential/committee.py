@@ -14,7 +14,7 @@ from ase.calculators.calculator import Calculator
 
 from glassml.campaign.config.potential import Gates, Phonons
 from glassml.campaign.seeds import generator
-from glassml.potential import equations, gates, phonons, probes
+from glassml.potential import equations, gates, glasses, phonons, probes
 from glassml.potential.calculators import load_calculator
 from glassml.potential.labels import read_labels
 from glassml.potential.packages import PotentialError
@@ -38,7 +38,7 @@ class Committee:
         "cpu" or "cuda"; None takes a GPU if there is one.
     extra
         Labels that a gate needs beside: displaced cells for phonons, crystals at rest at several
-        volumes for equations.
+        volumes for equations, glasses at rest.
     """
 
     def __init__(
@@ -120,7 +120,8 @@ def run_gate(
     Parameters
     ----------
     name
-        "calibration", "curves", "dimers", "equations", "errors", "phonons" or "stability".
+        "calibration", "curves", "dimers", "equations", "errors", "glasses", "phonons" or
+        "stability".
     committee
         The members.
     thresholds
@@ -173,6 +174,17 @@ def run_gate(
             ignore_index=True,
         )
         return gates.equation_gate(points, thresholds.equations, factor), points
+    if name == "glasses":
+        points = pd.concat(
+            [
+                glasses.glass_points(
+                    committee.calculator(folder), committee.extra_frames(), folder.name
+                )
+                for folder in committee.folders
+            ],
+            ignore_index=True,
+        )
+        return gates.glass_gate(points, thresholds.glasses, factor), points
     if name == "phonons":
         table = _phonons(committee, thresholds.phonons)
         return gates.phonon_gate(table, thresholds.phonons.rms_THz, factor), table

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from glassml.campaign.config.potential import Equations
+from glassml.campaign.config.potential import Equations, Glasses
 from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS, held_out_rows
@@ -259,6 +259,41 @@ def equation_gate(points: pd.DataFrame, thresholds: Equations, amber_factor: flo
         )
         for (polymorph, quantity, key), (value, note) in worst_of.items()
     ]
+
+
+def glass_gate(points: pd.DataFrame, thresholds: Glasses, amber_factor: float) -> list[Result]:
+    """Judge the mean Si-O-Si angle and the volume of glasses at rest, worst member.
+
+    Parameters
+    ----------
+    points
+        From `glassml.potential.glasses.glass_points`, of all members.
+    thresholds
+        What is green.
+    amber_factor
+        Width of the amber range.
+    """
+    angle = (points["angle_deg"] - points["label_angle_deg"]).abs()
+    volume = 100 * (points["volume_A3"] / points["label_volume_A3"] - 1).abs()
+    results = []
+    for quantity, errors, threshold, unit in (
+        ("mean Si-O-Si angle", angle, thresholds.angle_deg, "°"),
+        ("volume", volume, thresholds.volume_percent, "%"),
+    ):
+        worst_of = errors.fillna(float("inf")).groupby(points["glass"], sort=False).max()
+        results += [
+            judge(
+                "glasses",
+                f"{glass}: {quantity}",
+                float(value),
+                threshold=threshold,
+                unit=unit,
+                amber_factor=amber_factor,
+                note="" if np.isfinite(value) else "does not come to rest",
+            )
+            for glass, value in worst_of.items()
+        ]
+    return results
 
 
 def _equation_errors(

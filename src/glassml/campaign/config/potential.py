@@ -17,6 +17,7 @@ Pressure = Annotated[float, Field(ge=-10.0, le=100.0)]
 GATES = ("calibration", "curves", "dimers", "errors", "stability")
 PHONONS = "phonons"  # judged where `gates.phonons` names crystals
 EQUATIONS = "equations"  # judged where `gates.equations` names labels
+GLASSES = "glasses"  # judged where `gates.glasses` names labels
 
 
 # Sizes of a neural network, and of the variants of it.
@@ -280,6 +281,18 @@ class Equations(Section):
     )
 
 
+class Glasses(Section):
+    """Glasses at rest against labels."""
+
+    labels: str | None = Field(
+        default=None,
+        description="Labelled glasses at rest, extxyz, as `glassml dft relax` writes them; none: "
+        "the gate is left out.",
+    )
+    angle_deg: float = Field(default=1.0, gt=0.0, description="Error of the mean Si-O-Si angle.")
+    volume_percent: float = Field(default=0.5, gt=0.0, description="Error of the volume.")
+
+
 class Gates(Section):
     """Up to here a potential is green; up to `amber_factor` times as much it is amber."""
 
@@ -304,6 +317,7 @@ class Gates(Section):
         default=0.2, gt=0.0, le=1000.0, description="Length of each stability run."
     )
     equations: Equations = Equations()
+    glasses: Glasses = Glasses()
     phonons: Phonons = Phonons()
     amber_factor: float = Field(default=2.0, ge=1.0, description="Width of the amber range.")
 
@@ -350,7 +364,8 @@ class Potential(Section):
         """Give the names of the gates, in alphabetical order."""
         phonons = [PHONONS] if self.gates.phonons.crystals else []
         equations = [EQUATIONS] if self.gates.equations.labels else []
-        return sorted([*GATES, *phonons, *equations])
+        glasses = [GLASSES] if self.gates.glasses.labels else []
+        return sorted([*GATES, *phonons, *equations, *glasses])
 
     def variant(self, name: str) -> tuple[Network, Training]:
         """Give the neural network of a variant of the size search, and how it is trained."""

@@ -1,5 +1,6 @@
 """The potential: what it gets wrong, how it was trained, whether its gates are open."""
 
+import numpy as np
 import pandas as pd
 
 from glassml.report.curves import legend_beside
@@ -24,6 +25,8 @@ def potential_section(results: Results) -> Section:
     add(section, results, "Energy against volume", lambda: _curves(results))
     if results.config["potential"]["gates"]["phonons"]["crystals"]:
         add(section, results, "Phonons", lambda: _phonons(results))
+    if results.config["potential"]["gates"]["glasses"]["labels"]:
+        add(section, results, "Glasses at rest", lambda: _glasses(results))
     add(section, results, "Approach of two atoms", lambda: _dimers(results))
     add(section, results, "Training history", lambda: _history(results))
     add_studies(section, results)
@@ -107,6 +110,39 @@ def _curves(results: Results) -> Figure:
     )
     title = "Energy against volume"
     return draw("energy_volume", title, caption, table, paint, size=(7.6, 4.0))
+
+
+def _glasses(results: Results) -> Figure:
+    table = results.table(f"{results.last('potential')}/gates/glasses.csv")
+    allowed = results.config["potential"]["gates"]["glasses"]
+    members = list(dict.fromkeys(table.member))
+
+    def paint(canvas: Canvas) -> None:
+        left, right = canvas.subplots(1, 2)
+        for colour, member in zip(colours(len(members)), members, strict=True):
+            part = table[table.member == member]
+            look = {"marker": "o", "ms": 4, "ls": "none", "color": colour, "label": member}
+            left.plot(part.label_angle_deg, part.angle_deg, **look)
+            change = 100 * (part.volume_A3 / part.label_volume_A3 - 1)
+            right.plot(part.label_volume_A3, change, **look)
+        ends = np.array([table.label_angle_deg.min(), table.label_angle_deg.max()])
+        width = allowed["angle_deg"]
+        left.fill_between(ends, ends - width, ends + width, color="0.92", zorder=-1)
+        left.plot(ends, ends, color="0.3", lw=0.7, zorder=0)
+        right.axhspan(
+            -allowed["volume_percent"], allowed["volume_percent"], color="0.92", zorder=-1
+        )
+        right.axhline(0.0, color="0.3", lw=0.7, zorder=0)
+        left.set(xlabel="DFT mean Si-O-Si angle, °", ylabel="potential, °")
+        right.set(xlabel="DFT volume, Å³ per SiO₂", ylabel="potential − DFT, %")
+        left.legend()
+
+    caption = (
+        "Glasses taken to rest by labels, positions and cell, and from there by each member of the "
+        f"committee. The grey bands are what the gate allows: {allowed['angle_deg']:g}° and "
+        f"{allowed['volume_percent']:g} % of the volume."
+    )
+    return draw("glasses_at_rest", "Glasses at rest", caption, table, paint, size=(7.6, 3.6))
 
 
 def _phonons(results: Results) -> Figure:
