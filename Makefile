@@ -12,8 +12,9 @@ trial: $(READY)
 	$(ACTIVATE) && snakemake --cores $(CORES)
 	@echo "The report: $(CURDIR)/results/trial/report/report.html"
 
+# Files are dealt to $(CORES) processes, whole and in their order: the longest come first.
 test: $(READY)
-	$(ACTIVATE) && python -m pytest
+	$(ACTIVATE) && python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 # A real SLURM on this machine: as root, with Debian's slurm-wlm, munge and bindfs
 test-cluster: $(READY)

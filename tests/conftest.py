@@ -10,7 +10,10 @@ from ase.io import write
 # without a GPU its kernels are interpreted, which Triton asks for when it is imported
 if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+# cells are small, and tests run beside each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from glassml.campaign.locks import hold
 from glassml.potential.members import Dataset, Member, train_member
 from silica_labels import ISOLATED, NETWORK, TRAINING, make_labels
 
@@ -34,8 +37,17 @@ def labels_of(dataset):
 
 
 @pytest.fixture(scope="session")
-def trained(labels_of, tmp_path_factory):
-    """Folder of a member that was trained by NequIP for some seconds."""
-    member = Member(tmp_path_factory.mktemp("g0") / "m0", generation=0, number=0, seed=1)
-    train_member(member, labels_of, network=NETWORK, settings=TRAINING, device="cpu")
+def shared(tmp_path_factory):
+    """Folder that the processes of `pytest --numprocesses` have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def trained(labels_of, shared):
+    """Folder of a member that was trained by NequIP for some seconds, by the first who asks."""
+    member = Member(shared / "trained" / "m0", generation=0, number=0, seed=1)
+    with hold(shared / "trained", "trains"):
+        if not (member.folder / "model.nequip.zip").exists():
+            train_member(member, labels_of, network=NETWORK, settings=TRAINING, device="cpu")
     return member.folder

@@ -92,11 +92,11 @@ def uninterrupted(campaign, tmp_path_factory):
     """A campaign that nobody disturbed, with the labels of the one that was killed.
 
     GPAW's last digits (1e-12 eV) depend on where its arrays lie in memory; from equal labels on,
-    everything is equal to the last bit.
+    everything is equal to the last bit. The page is not made again.
     """
     folder = tmp_path_factory.mktemp("uninterrupted")
     shutil.copytree(campaign / "results/labels", folder / "results/labels")
-    code, output = _run(folder)
+    code, output = _run(folder, TINY, "results/tiny/md/cold_5GPa/glass00/final.extxyz")
     assert code == 0, output[-3000:]
     return folder
 

@@ -78,7 +78,7 @@ def test_the_claim_of_a_killed_process_is_void(tmp_path):
     ready = multiprocessing.Event()
     process = multiprocessing.Process(target=_claim_and_wait, args=(tmp_path, ready))
     process.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     with LabelStore(tmp_path).claim(KEYS[0]) as mine:
         assert not mine
     os.kill(process.pid, signal.SIGKILL)

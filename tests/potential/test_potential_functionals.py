@@ -1,7 +1,5 @@
 """Labels of one functional and a package of another: told apart, refused, or bridged."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
@@ -13,16 +11,17 @@ from glassml.potential.functional_gap import energy_gap, shifts_of
 from glassml.potential.members import Dataset, Member, train_member
 from glassml.potential.packages import PotentialError
 from glassml.potential.training_config import package_model, with_kernels
+from shipped_labels import RESOURCES, shipped
 
-ROOT = Path(__file__).parents[2] / "resources"
-PACKAGE = ROOT / "potential_small" / "m0.nequip.zip"  # of PBEsol
+PACKAGE = RESOURCES / "potential_small" / "m0.nequip.zip"  # of PBEsol
+R2SCAN = "reference/labels.extxyz.gz"
 
 
 def test_constants_per_element_are_found_again():
     rng = np.random.default_rng(2)
     calculator, constants = LennardJones(rc=5.0), {"O": -3.25, "Si": 7.5}
     labels = []
-    for atoms in read(ROOT / "reference/labels.extxyz.gz", index="::40"):
+    for atoms in [atoms for atoms in shipped(R2SCAN) if len(atoms) <= 24][::10]:
         bare = atoms.copy()
         bare.rattle(0.01, rng=rng)
         bare.calc = calculator
@@ -39,10 +38,9 @@ def test_constants_per_element_are_found_again():
 def test_shipped_labels_and_packages_tell_functionals_apart():
     calculator = load_calculator(PACKAGE, device="cpu")
     assert shifts_of(calculator) == pytest.approx({"O": 5.049, "Si": 13.782}, abs=1e-3)
-    of_pbesol = read(ROOT / "reference_pbesol/labels.extxyz.gz", index="::100")
+    of_pbesol = shipped("reference_pbesol/labels.extxyz.gz")[::100]
     assert abs(energy_gap(calculator, of_pbesol)[1]) < 0.05
-    of_r2scan = read(ROOT / "reference/labels.extxyz.gz", index="::40")
-    gap = energy_gap(calculator, of_r2scan)[1]
+    gap = energy_gap(calculator, shipped(R2SCAN)[::100])[1]
     assert gap == pytest.approx(-11.1, abs=0.2)
 
 
@@ -50,7 +48,7 @@ def test_shipped_labels_and_packages_tell_functionals_apart():
 def dataset(tmp_path):
     frames = [
         atoms
-        for atoms in read(ROOT / "reference/labels.extxyz.gz", index=":")
+        for atoms in shipped(R2SCAN)
         if len(atoms) <= 24 and atoms.info["config_type"] in {"crystal", "glass"}
     ]
     write(tmp_path / "train.extxyz", frames[:12])

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.io import read
 from ase.units import GPa
 
 from glassml.campaign.config import load_campaign
@@ -14,6 +13,7 @@ from glassml.campaign.files import file_sha256
 from glassml.dataset.split import place
 from glassml.potential.calculators import load_calculator
 from glassml.potential.errors import DISORDERED
+from shipped_labels import shipped
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ("potential", "potential_small")
@@ -41,7 +41,7 @@ def test_held_out_glass_is_predicted_as_well_as_the_card_says(name):
     held_out = card(name)["held_out"]
     frames = [
         atoms
-        for atoms in read(ROOT / "resources/reference_pbesol/labels.extxyz.gz", index=":")
+        for atoms in shipped("reference_pbesol/labels.extxyz.gz")
         if atoms.info["config_type"] == "glass"
         and place(atoms.info["parent"], held_out["seed"]) < held_out["test_fraction"]
     ]
@@ -64,8 +64,8 @@ def test_held_out_glass_is_predicted_as_well_as_the_card_says(name):
 
 @pytest.mark.slow
 def test_labels_of_unseen_parents_are_predicted_within_the_targets():
-    unseen = read(ROOT / "resources/reference_pbesol/unseen.extxyz.gz", index=":")
-    known = read(ROOT / "resources/reference_pbesol/labels.extxyz.gz", index=":")
+    unseen = shipped("reference_pbesol/unseen.extxyz.gz")
+    known = shipped("reference_pbesol/labels.extxyz.gz")
     assert not {a.info["parent"] for a in unseen} & {a.info["parent"] for a in known}
     frames = [atoms for atoms in unseen if atoms.info["config_type"] in DISORDERED]
     assert len(frames) == 76

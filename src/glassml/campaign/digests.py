@@ -86,18 +86,26 @@ def command_digest(command: str, unused: Iterable[str] = (), root: Path = ROOT) 
 @cache
 def _digest(command: str, unused: tuple[str, ...], root: Path) -> str:
     """Take the digest from the user's cache, or make it: each job of a campaign asks for all."""
-    package, memory = _package_digest(root), _memory(root)
-    try:
-        kept = json.loads(memory.read_text(encoding="utf-8"))
-        digests = dict(kept["digests"]) if kept["package"] == package else {}
-    except (OSError, ValueError, TypeError, KeyError):
-        digests = {}
-    key = " without ".join((command, *unused))
-    if key not in digests:
-        digests[key] = _make_digest(command, unused, root)
+    kept, key = _kept(root), " without ".join((command, *unused))
+    if key not in kept:
+        digest = hashlib.sha256()
+        for _, name, content in _contents(command, unused, root):
+            digest.update(name.encode() + content)
+        kept[key] = digest.hexdigest()[:16]
         with suppress(OSError):
-            write_json(memory, {"package": package, "digests": digests})
-    return str(digests[key])
+            write_json(_memory(root), {"package": _package_digest(root), "digests": kept})
+    return kept[key]
+
+
+@cache
+def _kept(root: Path) -> dict[str, str]:
+    """Give the digests that earlier processes made of this very package."""
+    try:
+        memory = json.loads(_memory(root).read_text(encoding="utf-8"))
+        current = memory["package"] == _package_digest(root)
+        return {key: str(digest) for key, digest in memory["digests"].items() if current}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
 
 
 @cache
@@ -117,29 +125,25 @@ def _memory(root: Path) -> Path:
     return folder / f"digests-{hashlib.sha256(str(root).encode()).hexdigest()[:16]}.json"
 
 
-def _make_digest(command: str, unused: tuple[str, ...], root: Path) -> str:
-    names, pieces = modules_of(command, unused, root)
-    digest = hashlib.sha256("\n".join(pieces).encode())
-    for name in names:
-        source = _source(name, root)
-        digest.update(name.encode() + _module_text(name, root).encode())
-        for path in _data(source):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def command_texts(command: str, unused: Iterable[str] = (), root: Path = ROOT) -> dict[str, str]:
     """Give what `command_digest` digests, as text by where it stands.
 
     Parameters, errors: as `command_digest`.
     """
+    contents = _contents(command, tuple(sorted(unused)), root)
+    return {place: content.decode() for place, _, content in contents}
+
+
+def _contents(
+    command: str, unused: tuple[str, ...], root: Path
+) -> Iterator[tuple[str, str, bytes]]:
+    """Give what a command depends on: where it stands, its name in the digest, and itself."""
     names, pieces = modules_of(command, unused, root)
-    texts = {"command lines": "\n".join(pieces)}
+    yield "command lines", "", "\n".join(pieces).encode()
     for name in names:
-        texts[name] = _module_text(name, root)
+        yield name, name, _module_text(name, root).encode()
         for path in _data(_source(name, root)):
-            texts[f"{name}: {path.name}"] = path.read_text(encoding="utf-8")
-    return texts
+            yield f"{name}: {path.name}", path.name, path.read_bytes()
 
 
 def modules_of(
