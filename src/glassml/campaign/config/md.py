@@ -38,7 +38,8 @@ class Guards(Section):
     temperature_ratio: float = Field(
         default=3.0,
         gt=1.2,
-        description="Largest temperature, relative to the stage's hottest target or its beginning.",
+        description="Largest temperature, relative to the MD stage's hottest target or its "
+        "beginning.",
     )
     energy_jump_eV: float = Field(
         default=1.0, gt=0.0, description="Largest change of total energy per atom and sample."
@@ -170,7 +171,7 @@ class MolecularDynamics(Section):
         default_factory=default_states,
         min_length=1,
         validate_default=True,
-        description="Each state's parent and stages, by its name.",
+        description="Each state's parent and MD stages, by its name.",
     )
 
     @model_validator(mode="after")

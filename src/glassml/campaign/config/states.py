@@ -102,7 +102,9 @@ class State(Section):
     parent: str | None = Field(
         default=None, description="State whose end is the beginning; null begins with a melt."
     )
-    stages: tuple[Stage, ...] = Field(min_length=1, description="What is done, in this order.")
+    stages: tuple[Stage, ...] = Field(
+        min_length=1, description="MD stages: what is done, in this order."
+    )
 
     @model_validator(mode="after")
     def _check_names(self) -> "State":

@@ -38,7 +38,7 @@ class Structure(Section):
     """Network, pair distributions, structure factors, rings and their shape."""
 
     frames: int = Field(
-        default=10, ge=1, le=10_000, description="Frames used of a state's last stage, at most."
+        default=10, ge=1, le=10_000, description="Frames used of a state's last MD stage, at most."
     )
     stride: int = Field(
         default=1, ge=1, le=10_000, description="Every how many frames, counted from the last."
