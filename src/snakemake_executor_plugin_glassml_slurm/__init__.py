@@ -228,9 +228,9 @@ def longest_minutes(partition: str) -> int | None:
 
 
 def explain(message: str) -> str:
-    """Shorten what sbatch said to a sentence, with what to edit."""
+    """Shorten what was said of a failure to a sentence, with what to edit if sbatch said it."""
     if not message.startswith("SLURM sbatch failed"):
-        return message
+        return message.partition(" Detailed failure reason unavailable")[0]
     said = message.split("\n    sbatch call:", maxsplit=1)[0].partition("'")[2].rstrip("'.\n ")
     said = " ".join(said.replace("sbatch: error:", "").split())
     advice = [text for sign, text in ADVICE.items() if sign in said.lower()]

@@ -143,7 +143,8 @@ def _long(folder):
 
 def test_the_time_limit_counts_as_no_failure(bed, tmp_path):
     """SLURM itself sends SIGURG before it, and runs the job again."""
-    options = ["--set-resources", "patient:runtime=1", "patient:slurm_extra='--signal=URG@20'"]
+    # of three minutes the first is for work, of which starting may take half
+    options = ["--set-resources", "patient:runtime=3", "patient:slurm_extra='--signal=URG@120'"]
     code, said = sleeping(tmp_path, "patient", options=options).ends()
     assert code == 0, said[-3000:]
     assert starts(tmp_path, "patient") >= 2
