@@ -1,14 +1,23 @@
 """A pair potential on a CPU: compiled loops in place of torch's functions."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from glassml.campaign.errors import StructureError
-from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
-from glassml.md.engines.pair_loops import LONGEST, TURN, build_rows, sum_rows
+from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A
+from glassml.md.engines.pair_loops import (
+    BITS,
+    FIRST,
+    LAST,
+    LONGEST,
+    TURN,
+    build_rows,
+    sum_rows,
+)
 from glassml.md.engines.pair_model import PairModel
 from glassml.potential.edges import heights
 from glassml.potential.padded import Result
@@ -21,6 +30,17 @@ SKIN_A = 1.4
 MARGIN_A = 1e-4
 
 
+def octaves() -> tuple[np.ndarray, np.ndarray]:
+    """Give the beginnings and widths of the table's intervals of r² in Å², shape (intervals,).
+
+    They are equal in each octave: the table is so small that it stays in a core's first cache.
+    """
+    octaves = 2.0 ** np.arange(FIRST, LAST)[:, None]
+    parts = np.arange(2**BITS) / 2**BITS
+    widths = np.broadcast_to(octaves / 2**BITS, (len(octaves), len(parts)))
+    return (octaves * (1.0 + parts)).ravel(), widths.ravel()
+
+
 @dataclass
 class _Glass:
     """Neighbours of a glass, and where its atoms were when they were found."""
@@ -31,6 +51,7 @@ class _Glass:
     rows: np.ndarray
     lengths: np.ndarray
     fractions: np.ndarray
+    cell: np.ndarray
     volume: float
 
 
@@ -44,15 +65,34 @@ class PairLoops(PairModel):
     """
 
     steps_at_once = (16, 4, 1)
+    intervals = octaves()
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, torch.device("cpu"))
+        super().__init__(name, torch.device("cpu"), self.intervals)
         self._tables = [each.numpy().reshape(3, -1, 4) for each in (self._pulls, self._energies)]
 
     def _arrange(self, cells: np.ndarray) -> None:
         """Forget the neighbours that were found."""
         self._glasses: list[_Glass | None] = [None] * len(cells)
         self.builds = 0
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Give where the lists were built: the order of a sum depends on it, by its last digits."""
+        fractions, cells = [], []
+        for glass, count in zip(self._glasses, self.counts, strict=True):
+            fractions.append(np.full((count, 3), np.nan) if glass is None else glass.fractions)
+            cells.append(np.full((3, 3), np.nan) if glass is None else glass.cell)
+        return {"list_fractions": np.concatenate(fractions), "list_cells": np.array(cells)}
+
+    def take_up(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Build the lists that `kept` was told of."""
+        begin = 0
+        for index, count in enumerate(self.counts):
+            fractions = arrays["list_fractions"][begin : begin + count]
+            cell = arrays["list_cells"][index]
+            known = bool(np.isfinite(cell).all())
+            self._glasses[index] = self._found(index, fractions, cell) if known else None
+            begin += count
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
@@ -104,7 +144,7 @@ class PairLoops(PairModel):
         pulls, energies = self._tables
         sum_rows(
             x, y, z, glass.owners, glass.kinds, box, glass.rows, glass.lengths, pulls, energies,
-            COULOMB_CUTOFF_A**2, INNERMOST_A**2, energy, forces, sums,
+            energy, forces, sums,
         )  # fmt: skip
 
     def _found(self, index: int, fractions: np.ndarray, cell: np.ndarray) -> _Glass:
@@ -131,7 +171,7 @@ class PairLoops(PairModel):
             room = int(1.1 * lengths.max()) + 2
         if lengths.max() > LONGEST:
             raise StructureError(f"an atom has {lengths.max()} neighbours: the glass collapsed")
-        return _Glass(repeats, owners, kinds, rows, lengths, fractions, volume)
+        return _Glass(repeats, owners, kinds, rows, lengths, fractions, cell.copy(), volume)
 
 
 #: Copies of a box in which a pair has one image; more are those of a box that collapsed.

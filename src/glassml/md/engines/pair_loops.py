@@ -1,10 +1,10 @@
 """Compiled loops over pairs of atoms, for a pair potential on a CPU.
 
 The same places as in `pair_kernels`: fractions of a repeated box in 32 bits, of which differences
-are those of nearest images. Each pair is in the row of one of its atoms, in ascending order. Only
-pairs within the cutoff are summed, so that a sum does not depend on when the list was built. Loops
-are short, so that a compiler makes vectors of those without indirection: it makes none of all of
-it. Numba's cache knows this file alone, so nothing here calls compiled code of another.
+are those of nearest images. Each pair is in the row of one of its atoms, in ascending order. Pairs
+beyond the cutoff add zeros: leaving them out would take longer. Loops are short, so that a compiler
+makes vectors of those without indirection: it makes none of all of it. Numba's cache knows this
+file alone, so nothing here calls compiled code of another.
 """
 
 import numba
@@ -14,7 +14,16 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 TURN = 2.0**32
 #: Neighbours that a row may have.
 LONGEST = np.uint32(4096)
-ONE = np.uint32(1)
+ONE, TWO, THREE = np.uint32(1), np.uint32(2), np.uint32(3)
+#: The table's intervals: a power of two from `FIRST` to `LAST` in each of r² in Å², in so many.
+FIRST, LAST, BITS = -3, 8, 7
+INTERVALS = (LAST - FIRST) << BITS
+#: Of a number in single precision: the bits of an interval, its power of two, and one over it.
+_PLACE = np.int32(23 - BITS)
+_INTERVAL = np.int32(-(1 << (23 - BITS)))
+_POWER, _INVERSE = np.int32(0x7F800000), np.int32(0x7F000000)
+_LOWEST, _HIGHEST = np.int32((127 + FIRST) << BITS), np.int32(INTERVALS - 1)
+_NONE, _PER_POWER = np.int32(0), float(1 << BITS)
 
 
 @numba.njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -77,7 +86,7 @@ def build_rows(
 
 
 @numba.njit(cache=True, fastmath=FAST, error_model="numpy")
-def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be calls)
+def sum_rows(  # noqa: PLR0915  (one loop, of which the parts must not be calls)
     x: np.ndarray,
     y: np.ndarray,
     z: np.ndarray,
@@ -88,8 +97,6 @@ def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be 
     lengths: np.ndarray,
     pulls: np.ndarray,
     energies: np.ndarray,
-    cutoff2: float,
-    innermost2: float,
     with_energy: bool,
     forces: np.ndarray,
     sums: np.ndarray,
@@ -103,9 +110,8 @@ def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be 
     owners, kinds
         The atom, and 0 for O and 1 for Si, of all copies.
     pulls, energies
-        Cubics of force over distance in eV/Å² and of energy in eV, shape (3, intervals, 4).
-    cutoff2, innermost2
-        Ends of the table in Å².
+        Cubics of force over distance in eV/Å² (single precision) and of energy in eV, shape
+        (3, `INTERVALS`, 4), by the part of an interval; zero beyond the cutoff.
     with_energy
         Whether the energy is wanted; it is zero otherwise.
     forces
@@ -113,26 +119,24 @@ def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be 
     sums
         Receives the energy and Σ r ⊗ dE/dr (xx yy zz yz xz xy) in eV, shape (7,).
     """
-    intervals = pulls.shape[1]
     flat, flat_energies = pulls.reshape(-1), energies.reshape(-1)
-    per_interval = intervals / (cutoff2 - innermost2)
     ax, ay, az = box[0] / TURN
     bx, by, bz = box[1] / TURN
     cx, cy, cz = box[2] / TURN
     # parts of one buffer at constant distances, or a compiler must assume that they overlap
-    buffer, whole = np.empty(4 * LONGEST), np.empty(3 * LONGEST, dtype=np.int32)
-    lines, near = np.empty(LONGEST, dtype=np.uint32), np.empty(LONGEST, dtype=np.uint32)
+    buffer, whole = np.empty(4 * LONGEST), np.empty(4 * LONGEST, dtype=np.int32)
     cubic = np.empty(4 * LONGEST, dtype=np.float32)
     forces[:] = 0.0
     total = all_xx = all_yy = all_zz = all_yz = all_xz = all_xy = 0.0
     for atom in range(len(lengths)):
-        count, row, kind = lengths[atom], rows[atom], kinds[atom]
+        count, row, own = lengths[atom], rows[atom], np.int32(kinds[atom] * INTERVALS)
         mine_x, mine_y, mine_z = x[atom], y[atom], z[atom]
         for column in range(count):
             other = row[column]
             whole[column] = np.int32(x[other] - mine_x)
             whole[column + LONGEST] = np.int32(y[other] - mine_y)
             whole[column + 2 * LONGEST] = np.int32(z[other] - mine_z)
+            whole[column + 3 * LONGEST] = kinds[other]
         for column in range(count):
             a = float(whole[column])
             b = float(whole[column + LONGEST])
@@ -144,39 +148,33 @@ def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be 
             buffer[column + LONGEST] = v
             buffer[column + 2 * LONGEST] = w
             buffer[column + 3 * LONGEST] = u * u + v * v + w * w
-        inside = np.uint32(0)
         for column in range(count):
-            # one that is beyond the cutoff is overwritten by the next
             distance2 = buffer[column + 3 * LONGEST]
-            near[inside] = row[column]
-            buffer[inside] = buffer[column]
-            buffer[inside + LONGEST] = buffer[column + LONGEST]
-            buffer[inside + 2 * LONGEST] = buffer[column + 2 * LONGEST]
-            buffer[inside + 3 * LONGEST] = distance2
-            inside += np.uint32(distance2 < cutoff2)
-        for pair in range(inside):
-            place = max((buffer[pair + 3 * LONGEST] - innermost2) * per_interval, 0.0)
-            lower = min(np.int32(place), np.int32(intervals - 1))
-            whole[pair] = lower
-            buffer[pair + 3 * LONGEST] = place - lower
-        for pair in range(inside):
-            line = np.uint32(4 * ((kind + kinds[near[pair]]) * intervals + whole[pair]))
-            lines[pair] = line
-            cubic[pair] = flat[line]
-            cubic[pair + LONGEST] = flat[line + ONE]
-            cubic[pair + 2 * LONGEST] = flat[line + ONE + ONE]
-            cubic[pair + 3 * LONGEST] = flat[line + ONE + ONE + ONE]
+            bits = np.float32(distance2).view(np.int32)
+            lower = np.int32(np.int32(bits >> _PLACE) - _LOWEST)
+            lower = np.int32(min(max(lower, _NONE), _HIGHEST))
+            pair = np.int32(np.int32(whole[column + 3 * LONGEST] * INTERVALS) + own)
+            whole[column] = np.int32(4 * np.int32(pair + lower))
+            begin = float(np.int32(bits & _INTERVAL).view(np.float32))
+            inverse = float(np.int32(_INVERSE - np.int32(bits & _POWER)).view(np.float32))
+            buffer[column + 3 * LONGEST] = (distance2 - begin) * (inverse * _PER_POWER)
+        for column in range(count):
+            # all four at once: then they are one load and one store
+            line = np.uint32(whole[column])
+            c0, c1, c2, c3 = flat[line], flat[line + ONE], flat[line + TWO], flat[line + THREE]
+            cubic[4 * column], cubic[4 * column + 1] = c0, c1
+            cubic[4 * column + 2], cubic[4 * column + 3] = c2, c3
         if with_energy:
-            for pair in range(inside):
-                line, part = lines[pair], buffer[pair + 3 * LONGEST]
-                energy = flat_energies[line + ONE + ONE] + part * flat_energies[line + np.uint32(3)]
+            for column in range(count):
+                line, part = np.uint32(whole[column]), buffer[column + 3 * LONGEST]
+                energy = flat_energies[line + TWO] + part * flat_energies[line + THREE]
                 total += flat_energies[line] + part * (flat_energies[line + ONE] + part * energy)
         fx = fy = fz = xx = yy = zz = yz = xz = xy = 0.0
-        for pair in range(inside):
-            rx, ry = buffer[pair], buffer[pair + LONGEST]
-            rz, part = buffer[pair + 2 * LONGEST], buffer[pair + 3 * LONGEST]
-            pull = cubic[pair + 2 * LONGEST] + part * cubic[pair + 3 * LONGEST]
-            pull = cubic[pair] + part * (cubic[pair + LONGEST] + part * pull)
+        for column in range(count):
+            rx, ry = buffer[column], buffer[column + LONGEST]
+            rz, part = buffer[column + 2 * LONGEST], buffer[column + 3 * LONGEST]
+            pull = cubic[4 * column + 2] + part * cubic[4 * column + 3]
+            pull = cubic[4 * column] + part * (cubic[4 * column + 1] + part * pull)
             px, py, pz = pull * rx, pull * ry, pull * rz
             fx -= px
             fy -= py
@@ -187,12 +185,12 @@ def sum_rows(  # noqa: C901, PLR0915  (one loop, of which the parts must not be 
             yz -= py * rz
             xz -= px * rz
             xy -= px * ry
-            buffer[pair], buffer[pair + LONGEST], buffer[pair + 2 * LONGEST] = px, py, pz
-        for pair in range(inside):
-            owner = owners[near[pair]]
-            forces[owner, 0] += buffer[pair]
-            forces[owner, 1] += buffer[pair + LONGEST]
-            forces[owner, 2] += buffer[pair + 2 * LONGEST]
+            buffer[column], buffer[column + LONGEST], buffer[column + 2 * LONGEST] = px, py, pz
+        for column in range(count):
+            owner = owners[row[column]]
+            forces[owner, 0] += buffer[column]
+            forces[owner, 1] += buffer[column + LONGEST]
+            forces[owner, 2] += buffer[column + 2 * LONGEST]
         forces[atom, 0] += fx
         forces[atom, 1] += fy
         forces[atom, 2] += fz

@@ -13,7 +13,7 @@ TOLERANCE_EV_A = 1e-5
 
 
 def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, float]:
-    """Compare kernels of our own with torch's functions, for two glasses in one batch.
+    """Compare kernels of our own with torch's functions on their table, for two glasses at once.
 
     One is so small that it is repeated, in a box without right angles; atoms then move and the
     boxes breathe, within the list and beyond it.
@@ -39,7 +39,7 @@ def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, fl
     tilt = np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [-0.1, 0.3, 1.0]])
     glasses = [random_start({"Si": 1, "O": 2}, number, 2.2, rng) for number in sizes]
     glasses[1].set_cell(glasses[1].cell.array @ tilt, scale_atoms=True)
-    reference = PairModel(model.name, torch.device("cpu"))
+    reference = PairModel(model.name, torch.device("cpu"), model.intervals)
     reference.place(glasses)
     model.place(glasses)
     positions = torch.as_tensor(np.concatenate([atoms.positions for atoms in glasses]))

@@ -317,6 +317,7 @@ class RampedBatch:
         }
         arrays |= {name: getattr(self, name).cpu().numpy() for name in self._OWN}
         arrays["batch_random"] = self.batch.generator.get_state().cpu().numpy()
+        arrays |= getattr(self.batch.model, "kept", dict)()
         return arrays | {"step": self.step, "capacity": self.batch.model.capacity}
 
     def restore(self, arrays: Mapping[str, Any]) -> None:
@@ -327,6 +328,8 @@ class RampedBatch:
             setattr(self, name, self.batch._tensor(arrays[name]))  # noqa: SLF001
         self.batch.generator.set_state(torch.as_tensor(arrays["batch_random"]))
         self.batch.model.reserve(int(arrays["capacity"]))
+        if hasattr(self.batch.model, "take_up"):
+            self.batch.model.take_up(arrays)
         self.step = int(arrays["step"])
         self._forget_launches()
 
