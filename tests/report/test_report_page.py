@@ -8,11 +8,14 @@ import re
 import shutil
 import warnings
 from html.parser import HTMLParser
-from io import StringIO
+from io import BytesIO, StringIO
+from urllib.parse import unquote
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 from report_campaign import STATES, write_dynamics, write_json
 
 from glassml.cli import main
@@ -66,6 +69,11 @@ def view_of(text):
     return gzip.decompress(base64.b64decode(packed.group(1))).decode()
 
 
+def pictures_of(text):
+    """Give the pictures of the page: data URIs."""
+    return [source for source in parse(text).resources if source.startswith("data:image/")]
+
+
 def parse(text):
     links = Links()
     links.feed(text)
@@ -78,7 +86,8 @@ def test_the_page_asks_nobody_for_anything(text):
     assert all(resource.startswith("data:") for resource in links.resources)
     frame = view_of(text)
     assert not parse(frame).resources
-    assert not re.search(r"@import|url\((?!data:)", text)
+    # %23 is the # of a drawing's own clipping paths.
+    assert not re.search(r"@import|url\((?!data:|%23)", text)
     # Its own script and the 3D view's frame may fetch nothing.
     assert text.count("<script>") == 1
     for one in (text, frame):
@@ -108,9 +117,34 @@ def test_every_figure_has_its_numbers_beside_it(report, text):
 
 def test_every_figure_has_a_caption_and_is_inline(report, text):
     pictures = list((report[0] / "figures").glob("*.png"))
-    assert len(re.findall(r'src="data:image/(png|svg\+xml);base64,', text)) == len(pictures)
+    assert len(pictures_of(text)) == len(pictures)
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)
     assert all(len(caption.strip()) > 60 for caption in captions)
+
+
+def test_the_page_is_small(report, text):
+    view = re.search(r'<script type="application/gzip".*?</script>', text).group()
+    pictures = pictures_of(text)
+    files = sum(path.stat().st_size for path in (report[0] / "figures").glob("*.png"))
+    assert len(text.encode()) - len(view) < 5e6
+    assert sum(map(len, pictures)) < files
+    # Lines are text, which takes less than base64; pixels are the same in less room.
+    assert {uri.split(",")[0] for uri in pictures} == {
+        "data:image/svg+xml",
+        "data:image/webp;base64",
+    }
+
+
+def test_a_picture_on_the_page_is_the_one_beside_it(report, text):
+    for path in (report[0] / "figures").glob("*.png"):
+        source = re.search(f'id="figure-{path.stem}">.*?src="([^"]*)"', text, re.DOTALL).group(1)
+        kind, content = html.unescape(source).split(",", 1)
+        if "webp" in kind:
+            with Image.open(BytesIO(base64.b64decode(content))) as shown, Image.open(path) as kept:
+                assert np.array_equal(np.asarray(shown.convert("RGBA")), np.asarray(kept))
+        else:
+            kept = path.with_suffix(".svg").read_text(encoding="utf-8")
+            assert unquote(content) == " ".join(kept.split())
 
 
 def test_nothing_of_a_whole_campaign_is_missing(text):
@@ -130,6 +164,18 @@ def test_the_measured_curve_is_in_the_figure_of_s_of_q(report):
     measured = table[table.state == "experiment"]
     assert len(measured) == 72
     assert measured.neutron[measured.q_per_A.sub(1.5).abs().idxmin()] == pytest.approx(1.421)
+
+
+def test_x_rays_are_beside_neutrons(report):
+    table = pd.read_csv(report[0] / "tables" / "result_fsdp.csv")
+    measured = table[(table.state == "experiment") & (table.weighting == "xray")]
+    peak = measured.loc[measured.S.idxmax()]
+    # The same glass scatters neutrons at 1.51 Å⁻¹; its X-ray peak is the higher one.
+    assert peak.q_per_A == pytest.approx(1.52, abs=0.06)
+    assert peak.S - peak.S_error > 1.5
+    whole = pd.read_csv(report[0] / "tables" / "sq_xray.csv")
+    whole = whole[(whole.state == "experiment") & (whole.q_per_A > 7.0)]
+    assert (whole.xray - 1.0).abs().max() < 0.35
 
 
 def test_failures_and_stops_are_told(report, text):

@@ -57,3 +57,12 @@ def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **opti
     if error.notna().any():
         low, high = rows[y] - error + offset, rows[y] + error + offset
         axis.fill_between(rows[x], low, high, color=colour, alpha=0.22, lw=0)
+
+
+def plot_measured(
+    axis: Any, x: pd.Series, y: pd.Series, error: pd.Series | None = None, **options: Any
+) -> None:
+    """Plot measured points, with bars where their errors are known."""
+    bars = error if error is not None and error.notna().any() else None
+    look = {"ms": 3.5, "mfc": "none", "mew": 0.8, "elinewidth": 0.5, "color": "k"}
+    axis.errorbar(x, y, yerr=bars, fmt="o", **look | options)

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from glassml.campaign.names import KING
-from glassml.report.curves import plot_band, state_rows, with_errors
+from glassml.report.curves import plot_band, plot_measured, state_rows, with_errors
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
-from glassml.report.experiment import CITATION, XRAY, neutron_ambient
+from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.measures import difference
 from glassml.report.measures_pressure import equally_dense
@@ -17,6 +17,7 @@ from glassml.report.states import State
 from glassml.structure.binning import coarser
 
 MARKERS = ("o", "s", "^")
+VAGUE_per_A = 0.2  # a peak whose position is less sure is not marked
 ERRORS = "Bands and bars are one standard error over independent glasses."
 
 
@@ -88,7 +89,7 @@ def _fsdp(evidence: Evidence, state: State) -> str:
     try:
         height, place = (evidence.peak(state, name) for name in ("height", "position"))
     except AbsentError as error:
-        return "no FSDP" if "has no Q1" in str(error) else "FSDP not analysed"
+        return "no significant FSDP" if "has no Q1" in str(error) else "FSDP not analysed"
     return f"S(Q₁) {_text(height)} at {_text(place, 'Å⁻¹')}"
 
 
@@ -97,7 +98,7 @@ def _rest(evidence: Evidence) -> str:
     angle = _text(evidence.scalar(state, "angle_Si-O-Si_mean_deg"), "°")
     return (
         f"{_density(evidence, state)} (measured 2.20), Si-O-Si {angle} (149 by NMR), "
-        f"{_fsdp(evidence, state)} (1.55 at 1.51)."
+        f"{_fsdp(evidence, state)} (measured 1.55 at 1.51)."
     )
 
 
@@ -133,16 +134,23 @@ def _hot(evidence: Evidence) -> str:
     dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
     if abs(dense[0] - dense[1]) > DENSITY_TOLERANCE_g_cm3:
         return f"{text} Their densities are not equal."
+    return f"{text} {_hot_minus_cold(evidence, hot, cold)}".rstrip()
+
+
+def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:
     try:
         change = paired_difference(evidence, hot, cold, peak_height)
         way = "glass by glass"
     except AbsentError:
-        change = difference(*(evidence.peak(state, "height") for state in (hot, cold)))
+        try:
+            change = difference(*(evidence.peak(state, "height") for state in (hot, cold)))
+        except AbsentError as error:
+            return f"Their peaks cannot be compared: {error}."
         way = "as independent glasses"
     if not change.error:
-        return text
+        return ""
     sigmas = change.mean / change.error
-    return f"{text} Hot minus cold, {way}: {_text(change)}, {sigmas:.1f} standard errors."
+    return f"Hot minus cold, {way}: {_text(change)}, {sigmas:.1f} standard errors."
 
 
 def _rings(evidence: Evidence) -> str:
@@ -176,8 +184,9 @@ def _figure_fsdp(evidence: Evidence) -> Figure:
             state_rows(evidence, "sq", list(chosen.values()), columns), column, width
         ).rename(columns={column: "S", f"{column}_error": "S_error"})
         frames.append(rows.assign(weighting=column))
-    measured = neutron_ambient().assign(state="experiment", weighting="neutron")
-    table = pd.concat([*frames, measured], ignore_index=True)
+    for column, measured in (("neutron", neutron_ambient()), ("xray", xray_ambient())):
+        frames.append(measured.assign(state="experiment", weighting=column))
+    table = pd.concat(frames, ignore_index=True)
     table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
     def paint(canvas: Canvas) -> None:
@@ -189,10 +198,9 @@ def _figure_fsdp(evidence: Evidence) -> Figure:
                 label = f"{word}: {state.label}"
                 plot_band(axis, own, "q_per_A", "S", colour, label=label)
                 _mark_peak(axis, evidence, state, column, colour)
+            own = part[part.state == "experiment"]
+            plot_measured(axis, own.q_per_A, own.S, own.S_error, label="experiment, at rest")
             axis.set(xlabel=r"$Q$, Å$^{-1}$", xlim=(0.4, 3.5))
-        own = table[table.state == "experiment"]
-        look = {"ms": 3.5, "mfc": "none", "mew": 0.8, "color": "k"}
-        axes[0].plot(own.q_per_A, own.S, "o", label="experiment, at rest", **look)
         axes[0].set_ylabel(r"$S(Q)$ neutron")
         axes[1].set_ylabel(r"$S(Q)$ X-ray")
         handles, labels = axes[0].get_legend_handles_labels()
@@ -200,7 +208,8 @@ def _figure_fsdp(evidence: Evidence) -> Figure:
 
     caption = (
         "First sharp diffraction peak by neutrons (left) and X-rays (right), Faber-Ziman, no "
-        f"window, bins of {width:g} Å⁻¹. Squares: fitted position and height. {_chosen(chosen)} "
+        f"window, bins of {width:g} Å⁻¹. Squares: fitted position and height, where the position "
+        f"is sure to {VAGUE_per_A:g} Å⁻¹. {_chosen(chosen)} "
         f"Circles: {CITATION}. {XRAY} {ERRORS}"
     )
     title = "FSDP at rest, cold and hot"
@@ -219,6 +228,8 @@ def _mark_peak(axis, evidence: Evidence, state: State, weighting: str, colour: s
             evidence.peak(state, name, weighting=weighting) for name in ("position", "height")
         )
     except AbsentError:
+        return
+    if place.error is not None and place.error > VAGUE_per_A:
         return
     look = {"fmt": "s", "ms": 5, "color": colour, "mec": "white", "capsize": 2, "zorder": 5}
     axis.errorbar(place.mean, height.mean, xerr=place.error, yerr=height.error, **look)

@@ -5,9 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from glassml.report.curves import coloured, legend_beside, plot_band, state_rows, with_errors
+from glassml.report.curves import (
+    coloured,
+    legend_beside,
+    plot_band,
+    plot_measured,
+    state_rows,
+    with_errors,
+)
 from glassml.report.evidence import Evidence
-from glassml.report.experiment import CITATION, neutron_ambient
+from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
@@ -78,15 +85,26 @@ def shown_states(evidence: Evidence) -> list[State]:
 
 def _experiment(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Add the measured S(Q) to a table as a state of its own."""
-    measured = neutron_ambient().rename(columns={"S": column})
+    measured = neutron_ambient() if column == "neutron" else xray_ambient()
+    measured = measured.rename(columns={"S": column, "S_error": f"{column}_error"})
     return pd.concat([table, measured.assign(state="experiment")], ignore_index=True)
 
 
 def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
-    columns = ["q_per_A", "counts", *with_errors("neutron")]
-    rows = state_rows(evidence, "sq", states, columns)
-    rows = coarser(rows[rows.q_per_A <= 16.0], "neutron", _bin(evidence))
-    table = _experiment(rows, "neutron")
+    caption = (
+        f"Neutron structure factor in bins of {_bin(evidence):g} Å⁻¹. {FABER_ZIMAN} Curves are "
+        f"shifted by 1 each, the lowest is not shifted. Circles: {CITATION}. {ERRORS}"
+    )
+    return _stacked(evidence, states, "neutron", "neutron", caption)
+
+
+def _stacked(
+    evidence: Evidence, states: Sequence[State], column: str, word: str, caption: str
+) -> Figure:
+    """Draw the S(Q) of states above each other, ambient ones with what was measured."""
+    rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors(column)])
+    rows = coarser(rows[rows.q_per_A <= 16.0], column, _bin(evidence))
+    table = _experiment(rows, column)
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -94,28 +112,17 @@ def _neutron(evidence: Evidence, states: Sequence[State]) -> Figure:
         label = "experiment, ambient"
         for index, (state, colour) in enumerate(reversed(coloured(states))):
             part = table[table.state == state.name]
-            plot_band(axis, part, "q_per_A", "neutron", colour, offset=index, label=state.label)
+            plot_band(axis, part, "q_per_A", column, colour, offset=index, label=state.label)
             if state.kind == "ambient":
-                axis.plot(
-                    measured.q_per_A,
-                    measured.neutron + index,
-                    "o",
-                    ms=3,
-                    mfc="none",
-                    color="k",
-                    mew=0.7,
-                    label=label,
-                )
+                points = (measured.q_per_A, measured[column] + index, measured[f"{column}_error"])
+                plot_measured(axis, *points, ms=3, label=label)
                 label = "_nolegend_"  # once, with however many ambient states
-        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron, shifted by 1 each", xlim=(0, 16))
+        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=f"$S(Q)$ {word}, shifted by 1 each", xlim=(0, 16))
         legend_beside(axis, reverse=True)
 
-    caption = (
-        f"Neutron structure factor in bins of {_bin(evidence):g} Å⁻¹. {FABER_ZIMAN} Curves are "
-        f"shifted by 1 each, the lowest is not shifted. Circles: {CITATION}. {ERRORS}"
-    )
     size = (7.8, 2.6 + 0.55 * len(states))
-    return draw("sq_neutron", "Neutron S(Q)", caption, table, paint, size=size)
+    title = f"{word[0].upper()}{word[1:]} S(Q)"
+    return draw(f"sq_{column}", title, caption, table, paint, size=size)
 
 
 def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
@@ -145,16 +152,7 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
                 zorder=5,
             )
         measured = table[table.state == "experiment"]
-        axis.plot(
-            measured.q_per_A,
-            measured.neutron,
-            "o",
-            ms=3.5,
-            mfc="none",
-            mew=0.8,
-            color="k",
-            label="experiment, ambient",
-        )
+        plot_measured(axis, measured.q_per_A, measured.neutron, label="experiment, ambient")
         axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron", xlim=(0.4, 3.5))
         legend_beside(axis)
 
@@ -211,24 +209,12 @@ def _peaks(evidence: Evidence) -> Table:
 
 
 def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:
-    rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors("xray")])
-    table = coarser(rows[rows.q_per_A <= 16.0], "xray", _bin(evidence))
-
-    def paint(canvas: Canvas) -> None:
-        axis = canvas.subplots()
-        for index, (state, colour) in enumerate(reversed(coloured(states))):
-            part = table[table.state == state.name]
-            plot_band(axis, part, "q_per_A", "xray", colour, offset=index, label=state.label)
-        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ X-ray, shifted by 1 each", xlim=(0, 16))
-        legend_beside(axis, reverse=True)
-
     caption = (
         "X-ray structure factor: Faber-Ziman with form factors f(Q) of neutral atoms "
         f"(Waasmaier and Kirfel), normalised by ⟨f⟩²; bins of "
-        f"{_bin(evidence):g} Å⁻¹. Curves are shifted by 1 each. {ERRORS}"
+        f"{_bin(evidence):g} Å⁻¹. Curves are shifted by 1 each. {XRAY} {ERRORS}"
     )
-    size = (7.8, 2.6 + 0.55 * len(states))
-    return draw("sq_xray", "X-ray S(Q)", caption, table, paint, size=size)
+    return _stacked(evidence, states, "xray", "X-ray", caption)
 
 
 def _partials(evidence: Evidence) -> Figure:
