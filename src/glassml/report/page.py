@@ -74,7 +74,8 @@ class Table:
     limit
         Rows on the page; the rest is in the file alone.
     shown
-        What is on the page instead of all numbers: fewer columns, values with their errors.
+        What is on the page instead of all numbers: fewer columns, values with their errors, under
+        names for people.
     """
 
     name: str
@@ -102,8 +103,10 @@ class Table:
 
     @property
     def header(self) -> list[str]:
-        """Give the names of the columns for people."""
-        return [readable(str(name)) for name in self.on_page.columns]
+        """Give the names of the columns for people; those of `shown` are so already."""
+        if self.shown is not None:
+            return [str(name) for name in self.shown.columns]
+        return [readable(str(name)) for name in self.frame.columns]
 
     @property
     def rows(self) -> list[list[tuple[Cell, bool]]]:

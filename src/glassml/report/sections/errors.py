@@ -168,7 +168,8 @@ def _published(results: Results) -> Table:
         rms = [np.sqrt(np.average(p.rmse**2, weights=p["values"])) for _, p in parts]
         row |= {f"{quantity}_low_{unit}": min(rms), f"{quantity}_high_{unit}": max(rms)}
     table = pd.concat([pd.DataFrame([row]), published_potentials()], ignore_index=True)
-    shown = table[["potential", "functional", "test_set"]].assign(
+    shown = table[["potential", "functional", "test_set"]].rename(columns={"test_set": "test set"})
+    shown = shown.assign(
         **{
             "rms energy, meV/atom": _spans(table, "energy", "meV_per_atom"),
             "rms force, eV/Å": _spans(table, "force", "eV_per_A"),
