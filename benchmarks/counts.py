@@ -1,10 +1,12 @@
 """Count what keeps a house in order: python benchmarks/counts.py.
 
 Lines of code and of tests by stage, modules that import each other in circles (also by imports
-within functions), the longest files, and how many lines of the documents are too long.
+within functions), the longest files, places that share six lines or more, and how many lines of the
+documents are too long.
 """
 
 import ast
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from scipy.sparse.csgraph import connected_components
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "glassml"
+FOLDERS = ("src", "workflow", "tests", "benchmarks", "examples")
 WIDTH = 100
+SHARED = 6  # lines in a row that are the same but for how far they are indented
 
 
 def lines(paths):
@@ -62,12 +66,37 @@ def circles():
         print("circle:", ", ".join(names[k] for k in np.flatnonzero(groups == group)))
 
 
+def programs():
+    files = [path for name in FOLDERS for path in sorted((ROOT / name).rglob("*"))]
+    return [path for path in files if path.suffix in {".py", ".smk"}]
+
+
 def longest(number=5):
-    folders = ("src", "workflow", "tests", "benchmarks")
-    files = [path for name in folders for path in (ROOT / name).rglob("*") if path.is_file()]
-    code = [path for path in files if path.suffix in {".py", ".smk"}]
+    code = programs()
     for path in sorted(code, key=lambda path: -lines([path]))[:number]:
         print(f"{lines([path]):7}  {path.relative_to(ROOT)}")
+
+
+def doubles():
+    """List the pairs of places that share lines; imports, remarks and closing brackets aside."""
+    found = {}
+    for path in programs():
+        numbered = enumerate(map(str.strip, path.read_text(encoding="utf-8").splitlines()), 1)
+        skipped = ("#", "import ", "from ", '"""')
+        rows = [(n, row) for n, row in numbered if len(row) > 3 and not row.startswith(skipped)]
+        for k in range(len(rows) - SHARED + 1):
+            key = tuple(row for _, row in rows[k : k + SHARED])
+            found.setdefault(key, []).append((path.relative_to(ROOT), k, rows[k][0]))
+    pairs = {
+        (one, k, other, m): (n, number)
+        for places in found.values()
+        for (one, k, n), (other, m, number) in combinations(places, 2)
+    }
+    first = [each for each in pairs if (each[0], each[1] - 1, each[2], each[3] - 1) not in pairs]
+    print(f"{len(first)} pairs of places share {SHARED} lines or more")
+    for one, k, other, m in sorted(first):
+        here, there = pairs[one, k, other, m]
+        print(f"  {one}:{here}  {other}:{there}")
 
 
 def documents():
@@ -90,6 +119,7 @@ def main():
     by_stage()
     circles()
     longest()
+    doubles()
     documents()
 
 
