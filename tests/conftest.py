@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ase.io import write
+from hypothesis import HealthCheck, settings
 
 # without a GPU its kernels are interpreted, which Triton asks for when it is imported
 if not Path("/dev/nvidia0").exists():
@@ -16,6 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from glassml.campaign.locks import hold
 from glassml.potential.members import Dataset, Member, train_member
 from silica_labels import ISOLATED, NETWORK, TRAINING, make_labels
+
+# no test judges how quick a machine is
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

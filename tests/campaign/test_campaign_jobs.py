@@ -48,7 +48,7 @@ def dry_run(configuration, tmp_path_factory):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(config), "--dry-run"]
     command += ["--workflow-profile", "none"]  # whose logger cuts the reasons
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr
     return run.stdout + run.stderr
 

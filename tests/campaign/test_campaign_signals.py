@@ -69,7 +69,7 @@ def test_signals_at_random_moments_lose_nothing(tmp_path):
             _wait(process, lambda pattern=pattern: list((folder / "results").glob(pattern)))
             time.sleep(rng.uniform(0, 3))
             os.killpg(process.pid, number)
-            process.wait(120)
+            process.wait(600)
             records = folder.glob("results/labels/??/[!.]*.json")
             kept |= {path: path.stat().st_mtime_ns for path in records if path not in kept}
         # something is left to do, and the first stands still while the second looks at its lock
@@ -80,7 +80,7 @@ def test_signals_at_random_moments_lose_nothing(tmp_path):
         os.killpg(process.pid, signal.SIGSTOP)
         try:
             with (folder / "second").open("w") as second:
-                assert _start(folder, second).wait(120) != 0
+                assert _start(folder, second).wait(600) != 0
         finally:
             os.killpg(process.pid, signal.SIGCONT)
         assert process.wait(600) == 0, (folder / "log").read_text()[-3000:]

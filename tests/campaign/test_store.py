@@ -117,7 +117,7 @@ def test_two_processes_compute_each_key_once(tmp_path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(600)
     computed = (tmp_path / "computed").read_text().split()
     assert sorted(computed) == KEYS
 

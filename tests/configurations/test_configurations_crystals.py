@@ -90,7 +90,7 @@ def test_supercells_prefer_compact_shapes():
     assert stishovite.cell.lengths()[np.argmax(shapes[12])] == pytest.approx(2.6655)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(change=st.floats(-0.25, 0.12), largest=st.floats(0.0, 0.1), seed=st.integers(0, 1000))
 def test_deformation_has_exactly_the_volume_asked_for(change, largest, seed):
     atoms = polymorph("alpha_quartz")

@@ -68,7 +68,7 @@ def test_crystals_pass(name):
     check_distances(polymorph(name), LIMITS)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     angle=st.floats(0, 360),
     axis=st.tuples(*[st.floats(0.1, 1)] * 3),
@@ -109,7 +109,7 @@ def test_farthest_points_cover_before_they_refine():
     assert sorted(farthest_points(prints, 99)) == list(range(6))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(width=st.floats(0.02, 0.3), seed=st.integers(0, 1000))
 def test_monte_carlo_rattle_keeps_the_shortest_distances(width, seed):
     atoms = deform(polymorph("alpha_cristobalite"), -0.1, np.zeros((3, 3)))

@@ -170,7 +170,7 @@ def test_kills_lose_no_label_and_repeat_at_most_the_pieces_in_hand(tmp_path, com
             assert stored <= LabelStore(tmp_path / "store").keys()
         else:
             break
-    assert _start(tmp_path / "store", computed).wait(60) == 0
+    assert _start(tmp_path / "store", computed).wait(600) == 0
     attempts = computed.read_text().split()
     assert set(attempts) == {f"{1.6 + 0.001 * index:.3f}" for index in range(12)}
     assert len(LabelStore(tmp_path / "store").keys()) == 12
@@ -180,7 +180,7 @@ def test_kills_lose_no_label_and_repeat_at_most_the_pieces_in_hand(tmp_path, com
 
 def test_two_shards_at_once_compute_each_label_once(tmp_path, computed):
     processes = [_start(tmp_path / "store", computed) for _ in range(2)]
-    assert [process.wait(60) for process in processes] == [0, 0]
+    assert [process.wait(600) for process in processes] == [0, 0]
     assert len(computed.read_text().split()) == 12
 
 

@@ -221,7 +221,7 @@ def test_children_of_a_finished_state_are_run(finished):
     assert _why_skipped(finished[0] / "record.json", "ambient") == ""
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(units=st.integers(8, 60), density=st.floats(1.5, 2.4), seed=st.integers(0, 2**31 - 1))
 def test_random_start_keeps_distances_composition_and_density(units, density, seed):
     atoms = random_start({"Si": 1, "O": 2}, 3 * units, density, np.random.default_rng(seed))

@@ -52,7 +52,7 @@ def as_set(first, second, vectors):
     return sorted(map(tuple, rows.tolist()))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     edge=st.floats(3.0, 12.0),
     tilt=st.floats(-0.4, 0.4),
@@ -75,7 +75,7 @@ def test_pairs_are_those_of_another_program(edge, tilt, number, seed):
     assert np.allclose(np.array(ours), np.array(sorted(theirs)), atol=2e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     width=st.floats(3.05, 7.0),
     tilt=st.floats(-0.3, 0.3),

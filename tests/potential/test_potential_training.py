@@ -81,7 +81,7 @@ def test_a_terminated_command_takes_its_trainer_along(tmp_path):
     trainer = int(process.stdout.readline())
     time.sleep(0.5)
     process.terminate()
-    assert process.wait(timeout=30) == 143
+    assert process.wait(120) == 143
     with pytest.raises(ProcessLookupError):
         os.kill(trainer, 0)
 

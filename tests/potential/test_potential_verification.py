@@ -125,7 +125,7 @@ def test_package_that_is_wrong_in_itself_is_refused(fault, check):
     assert check in failed(fault, same_reference=True)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(factor=st.floats(0.5, 1.5))
 def test_force_error_is_the_planted_one(factor):
     def scale(atoms, results):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from report_campaign import (
     ERROR,
@@ -220,7 +220,6 @@ def make_row(test, reference, tolerance):
     )
 
 
-@settings(deadline=None)
 @given(st.floats(-1e3, 1e3), st.floats(0.01, 1e2), st.sampled_from([-2, -1.1, -0.9, 0.9, 1.1, 2]))
 def test_limits_are_where_they_are_said_to_be(reference, tolerance, step):
     value = reference + step * tolerance
@@ -236,7 +235,6 @@ def test_limits_themselves_pass():
     assert acceptance.judge(make_row("at most", 0.024, None), 0.024)
 
 
-@settings(deadline=None)
 @given(st.floats(1.2, 1.9), st.floats(1.05, 3.0), st.floats(0.2, 0.6))
 def test_the_extremum_of_a_known_curve_is_found(position, height, width):
     q = np.arange(0.5, 3.0, 0.01)

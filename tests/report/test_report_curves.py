@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from glassml.structure.binning import coarser
@@ -15,7 +15,6 @@ def bins(counts, values, errors):
     return pd.DataFrame(columns)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(-5, 5)), min_size=3, max_size=30))
 def test_the_mean_over_all_vectors_is_kept(points):
     counts, values = np.array([p[0] for p in points]), np.array([p[1] for p in points])

@@ -10,7 +10,7 @@ from matscipy.neighbours import neighbour_list
 from glassml.structure.gr import count_pairs, pair_distribution
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), r_max=st.floats(1.0, 16.0), n=st.integers(2, 40))
 def test_counts_are_all_pairs_of_images(seed, r_max, n):
     """Skewed cells, distances beyond the cell: each pair once."""

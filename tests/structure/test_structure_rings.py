@@ -138,7 +138,7 @@ def random_networks(draw):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(network=random_networks())
 def test_random_networks_against_brute_force(criterion, network):
     atoms, bonds = network
@@ -148,7 +148,7 @@ def test_random_networks_against_brute_force(criterion, network):
     assert find_rings(atoms, criterion, largest, bonds).counts() == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(network=random_networks())
 def test_nodes_within_a_number_of_bonds(network):
     """By lists or by a search from both sides, the answer is that of a breadth-first search."""
@@ -182,7 +182,7 @@ def test_nodes_within_a_number_of_bonds(network):
                         assert within(*ends, nearby) == (distance <= limit)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_larger_primitive_rings_against_brute_force(seed, quartz):
     """Quartz with some of its O bonded anew: rings of many sizes, shortcuts of many kinds."""

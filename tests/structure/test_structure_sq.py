@@ -108,7 +108,7 @@ def test_sublattices_are_a_sample_of_the_lattice(disordered):
     assert ratio == pytest.approx(1.0, abs=4 / np.sqrt(sample[3, -1]))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_invariances(seed):
     """Translation, wrapping, atom order and rotation leave S(Q) as it is."""
