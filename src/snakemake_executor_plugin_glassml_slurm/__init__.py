@@ -143,7 +143,10 @@ class Executor(SlurmExecutor):
     ) -> None:
         """Note that the job has ended, and say in a sentence why sbatch refused it."""
         self._settled.add(str(job_info.external_jobid))
-        super().report_job_error(job_info, msg=explain(msg or ""), **kwargs)
+        said = explain(msg or "")
+        if said and job_info.job.is_group():  # of a group, Snakemake drops it
+            self._warn(said)
+        super().report_job_error(job_info, msg=said, **kwargs)
 
     def _listed(self) -> set[str] | None:
         """List the jobs of this run that SLURM knows; None while slurmctld does not answer."""

@@ -27,7 +27,7 @@ LIST = re.compile(r"(?:[^\s,;:]+, ){2,}[^\s,;:]+")
 #: What is said shorter: of a command that failed, the FAILED line says which it was.
 SHORTER = [
     (re.compile(r".*Command '.*' (returned|died)", re.DOTALL), r"the command \1"),
-    (re.compile(r"^Job (\d+ .* SLURM jobid \d+) \(log: .*\)\.$"), r"job \1"),
+    (re.compile(r"^Job (\S+ .* SLURM jobid \d+) \(log: .*\)\.$"), r"job \1"),
 ]
 #: Snakemake says in no other way that a job failed by making nothing.
 NOTHING_MADE = re.compile(r"Job (\d+) +completed successfully, but")

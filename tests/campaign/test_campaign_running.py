@@ -9,7 +9,7 @@ import time
 import pytest
 
 from glassml.campaign.locks import EXPIRES_S, FolderLock, LockedError, LostLockError, hold
-from glassml.campaign.running import hold_campaign
+from glassml.campaign.running import bring_back_times, hold_campaign
 
 HOLD = """
 import sys, time
@@ -41,3 +41,15 @@ def test_a_holder_on_another_node_is_dead_after_minutes_of_silence(tmp_path):
         lock.write_text("{}")
         with pytest.raises(LostLockError):
             held.check()
+
+
+def test_files_of_a_clock_that_is_ahead_get_the_time_of_now(tmp_path, caplog):
+    (tmp_path / "folder").mkdir()
+    for name, ahead_s in {"past": -1e6, "folder/ahead": 1e6, "now": 0.0}.items():
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (time.time() + ahead_s,) * 2)
+    assert bring_back_times(tmp_path) == [tmp_path / "folder" / "ahead"]
+    assert abs((tmp_path / "folder" / "ahead").stat().st_mtime - time.time()) < 600
+    assert (tmp_path / "past").stat().st_mtime < time.time() - 9e5
+    assert "ahead and 0 more files lie in the future" in caplog.text
+    assert bring_back_times(tmp_path) == []

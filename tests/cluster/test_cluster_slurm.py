@@ -5,6 +5,7 @@ Nothing is lost, nothing is computed twice, and the same command ends it.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -202,6 +203,30 @@ def test_slurmctld_is_away_while_jobs_run_and_end(bed, tmp_path):
     assert "SLURM does not answer" in said
     assert "SLURM answers again" in said
     assert starts(tmp_path, "a") == 1
+
+
+def test_shards_share_jobs_as_groups(bed, tmp_path):
+    """Six of them are two jobs, each within the cores of a node."""
+    names = [f"slept/{name}" for name in "abcdef"]
+    groups = ["--groups", "sleep=shards", "--group-components", "shards=3", "--cores", "2"]
+    code, said = sleeping(tmp_path, *names, options=groups).ends()
+    assert code == 0, said[-3000:]
+    assert len(re.findall(r"SLURM jobid \d+", said)) == 2
+    assert "6 of 6 steps" in said
+    assert [starts(tmp_path, name) for name in "abcdef"] == [1] * 6
+
+
+def test_slurmctld_is_asked_for_all_jobs_at_once(bed, tmp_path):
+    """However many there are, a check is two calls."""
+    run("sdiag", "--reset")
+    began = time.monotonic()
+    code, said = sleeping(tmp_path, *(f"slept/{name}" for name in "abcdefgh")).ends()
+    checks = (time.monotonic() - began) / 3 + 1
+    assert code == 0, said[-3000:]
+    calls = dict(re.findall(r"^\s+(REQUEST_\w+) .*count:(\d+)", run("sdiag"), re.MULTILINE))
+    # and one look for jobs of an earlier run
+    assert 2 < int(calls["REQUEST_JOB_INFO"]) <= 2 * checks + 1
+    assert int(calls["REQUEST_SUBMIT_BATCH_JOB"]) == 8
 
 
 def test_a_node_goes_down(bed, tmp_path):

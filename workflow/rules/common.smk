@@ -7,7 +7,7 @@ from glassml.campaign.digests import command_digest
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.plan import label_seconds
 from glassml.campaign.requests import SNAKEMAKES_MB, measured_megabytes
-from glassml.campaign.running import hold_campaign
+from glassml.campaign.running import bring_back_times, hold_campaign
 from glassml.campaign.why import record_code
 from glassml.dft.settings import require_functional, require_setups
 
@@ -85,6 +85,7 @@ def gate_threads(gate):
 
 onstart:
     hold_campaign(RESULTS)
+    bring_back_times(RESULTS)
     write_resolved(CAMPAIGN, CONFIG)
     record_code(RESULTS, CODE)
 
