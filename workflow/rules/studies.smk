@@ -1,4 +1,4 @@
-"""Studies of potentials: generations, size search, learning curve, glasses of variants.
+"""Studies of potentials (generations, size search, learning curve, glasses of variants) and rates.
 
 They run when `report.include` or a target names their tables.
 """
@@ -329,3 +329,32 @@ rule studies_learning_curve:
         "glassml studies learning-curve --config {input.config} --folder {params.folder}"
         " --train {input.train} --table {output.table} --fit {output.fit}"
         " --figure {output.figure} > {log} 2>&1"
+
+
+rule studies_rates:
+    input:
+        config=ancient(CONFIG),
+        summary=rules.structure_summary.output,
+        glasses=rules.structure_summary.input.tables,
+    output:
+        table=f"{RESULTS}/studies/rates/rates.csv",
+        fit=f"{RESULTS}/studies/rates/rates_fit.csv",
+        figure=f"{RESULTS}/studies/rates/rates.png",
+    log:
+        f"{LOGS}/studies/rates.log",
+    benchmark:
+        f"{BENCHMARKS}/studies/rates.tsv"
+    conda:
+        "../envs/glassml.yaml"
+    threads: 1
+    resources:
+        mem_mb=megabytes(1000),
+        runtime=minutes(5),
+    params:
+        folder=subpath(input.summary[0], ancestor=2),
+        code=code_digest("studies rates"),
+    message:
+        "Quenches at several rates: density, angle, first peak and rings"
+    shell:
+        "glassml studies rates --config {input.config} --folder {params.folder}"
+        " --table {output.table} --fit {output.fit} --figure {output.figure} > {log} 2>&1"

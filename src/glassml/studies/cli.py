@@ -39,6 +39,12 @@ def register(commands: Commands) -> None:
     curve.add_argument("--fit", type=Path, required=True, help="CSV")
     curve.add_argument("--figure", type=Path, required=True, help="PNG")
 
+    rates = add_command(actions, "rates", _rates, "glasses against the rate of their quench")
+    rates.add_argument("--folder", type=Path, required=True, help="structure of the campaign")
+    rates.add_argument("--table", type=Path, required=True, help="CSV")
+    rates.add_argument("--fit", type=Path, required=True, help="CSV")
+    rates.add_argument("--figure", type=Path, required=True, help="PNG")
+
 
 def _generations(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
@@ -128,3 +134,24 @@ def _learning_curve(args: argparse.Namespace) -> None:
     write_csv(args.fit, fits, FIT_COLUMNS)
     with atomic_path(args.figure) as temporary:
         plot_learning_curve(rows, fits).savefig(temporary, dpi=150)
+
+
+def _rates(args: argparse.Namespace) -> None:
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, write_csv
+    from glassml.studies.plots import plot_rates
+    from glassml.studies.rates import (
+        RATE_COLUMNS,
+        RATE_FIT_COLUMNS,
+        fit_rates,
+        quench_rates,
+        rate_rows,
+    )
+
+    md = load_campaign(args.config).md
+    rows = rate_rows(quench_rates(md), args.folder, md.glass_names())
+    fits = fit_rates(rows)
+    write_csv(args.table, rows, RATE_COLUMNS)
+    write_csv(args.fit, fits, RATE_FIT_COLUMNS)
+    with atomic_path(args.figure) as temporary:
+        plot_rates(rows, fits).savefig(temporary, dpi=150)

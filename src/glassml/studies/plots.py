@@ -1,4 +1,4 @@
-"""Figures of the size search and of the learning curve."""
+"""Figures of the size search, of the learning curve and of quenches at several rates."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from glassml.studies.glasses import CURVES, CURVES_COLUMNS, Q_RANGE_PER_A
+from glassml.studies.rates import FURNACE_K_PER_PS, OBSERVABLES
 from glassml.studies.training import ERROR_COLUMNS, ERRORS, TARGETS
 
 THIN = {"lw": 0.8}
@@ -78,6 +79,34 @@ def plot_search_glasses(rows: Sequence[Mapping[str, Any]]) -> Figure:
     factor.legend(fontsize=8)
     rings.set(xlabel="Si atoms in a King ring", ylabel="share of King rings")
     rings.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def plot_rates(rows: Sequence[Mapping[str, Any]], fits: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw each observable against the rate of the quench, and its fitted line.
+
+    Parameters
+    ----------
+    rows, fits
+        From `glassml.studies.rates.rate_rows` and `fit_rates`.
+    """
+    figure = Figure(figsize=(10.0, 5.2), layout="constrained")
+    table, lines = pd.DataFrame(rows), {fit["observable"]: fit for fit in fits}
+    grid = figure.subplots(2, 4)
+    for axes, (name, label) in zip(grid.flat, OBSERVABLES.items(), strict=False):
+        own = table[table["observable"] == name]
+        rate = own["rate_K_per_ps"].to_numpy(float)
+        mean, error = (pd.to_numeric(own[key], errors="coerce") for key in ("mean", "error"))
+        axes.errorbar(rate, mean, error, fmt="o", ms=4, capsize=2, color="tab:blue")
+        if name in lines:
+            slope, at_furnace = lines[name]["per_decade"], lines[name]["at_1_K_per_s"]
+            x = np.geomspace(rate.min(), rate.max(), 20)
+            line = at_furnace + slope * (np.log10(x) - np.log10(FURNACE_K_PER_PS))
+            axes.plot(x, line, color="tab:red", **THIN)
+            note = f"{slope:+.3g} ± {lines[name]['per_decade_error']:.1g} a decade"
+            axes.set_title(note, fontsize=8)
+        axes.set(xscale="log", xlabel="rate / K/ps", ylabel=label)
+    grid.flat[-1].axis("off")
     return figure
 
 
