@@ -351,7 +351,7 @@ rule studies_rates:
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:
-        folder=subpath(input.summary[0], ancestor=2),
+        folder=f"{RESULTS}/structure",
         code=code_digest("studies rates"),
     message:
         "Quenches at several rates: density, angle, first peak and rings"

@@ -86,11 +86,11 @@ def rate_rows(
     peaks = peaks[(peaks["weighting"] == "neutron") & (peaks["peak"] == "Q1")]
     rows = []
     for state, rate in sorted(rates.items(), key=lambda each: -each[1]):
-        own = states[states["state"] == state].set_index("observable")
-        values = {
-            name: (own.loc[name, "mean"], own.loc[name, "error"])
-            for name in OBSERVABLES
-            if name in own.index
+        own = states[states["state"] == state]
+        values: dict[str, tuple[Any, Any]] = {
+            row.observable: (row.mean_value, row.error)
+            for row in own.rename(columns={"mean": "mean_value"}).itertuples()
+            if row.observable in OBSERVABLES
         }
         for _, peak in peaks[peaks["state"] == state].iterrows():
             values["Q1_per_A"] = (peak["position"], peak["position_error"])
