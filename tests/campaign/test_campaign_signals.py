@@ -19,13 +19,15 @@ TARGETS = [
     "results/cluster/dft/crystals/0000.csv",
     "results/cluster/structure/summary/states.csv",
 ]
-#: Each signal comes a random time after the first file of its pattern: while labels, dynamics and
-#: structure are made, however fast the machine is.
-SIGNALS = {
-    signal.SIGINT: "labels/??/[!.]*.json",
-    signal.SIGKILL: "cluster/md/start/glass00/restart.npz",
-    signal.SIGTERM: "cluster/md/ambient/glass00/final.extxyz",
-}
+SIGNALS = [signal.SIGINT, signal.SIGKILL, signal.SIGTERM]
+#: A signal comes a random time after one of these was made: while labels, dynamics or structure
+#: are at work, however fast the machine is.
+MADE = [
+    "labels/??/[!.]*.json",
+    "cluster/md/**/restart*",
+    "cluster/md/**/final.extxyz",
+    "cluster/structure/**/*.csv",
+]
 
 pytestmark = [pytest.mark.slow, pytest.mark.campaign]
 
@@ -48,7 +50,11 @@ def _start(folder, log):
     )
 
 
-def _wait(process, condition, seconds=300):
+def _made(folder):
+    return {path for pattern in MADE for path in (folder / "results").glob(pattern)}
+
+
+def _wait(process, condition, seconds=1200):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "it ended too early"
@@ -64,15 +70,17 @@ def test_signals_at_random_moments_lose_nothing(tmp_path):
     rng = random.Random(1)
     kept = {}
     with (folder / "log").open("w") as log:
-        for number, pattern in SIGNALS.items():
+        for number in SIGNALS:
+            (folder / TARGETS[-1]).unlink(missing_ok=True)  # something is left to do
+            before = _made(folder)
             process = _start(folder, log)
-            _wait(process, lambda pattern=pattern: list((folder / "results").glob(pattern)))
-            time.sleep(rng.uniform(0, 3))
+            _wait(process, lambda before=before: _made(folder) - before)
+            time.sleep(rng.uniform(0, 2))
             os.killpg(process.pid, number)
             process.wait(600)
             records = folder.glob("results/labels/??/[!.]*.json")
             kept |= {path: path.stat().st_mtime_ns for path in records if path not in kept}
-        # something is left to do, and the first stands still while the second looks at its lock
+        # the first stands still while the second looks at its lock
         (folder / TARGETS[-1]).unlink(missing_ok=True)
         process = _start(folder, log)
         lock = folder / "results" / "cluster" / ".lock"
