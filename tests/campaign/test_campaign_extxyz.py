@@ -44,3 +44,9 @@ def test_one_cut_off_is_refused(labels):
     packed.write_bytes(packed.read_bytes()[:-20])
     with pytest.raises(EOFError):
         list(read_extxyz(packed))
+
+
+def test_one_cut_within_its_last_number_is_refused(labels):
+    labels.write_bytes(labels.read_bytes()[:-3])
+    with pytest.raises(ValueError, match="cut off"):
+        next(read_extxyz(labels))

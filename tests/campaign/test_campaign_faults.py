@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glassml.campaign.files import UnreadableError, read_table_text
+
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 CONTROL = ROOT / "tests" / "cluster" / "campaign.yaml"
@@ -149,6 +151,29 @@ def test_damaged_structures_are_refused_by_name(tmp_path, damage):
     done = _glassml(*command, "--output", "labels.extxyz", "--table", "labels.csv", cwd=tmp_path)
     assert str(path) in _sentence(done)
     assert not (tmp_path / "labels.extxyz").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [_cut, _foreign])
+@pytest.mark.parametrize("name", ["sq.csv", "network.json"])
+def test_a_damaged_analysis_is_refused_by_name(made, tmp_path, name, damage):
+    shutil.copytree(made / "sound", tmp_path / "ambient" / "glass00")
+    path = tmp_path / "ambient" / "glass00" / name
+    damage(path)
+    command = ["structure", "summary", "--config", CONTROL, "--states", "ambient"]
+    done = _glassml(*command, "--input-dir", tmp_path, "--output-dir", "means", cwd=tmp_path)
+    assert str(path) in _sentence(done)
+
+
+@pytest.mark.parametrize("content", [b"", b"q,s\n1,2\n", b"q,s\n1,2.1234", b"PK\x03\xff\x00\n"])
+def test_a_table_is_read_whole_or_refused(tmp_path, content):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    if content in {b"", b"q,s\n1,2\n"}:
+        assert read_table_text(path).encode() == content
+        return
+    with pytest.raises(UnreadableError, match=r"table\.csv: is not, or not the whole of, a table"):
+        read_table_text(path)
 
 
 @pytest.mark.parametrize("damage", [_cut, _empty, _foreign])

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,4 +36,15 @@ def read_extxyz(path: str | Path) -> Iterator[Atoms]:
         text = gzip.decompress(path.read_bytes()).decode()
         yield from iread(io.StringIO(text), index=":", format="extxyz")
     else:
+        _require_last_line(path)
         yield from iread(path, index=":", format="extxyz")
+
+
+def _require_last_line(path: Path) -> None:
+    """Refuse a file that ends within a line: a number that lost its last digits is a number."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            raise ValueError("its last line does not end: it is cut off")

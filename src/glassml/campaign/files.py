@@ -97,6 +97,22 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def read_table_text(path: str | Path) -> str:
+    """Read a CSV as text, for whatever parses it.
+
+    Raises
+    ------
+    UnreadableError
+        If it is cut off, or is not text. Within a line that shows in nothing else: a number that
+        lost its last digits is a number.
+    """
+    with reading(path, "a table"):
+        text = Path(path).read_text(encoding="utf-8")
+        if text and not text.endswith("\n"):
+            raise ValueError("its last line does not end")
+        return text
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, atomically."""
     with atomic_path(path) as temporary:

@@ -1,6 +1,7 @@
 """The gates of a committee: what each needs, from its members' files and from the labels."""
 
 import functools
+import io
 import math
 import multiprocessing
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.config.potential import Gates, Phonons
+from glassml.campaign.files import read_table_text
 from glassml.campaign.seeds import generator
 from glassml.potential import equations, gates, glasses, phonons, probes
 from glassml.potential.calculators import load_calculator
@@ -56,7 +58,9 @@ class Committee:
     def table(self, name: str) -> pd.DataFrame:
         """Join a table of all members, with a column `member`."""
         parts = [
-            pd.read_csv(folder / name, keep_default_na=False).assign(member=folder.name)
+            pd.read_csv(io.StringIO(read_table_text(folder / name)), keep_default_na=False).assign(
+                member=folder.name
+            )
             for folder in self.folders
         ]
         return pd.concat(parts, ignore_index=True)

@@ -1,6 +1,7 @@
 """The tables of a glass and of the summary: their names, columns and rows."""
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from glassml.campaign.errors import StructureError
+from glassml.campaign.files import read_table_text
 from glassml.structure.species import pairs_of
 from glassml.structure.statistics import as_field
 
@@ -119,13 +121,14 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
     Raises
     ------
+    UnreadableError
+        If it is cut off, or something else.
     StructureError
-        If the file cannot be read.
+        If there is none.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except OSError as error:
+        return list(csv.DictReader(io.StringIO(read_table_text(path))))
+    except FileNotFoundError as error:
         raise StructureError(f"{path}: cannot be read: {error.strerror}") from None
 
 
