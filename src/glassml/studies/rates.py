@@ -12,7 +12,7 @@ from glassml.campaign.errors import GlassmlError
 from glassml.structure.statistics import as_field, mean_and_error
 from glassml.studies.glasses import ring_moments
 
-#: The stage whose rate is meant.
+#: The MD stage whose rate is meant.
 QUENCH = "quench"
 #: 1 K/s in K/ps: a glass that cools in a furnace or in air.
 FURNACE_K_PER_PS = 1e-12
@@ -46,7 +46,7 @@ OBSERVABLES = {
 
 
 def quench_rates(md: MolecularDynamics) -> dict[str, float]:
-    """Give the rates in K/ps of the states that have a stage `QUENCH` that cools by a rate.
+    """Give the rates in K/ps of the states that have an MD stage `QUENCH` that cools by a rate.
 
     Parameters
     ----------
