@@ -3,7 +3,8 @@
     python benchmarks/md/speed.py --output FOLDER [--network m0.nequip.zip --labels test.extxyz]
 
 In one run on one machine: versions; forces of the kernels and of launches of several steps against
-the reference, first of all; then speeds, shares of each kernel, energy conservation, and networks.
+the reference, first of all; then speeds, shares of each kernel, energy conservation, networks, and
+for comparison NequIP's ASE calculator, torch-sim and LAMMPS (`others.csv`).
 Each piece is on its own: what fails or finds no time is said in `pieces.csv`, and the others go
 on. Tables are written row by row. `python benchmarks/md/speed.py --plot FOLDER` draws them.
 With `--device cpu` and TRITON_INTERPRET=1 all of it is tried at tiny sizes, without a GPU.
@@ -20,7 +21,10 @@ from pieces import Pieces
 
 from glassml.campaign.files import write_json
 
-PACKAGES = ("torch", "triton", "numpy", "ase", "nequip", "e3nn", "openequivariance")
+PACKAGES = (
+    "torch", "triton", "numpy", "ase", "nequip", "e3nn", "openequivariance", "torch-sim-atomistic",
+    "lammps",
+)  # fmt: skip
 
 
 def versions(pieces):
@@ -82,6 +86,13 @@ def networks(pieces, args):
     speed_networks.run(pieces, args.network, args.labels, args.max_labels)
 
 
+def others(pieces, args):
+    """Run what the engine is compared with."""
+    import speed_others
+
+    speed_others.run(pieces, args.network)
+
+
 def main():
     """Run the pieces, the most important first."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,7 +100,7 @@ def main():
     parser.add_argument("--plot", type=Path, help="draw the tables of a folder, and do no more")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--seconds", type=float, default=85.0, help="for all pieces")
-    parser.add_argument("--only", choices=["pair", "network"], help="one kind of potential")
+    parser.add_argument("--only", choices=["pair", "network", "others"], help="one kind of pieces")
     parser.add_argument("--network", type=Path, action="append", default=[], help="a package")
     parser.add_argument("--labels", type=Path, help="test labels, extxyz")
     parser.add_argument("--max-labels", type=int, default=40)
@@ -99,10 +110,12 @@ def main():
         return
     pieces = Pieces(args.output, args.seconds, args.device)
     pieces.run("versions", versions)
-    if args.only != "network":
+    if args.only in (None, "pair"):
         pairs(pieces)
-    if args.only != "pair":
+    if args.only in (None, "network"):
         networks(pieces, args)
+    if args.only in (None, "others"):
+        others(pieces, args)
 
 
 if __name__ == "__main__":

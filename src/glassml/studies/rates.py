@@ -88,7 +88,7 @@ def rate_rows(
     for state, rate in sorted(rates.items(), key=lambda each: -each[1]):
         own = states[states["state"] == state]
         values: dict[str, tuple[Any, Any]] = {
-            row.observable: (row.mean_value, row.error)
+            str(row.observable): (row.mean_value, row.error)
             for row in own.rename(columns={"mean": "mean_value"}).itertuples()
             if row.observable in OBSERVABLES
         }
