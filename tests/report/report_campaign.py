@@ -156,6 +156,8 @@ def write_dataset(root):
         ],
     )
     write_json(folder / "isolated_atoms.json", {"Si": -0.8, "O": -1.9})
+    hashes = {"files": {"train.extxyz": "12" * 32}, "included": {"labels.extxyz.gz": "34" * 32}}
+    write_json(folder / "manifest.json", hashes)
 
 
 def write_potential(root, energy_mae=2.0, generation=0, members=1):
@@ -336,6 +338,7 @@ def write_dynamics(root):
                 "steps": 2000,
                 "seconds": 30.0,
                 "warnings": [],
+                "potential": {"path": "potential/g0/m0/model.nequip.zip", "sha256": "ab" * 32},
             }
             write_json(folder / "record.json", record)
             rows = [

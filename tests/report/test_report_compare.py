@@ -63,7 +63,35 @@ def test_figures_have_both_campaigns(compared):
         assert (folder / "figures" / f"{name}.svg").stat().st_size > 1000
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "could not be made" not in text
-    assert "Not reached" not in text
+
+
+def test_what_differs_most_stands_first(compared):
+    folder = compared[1]
+    far = pd.read_csv(folder / "tables" / "far.csv")
+    assert far.sigmas.abs().is_monotonic_decreasing
+    assert far.sigmas.abs().min() > 2
+    assert {"5", "10b"} <= set(far.number.astype(str))
+    lines = pd.read_csv(folder / "tables" / "answers.csv").set_index("of")
+    assert "2.200 ± 0.010 g/cm³" in lines.slow["At rest"]
+    assert "2.280 ± 0.010 g/cm³" in lines.fast["At rest"]
+
+
+def test_a_verdict_counts_as_another_where_both_have_one(pair, compared, tmp_path):
+    rows = pd.DataFrame(compared[0]["rows"])
+    both = (rows.verdict_1 != "not reached") & (rows.verdict_2 != "not reached")
+    changed = (rows.verdict_1 != rows.verdict_2) & both
+    assert f"Of {both.sum()} rows that both reach" in compared[0]["headline"]
+    assert f"{changed.sum()} have another verdict; 0 rows" in compared[0]["headline"]
+    assert changed.sum() >= 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    write_config(empty, name="an_empty_one")
+    alone = compare(pair[0], empty, tmp_path / "out")
+    assert "Of 0 rows that both reach, 0 differ" in alone["headline"]
+    # The name of a campaign is not altered, and a figure says who has nothing in it.
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert ">an_empty_one</th>" in text
+    assert "an_empty_one has no such table." in text
 
 
 def test_the_command_tells_what_differs(pair, tmp_path, capsys):

@@ -178,6 +178,15 @@ def test_x_rays_are_beside_neutrons(report):
     assert (whole.xray - 1.0).abs().max() < 0.35
 
 
+def test_what_the_numbers_rest_on_is_told_by_hash(report):
+    table = pd.read_csv(report[0] / "tables" / "hashes.csv", dtype=str)
+    assert dict(zip(table.file, table.sha256, strict=True)) == {
+        "labels.extxyz.gz": "34" * 32,
+        "train.extxyz": "12" * 32,
+        "potential/g0/m0/model.nequip.zip": "ab" * 32,
+    }
+
+
 def test_failures_and_stops_are_told(report, text):
     _, summary = report
     assert any("no recipe converged" in line for line in summary["warnings"])
@@ -291,6 +300,7 @@ def test_text_from_files_is_escaped():
         (1.5, 0.3, "1.50 ± 0.30"),
         (-0.5, 0.02, "−0.500 ± 0.020"),
         (120.0, 15.0, "120 ± 15"),
+        (2.367291, 0.000048, "2.3673 ± 0.0001"),
         (1.5, None, "1.5"),
         (None, 0.1, "–"),
         (float("nan"), 0.1, "–"),

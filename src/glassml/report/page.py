@@ -199,12 +199,19 @@ def show(value: Any, digits: int = 4) -> str:
 
 
 def with_error(mean: float | None, error: float | None) -> str:
-    """Write a value with its error, both to the error's second digit: ``1.51 ± 0.03``."""
+    """Write a value with its error, both to the error's second digit: ``1.51 ± 0.03``.
+
+    Of a value at most five digits, as errors of a few glasses that agree by chance are no digits.
+    """
     if mean is None or not math.isfinite(mean):
         return "–"
     if error is None or not math.isfinite(error) or error <= 0.0:
         return show(float(mean))
-    decimals = max(1 - math.floor(math.log10(error)), 0)
+    decimals = 1 - math.floor(math.log10(error))
+    if mean:
+        decimals = min(decimals, 4 - math.floor(math.log10(abs(mean))))
+    decimals = max(decimals, 0)
+    error = max(error, 10.0**-decimals)
     return f"{mean:.{decimals}f} ± {error:.{decimals}f}".replace("-", "−")
 
 

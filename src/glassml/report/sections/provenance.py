@@ -8,6 +8,7 @@ from platform import python_version
 import pandas as pd
 import yaml
 
+from glassml.campaign.files import read_json
 from glassml.report.figures import Figure, draw
 from glassml.report.page import Block, Code, Items, Section, Table, Text
 from glassml.report.results import AbsentError, Results, add
@@ -36,6 +37,7 @@ def provenance_section(results: Results) -> Section:
     section = Section("provenance", "Time, versions, configuration")
     add(section, results, "Time per rule", lambda: _timings(results))
     section.blocks.append(_versions())
+    add(section, results, "Hashes", lambda: _hashes(results))
     section.blocks.append(
         Code(
             "Resolved configuration",
@@ -150,3 +152,33 @@ def _versions() -> Table:
             rows.append({"package": package, "version": "not installed"})
     caption = "Versions in the environment that made this page."
     return Table("versions", "Versions", caption, pd.DataFrame(rows))
+
+
+def _hashes(results: Results) -> Table:
+    """List what the results were made from, by SHA-256."""
+    rows = []
+    try:
+        manifest = results.json(f"{results.last('dataset')}/manifest.json")
+    except AbsentError:
+        manifest = {}
+    for what, name in (("labels that came with it", "included"), ("data set", "files")):
+        listed = manifest.get(name, {})
+        rows += [{"what": what, "file": file, "sha256": listed[file]} for file in sorted(listed)]
+    used = {}
+    for path in sorted(results.root.glob("md/**/record.json")):
+        potential = read_json(path).get("potential") or {}
+        if "sha256" in potential:
+            used[potential["sha256"]] = potential.get("path", "–")
+    rows += [
+        {"what": "potential of the dynamics", "file": file, "sha256": sha256}
+        for sha256, file in sorted(used.items(), key=lambda item: item[1])
+    ]
+    if not rows:
+        raise AbsentError("neither data set nor dynamics has noted what it was made from")
+    caption = (
+        "SHA-256 of what the numbers rest on. The code behind each command is kept with the "
+        "results: `glassml why FILE` tells what of it has changed."
+    )
+    table = pd.DataFrame(rows)
+    shown = table.assign(sha256=table.sha256.str[:16] + "…")
+    return Table("hashes", "What it was made from", caption, table, shown=shown)
