@@ -4,7 +4,8 @@ Everything is that of `snakemake-executor-plugin-slurm`, of which version 2.8.0 
 
 - While slurmctld does not answer, it waits. There, jobs whose status is not known are dropped, and
   Snakemake waits for ever or gives up, although they go on.
-- It asks at one interval, which a profile sets.
+- It asks at one interval, which a profile sets; where that says squeue, it never asks sacct, also
+  where SLURM forgets jobs soon.
 - No job asks for more time than its partition allows.
 - A job that SLURM no longer lists has ended: well, if all its outputs are newer than the job.
 - Jobs of an earlier Snakemake that was killed are ended first, so that nothing is computed twice.
@@ -53,6 +54,8 @@ STUCK = {
     "PartitionTimeLimit",
     "launch failed requeued held",
 }
+#: States of jobs that have failed; one whose node failed may run again.
+FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"}
 ENDED_WITHIN_S = 60.0
 
 
@@ -97,23 +100,49 @@ class Executor(SlurmExecutor):
         """Give the jobs that wait or run, after reporting those that ended."""
         if not active_jobs:
             return
-        listed = self._listed()
+        states = self._states()
         self.next_seconds_between_status_checks = self._interval_s()
-        if listed is None:
+        if states is None:
             for job in active_jobs:
                 yield job
             return
         known = [
-            job for job in active_jobs if job.external_jobid in listed or not self._is_over(job)
+            job for job in active_jobs if job.external_jobid in states or not self._is_over(job)
         ]
-        if not known:
+        if self.get_status_command() == "sacct":
+            async for job in self._by_sacct(known):
+                yield job
+            return
+        for job in known:
+            # without a state it was submitted just now
+            if not self._has_ended(job, states.get(job.external_jobid, "PENDING")):
+                yield job
+
+    def _has_ended(self, job: SubmittedJobInfo, state: str) -> bool:
+        """Report a job that squeue lists as ended."""
+        settings = self.workflow.executor_settings
+        log = job.aux.get("slurm_logfile")
+        if state == "COMPLETED":
+            self.report_job_success(job)
+            if log is not None and not settings.keep_successful_logs:
+                Path(log).unlink(missing_ok=True)
+            return True
+        if state in FAILED or (state == "NODE_FAIL" and not settings.requeue):
+            message = f"SLURM ended job {job.external_jobid} as {state}"
+            self.report_job_error(job, msg=message, aux_logs=[str(log)] if log else [])
+            return True
+        return False
+
+    async def _by_sacct(self, jobs: list[SubmittedJobInfo]) -> AsyncIterator[SubmittedJobInfo]:
+        """Let Snakemake's own executor ask sacct, which knows why a job failed."""
+        if not jobs:
             return
         given = set()
-        async for job in super().check_active_jobs(known):
+        async for job in super().check_active_jobs(jobs):
             given.add(job.external_jobid)
             yield job
         self.next_seconds_between_status_checks = self._interval_s()
-        for job in known:  # slurmctld may have gone between the two questions
+        for job in jobs:  # slurmctld may have gone between the two questions
             if job.external_jobid not in given | self._settled:
                 yield job
 
@@ -148,8 +177,8 @@ class Executor(SlurmExecutor):
             self._warn(said)
         super().report_job_error(job_info, msg=said, **kwargs)
 
-    def _listed(self) -> set[str] | None:
-        """List the jobs of this run that SLURM knows; None while slurmctld does not answer."""
+    def _states(self) -> dict[str, str] | None:
+        """Give the states of this run's jobs, by number; None while slurmctld does not answer."""
         try:
             name = ("--name", self.run_uuid)
             text = _slurm("squeue", "--noheader", "--states=all", "--format=%i|%T|%r", *name)
@@ -168,7 +197,7 @@ class Executor(SlurmExecutor):
             if state == "PENDING" and reason in STUCK and number not in self._stuck:
                 self._stuck.add(number)
                 self._warn(f"SLURM job {number} waits until somebody acts: {reason}")
-        return {number for number, _, _ in rows}
+        return {number: state for number, state, _ in rows}
 
     def _warn(self, message: str) -> None:
         self.logger.warning(message)
@@ -231,9 +260,9 @@ def longest_minutes(partition: str) -> int | None:
 
 
 def explain(message: str) -> str:
-    """Shorten what was said of a failure to a sentence, with what to edit if sbatch said it."""
+    """Shorten what sbatch said to a sentence, with what to edit."""
     if not message.startswith("SLURM sbatch failed"):
-        return message.partition(" Detailed failure reason unavailable")[0]
+        return message
     said = message.split("\n    sbatch call:", maxsplit=1)[0].partition("'")[2].rstrip("'.\n ")
     said = " ".join(said.replace("sbatch: error:", "").split())
     advice = [text for sign, text in ADVICE.items() if sign in said.lower()]
