@@ -13,7 +13,7 @@ from glassml.potential.packages import PotentialError
 from glassml.potential.training_config import package_model, with_kernels
 from shipped_labels import RESOURCES, shipped
 
-PACKAGE = RESOURCES / "potential_small" / "m0.nequip.zip"  # of PBEsol
+PACKAGE = RESOURCES / "potential_small_pbesol" / "m0.nequip.zip"
 R2SCAN = "reference/labels.extxyz.gz"
 
 
