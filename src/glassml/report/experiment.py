@@ -11,7 +11,8 @@ CITATION = (
 )
 XRAY = (
     "X-ray circles: silica glass, reduced for this page from a raw pattern that is published with "
-    "the tests of the Glassure code, as no reduced table is public; the position is sure, heights "
+    "the tests of the Glassure code, as no reduced table is public; the source does not say under "
+    "which conditions, the peak's place says at rest; the position is sure, heights "
     "only within the bars (background ± 2 %, Compton scattering ± 10 %)."
 )
 
