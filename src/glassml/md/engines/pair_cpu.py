@@ -85,7 +85,9 @@ class PairLoops(PairModel):
         return {"list_fractions": np.concatenate(fractions), "list_cells": np.array(cells)}
 
     def take_up(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Build the lists that `kept` was told of."""
+        """Build the lists that `kept` was told of; older checkpoints tell of none."""
+        if "list_fractions" not in arrays:
+            return
         begin = 0
         for index, count in enumerate(self.counts):
             fractions = arrays["list_fractions"][begin : begin + count]
