@@ -15,10 +15,12 @@ from ase.io import read, write
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from glassml.campaign.config import parse_campaign
+from glassml.campaign.errors import StructureError
 from glassml.cli import main
 from glassml.configurations.crystals import deform, polymorph
 from glassml.configurations.melts import energy_and_forces
 from glassml.configurations.rattle import gaussian_rattle
+from glassml.dataset.labels import shard_entries
 
 SETS = ("train", "validation", "test")
 TOLD = {"xc": "PBEsol", "code": "SHIK"}
@@ -74,9 +76,13 @@ def write_shards(folder, frames, size=8, failed=()):
     (folder / family).mkdir(parents=True, exist_ok=True)
     for shard in range(-(-len(frames) // size)):
         path = folder / family / f"{shard:04d}.extxyz"
-        write(path, frames[shard * size : (shard + 1) * size], format="extxyz")
+        labelled = frames[shard * size : (shard + 1) * size]
+        write(path, labelled, format="extxyz")
         with path.with_suffix(".csv").open("w") as file:
             file.write("config_id,config_type,family,parent,status,reason\n")
+            for i, atoms in enumerate(labelled):
+                status = "imported" if i % 2 else "converged"
+                file.write(f"{atoms.info['config_id']},rattled,{family},x,{status},\n")
             for config_id in failed if shard == 0 else ():
                 file.write(f"{config_id},rattled,{family},{config_id},failed,no recipe converged\n")
 
@@ -306,7 +312,7 @@ def test_missing_shard_and_empty_sets_are_explained(tmp_path, capsys):
     folder = build(tmp_path, {"glass": rattled(8)})
     config, labels = tmp_path / "campaign.yaml", tmp_path / "dft"
     arguments = ["--config", config, "--labels", labels, "--output-dir", folder]
-    write(labels / "glass" / "0000.extxyz", rattled(4), format="extxyz")
+    write_shards(labels, rattled(4))
     assert main(["dataset", "build", *map(str, arguments)]) == 2
     assert "cannot be split into three sets" in capsys.readouterr().err
     (labels / "glass" / "0000.extxyz").unlink()
@@ -353,3 +359,12 @@ def test_export_for_ace_needs_isolated_atoms(tmp_path, capsys):
     arguments = ["--dataset", folder, "--format", "ace", "--output-dir", tmp_path / "x"]
     assert main(["dataset", "export", *map(str, arguments)]) == 2
     assert "isolated O, Si" in capsys.readouterr().err
+
+
+def test_a_shard_cut_between_two_frames_is_refused(tmp_path):
+    write_shards(tmp_path, rattled(4))
+    path = tmp_path / "glass" / "0000.extxyz"
+    frames = read(path, index=":")
+    write(path, frames[:3], format="extxyz")
+    with pytest.raises(StructureError, match=r"0000\.extxyz: has 3 labels, its table 4"):
+        list(shard_entries(tmp_path, "glass", 1))

@@ -26,6 +26,9 @@ from glassml.configurations.screening import check_sanity, shortest_distances
 DOUBTFUL_SHARE = 0.02  # of stresses that cannot be: one may be a broken frame
 
 
+LABELLED = {"converged", "imported"}  # what a shard's table says of frames of its extxyz
+
+
 @dataclass
 class Entry:
     """A configuration with its label, or the reason why it has none.
@@ -70,20 +73,31 @@ def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
     Raises
     ------
     StructureError
-        If a shard is missing or unreadable.
+        If a shard is missing, unreadable, or has another number of labels than its table says.
     """
     for shard in range(shards):
         path = folder / family / f"{shard:04d}.extxyz"
-        for atoms in _frames(path):
+        frames, rows = _frames(path), _rows(path.with_suffix(".csv"))
+        labelled = sum(row["status"] in LABELLED for row in rows)
+        if rows and len(frames) != labelled:
+            raise StructureError(
+                f"{path}: has {len(frames)} labels, its table {labelled}: one is cut off; "
+                "remove both, and run again"
+            )
+        for atoms in frames:
             yield _entry(
                 atoms, path, LabelKeys(), family, str(atoms.info.get("config_type", "unknown"))
             )
-        table = path.with_suffix(".csv")
-        if table.exists():
-            with table.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    if row["status"] != "converged":
-                        yield _set_aside(row, table)
+        for row in rows:
+            if row["status"] not in LABELLED:
+                yield _set_aside(row, path.with_suffix(".csv"))
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    if not table.exists():
+        return []
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def included_entries(
