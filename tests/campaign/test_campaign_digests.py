@@ -106,7 +106,7 @@ def test_comments_change_no_digest_and_a_constant_those_that_import_it(package):
     assert changed(package, before) == dynamics | {"configurations generate"}
     edit(pairs, "COULOMB_CUTOFF_A = 10.5", "COULOMB_CUTOFF_A = 10.0")
     edit(package / "structure" / "data" / "scattering_lengths.csv", "\n", "\n\n")
-    studies = {"studies search", "studies learning-curve", "studies generations"}
+    studies = {f"studies {name}" for name in ("search", "learning-curve", "generations", "rates")}
     readers = {"structure analyse", "structure summary", "report build"}
     assert changed(package, before) == readers | studies
 
