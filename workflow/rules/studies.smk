@@ -351,7 +351,7 @@ rule studies_rates:
         mem_mb=megabytes(1000),
         runtime=minutes(5),
     params:
-        folder=f"{RESULTS}/structure",
+        folder=lambda wildcards, input: str(Path(input.summary[0]).parents[1]),
         code=code_digest("studies rates"),
     message:
         "Quenches at several rates: density, angle, first peak and rings"
