@@ -1,6 +1,5 @@
 """Labelled configurations from the shards of a campaign and from files of elsewhere."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from scipy.stats import spearmanr
 from glassml.campaign.config.configurations import LabelKeys
 from glassml.campaign.errors import StructureError
 from glassml.campaign.extxyz import read_extxyz
+from glassml.campaign.files import read_rows
 from glassml.campaign.provenance import XC, same_functional
 from glassml.configurations.imported import (
     NO_STRESS,
@@ -77,7 +77,8 @@ def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
     """
     for shard in range(shards):
         path = folder / family / f"{shard:04d}.extxyz"
-        frames, rows = _frames(path), _rows(path.with_suffix(".csv"))
+        table = path.with_suffix(".csv")
+        frames, rows = _frames(path), read_rows(table) if table.exists() else []
         labelled = sum(row["status"] in LABELLED for row in rows)
         if rows and len(frames) != labelled:
             raise StructureError(
@@ -90,14 +91,7 @@ def shard_entries(folder: Path, family: str, shards: int) -> Iterator[Entry]:
             )
         for row in rows:
             if row["status"] not in LABELLED:
-                yield _set_aside(row, path.with_suffix(".csv"))
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    if not table.exists():
-        return []
-    with table.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+                yield _set_aside(row, table)
 
 
 def included_entries(

@@ -4,7 +4,7 @@ import functools
 import io
 import math
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -76,6 +76,15 @@ class Committee:
     def calculator(self, folder: Path) -> Calculator:
         """Load what molecular dynamics would use of a member."""
         return load_calculator(folder / "model.nequip.zip", folder / "compiled", self.device)
+
+    def points(
+        self,
+        measure: Callable[[Calculator, Sequence[Atoms], str], pd.DataFrame],
+        frames: Sequence[Atoms],
+    ) -> pd.DataFrame:
+        """Join what `measure` finds with each member's calculator, on the same frames."""
+        parts = [measure(self.calculator(folder), frames, folder.name) for folder in self.folders]
+        return pd.concat(parts, ignore_index=True)
 
     def calibration_ratio(self) -> float:
         """Give true error over spread on the test forces.
@@ -170,24 +179,10 @@ def run_gate(
         return results, pd.DataFrame(rows)
     if name == "equations":
         frames = [atoms for atoms in committee.extra_frames() if "polymorph" in atoms.info]
-        points = pd.concat(
-            [
-                equations.energy_points(committee.calculator(folder), frames, folder.name)
-                for folder in committee.folders
-            ],
-            ignore_index=True,
-        )
+        points = committee.points(equations.energy_points, frames)
         return gates.equation_gate(points, thresholds.equations, factor), points
     if name == "glasses":
-        points = pd.concat(
-            [
-                glasses.glass_points(
-                    committee.calculator(folder), committee.extra_frames(), folder.name
-                )
-                for folder in committee.folders
-            ],
-            ignore_index=True,
-        )
+        points = committee.points(glasses.glass_points, committee.extra_frames())
         return gates.glass_gate(points, thresholds.glasses, factor), points
     if name == "phonons":
         table = _phonons(committee, thresholds.phonons)

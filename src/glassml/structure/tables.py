@@ -1,7 +1,5 @@
 """The tables of a glass and of the summary: their names, columns and rows."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from glassml.campaign.errors import StructureError
-from glassml.campaign.files import read_table_text
+from glassml.campaign.files import read_rows
 from glassml.structure.species import pairs_of
 from glassml.structure.statistics import as_field
 
@@ -127,7 +125,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         If there is none.
     """
     try:
-        return list(csv.DictReader(io.StringIO(read_table_text(path))))
+        return read_rows(path)
     except FileNotFoundError as error:
         raise StructureError(f"{path}: cannot be read: {error.strerror}") from None
 
