@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from glassml.configurations.crystals import polymorph
 from glassml.structure.bonds import find_bonds
@@ -9,9 +10,11 @@ from glassml.structure.rings.centres import (
     centre_pair_distribution,
     centre_structure_factor,
     contributions,
+    distinct_centres,
 )
 from glassml.structure.rings.search import Rings, find_rings
 from glassml.structure.rings.shape import ring_shapes, shape_by_size, slope_of_l2
+from glassml.structure.sq import structure_factor
 
 
 def polygon(n, long=2.0, short=1.0, lift=0.0):
@@ -97,6 +100,67 @@ def test_centres_of_cristobalite_form_its_lattice():
     r, g = centre_pair_distribution(rings, r_max=4.0, bin_width=0.02)
     first = r[np.flatnonzero(g["centre-centre"])[0]]
     assert first == pytest.approx(7.126 / np.sqrt(8), abs=0.02)
+
+
+@pytest.mark.parametrize("repeat", [1, 2])
+@pytest.mark.parametrize(
+    ("crystal", "criterion", "per_si"),
+    [
+        ("beta_cristobalite", "primitive", {6: 2}),
+        ("alpha_quartz", "king", {6: 1, 8: 7}),
+        # Each edge along c is in a triangle with an Si of two of the chains beside it; through a
+        # triangle pass two rings, by the one and the other O of the edge.
+        ("stishovite", "primitive", {2: 1, 3: 2, 4: 6}),
+    ],
+)
+def test_rings_through_the_same_si_are_one(crystal, criterion, per_si, repeat):
+    atoms = polymorph(crystal).repeat(repeat)
+    centres = distinct_centres(find_rings(atoms, criterion))
+    si = int((atoms.numbers == 14).sum())
+    assert {n: (centres.size == n).sum() / si for n in np.unique(centres.size)} == per_si
+    assert centres.weight.sum() == pytest.approx(si)
+    # All Si are equivalent, so that a ring of n Si weighs n shares.
+    shares = centres.weight / centres.size
+    np.testing.assert_allclose(shares, 1 / sum(n * count for n, count in per_si.items()))
+
+
+def test_centres_where_each_ring_weighs_the_same():
+    """Cristobalite's rings have no twins and one weight: S(Q) is that of their centres alone."""
+    atoms = polymorph("beta_cristobalite").repeat(2)
+    rings = find_rings(atoms)
+    factor = centre_structure_factor(rings, 3.0, 0.05)
+    sites = Atoms("H" * len(rings), rings.centres, cell=rings.cell, pbc=True)
+    of_sites = structure_factor(sites, 3.0, 0.05)
+    np.testing.assert_allclose(factor.centre, of_sites.partials["H-H"], atol=1e-4)
+
+
+def test_centres_at_small_q_are_the_silicon():
+    """Where the number of rings varies from place to place, S(Q) of the centres does not rise.
+
+    Each Si is moved to the centres of its rings, so that the amplitudes differ by Q times the mean
+    way that the Si are moved.
+    """
+    rng = np.random.default_rng(3)
+    atoms = polymorph("stishovite").repeat((8, 8, 12))
+    oxygen = np.flatnonzero(atoms.numbers == 8)
+    # Half of the box loses every third O, and with it most of its rings.
+    holes = [o for o in oxygen if atoms.positions[o, 0] < 17 and rng.random() < 1 / 3]
+    del atoms[holes]
+    rings = find_rings(atoms, "primitive", 6, find_bonds(atoms, 2.2))
+    centres = distinct_centres(rings)
+    on_rings = np.unique(rings.members[rings.is_former[rings.members]])
+    assert centres.weight.sum() == pytest.approx(len(on_rings))
+    q = 2 * np.pi / rings.cell[0, 0]
+
+    def amplitude(points, weights):
+        return (weights * np.exp(1j * q * points[:, 0])).sum()
+
+    moved = amplitude(centres.positions, centres.weight)
+    silicon = amplitude(rings.positions[on_rings], np.ones(len(on_rings)))
+    assert abs(moved - silicon) < q * 0.2 * len(on_rings)  # found: 0.10 Å
+    power = (centres.weight**2).sum()
+    one_each = np.ones(len(rings))
+    assert abs(moved) ** 2 / power < 0.1 * abs(amplitude(rings.centres, one_each)) ** 2 / len(rings)
 
 
 def test_contributions_add_up(disordered):

@@ -40,8 +40,8 @@ angles in degrees; `…_error` are standard errors; an empty field is a number t
     `criterion, size, aspect_ratio, density`: joint distribution of size and l2/l3 (Si+O).
 `ring_centre_sq.csv`, `ring_centre_gr.csv`
     `size` ("all" or a number), `q_per_A, counts` or `r_A`, `centre-centre, centre-Si, centre-O`,
-    and `contribution` to S(Q) of all centres; rings of the first criterion of the configuration,
-    last frame.
+    and `contribution` to S(Q) of all centres; distinct rings of the first criterion of the
+    configuration, weighted by their shares of the Si, last frame.
 `kono_z.csv`
     `z_A, density_per_A, error`.
 

@@ -40,10 +40,11 @@ def lattice_sums(
     q_bin: float,
     complete: bool = True,
     modes: int = MODES,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sum |A|², |B|², Re(A B*), 1 and |Q| over the box's Q vectors, by bins of |Q|.
 
-    A and B are the amplitudes Σ exp(iQ·r) of two species; of ±Q one is counted.
+    A and B are the amplitudes Σ w exp(iQ·r) of two species; of ±Q one is counted.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def lattice_sums(
         All Q vectors (by cosets), or sublattices beyond what one transform reaches.
     modes
         Most modes of one transform.
+    weights : (n,)
+        w of each point, by default 1.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def lattice_sums(
     fractions = np.ascontiguousarray((positions @ np.linalg.inv(cell)).T)
     # |h_i| = |Q·a_i|/2π ≤ Q |a_i|/2π, so a transform with (2π·modes^⅓/2)³ reaches this Q:
     reach = 2 * np.pi * (modes / (8 * np.prod(lengths))) ** (1 / 3)
-    strengths = np.where(is_a, 1.0 + 0j, 1j)
+    strengths = np.where(is_a, 1.0 + 0j, 1j) * (1.0 if weights is None else weights)
     jobs = _cosets(reach, q_max) if complete else _sublattices(reach, q_max)
     workers = min(COSETS_AT_ONCE, thread_count()) if complete else 1
 

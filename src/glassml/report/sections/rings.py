@@ -212,8 +212,9 @@ def centres(evidence: Evidence, states: Sequence[State]) -> Figure:
 
     caption = (
         f"Structure factor of the centres (means of the Si and O positions) of all "
-        f"{_criteria(evidence)[0]} rings, in bins of {CENTRE_BIN_PER_A:g} Å⁻¹. Bands are "
-        "one standard error over independent glasses."
+        f"{_criteria(evidence)[0]} rings, in bins of {CENTRE_BIN_PER_A:g} Å⁻¹. Rings that pass "
+        "the same Si are one, and each Si is shared evenly by the rings it lies on: a ring has the "
+        "sum of its shares as its weight. Bands are one standard error over independent glasses."
     )
     return draw("ring_centre_sq", "S(Q) of ring centres", caption, table, paint, size=(7.8, 3.8))
 
@@ -231,15 +232,15 @@ def centre_distances(evidence: Evidence, states: Sequence[State]) -> Figure:
                 own = table[table.state == state.name]
                 axis.plot(own.r_A, own[name], lw=1.0, color=colour, label=state.label)
             axis.set(xlabel=r"$r$, Å", ylabel=rf"$g(r)$ {name}", xlim=(0, min(10, table.r_A.max())))
-            # Rings that share most of their atoms lie on each other: that peak is cut.
+            # Rings that share most of their Si lie on each other: that peak is cut.
             axis.set_ylim(0, min(3.0, axis.get_ylim()[1]))
         handles, labels = axes[0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=3)
 
     caption = (
         f"Pair distributions of the centres of all {_criteria(evidence)[0]} rings with each other, "
-        "with Si and with O. Rings that share most of their atoms have centres close to each "
-        "other: where g(r) is above 3 it is cut off in the figure."
+        "with Si and with O; rings that pass the same Si are one. Rings that share most of their "
+        "Si have centres close to each other: where g(r) is above 3 it is cut off in the figure."
     )
     title = "Distances of ring centres"
     return draw("ring_centre_gr", title, caption, table, paint, size=(9.0, 3.4))

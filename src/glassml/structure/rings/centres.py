@@ -1,4 +1,12 @@
-"""Order between the centres of rings: their g(r) and S(Q), alone and against Si and O."""
+"""Order between the centres of rings: their g(r) and S(Q), alone and against Si and O.
+
+An Si lies on many rings, and on more of them where the network is dense. Centres that are all
+counted alike measure how the number of rings fluctuates, which at small Q drowns all else. So
+
+- rings that pass the same Si are one: where two Si share two O, each ring through them has a twin;
+- each Si is shared evenly by the rings it lies on. A ring weighs the sum of its shares, and all
+  rings together the number of Si on rings: at small Q, S(Q) of the centres is that of these Si.
+"""
 
 from dataclasses import dataclass
 
@@ -6,23 +14,81 @@ import numpy as np
 
 from glassml.structure.gr import count_pairs, perpendicular_heights
 from glassml.structure.lattice import lattice_sums
+from glassml.structure.rings.graph import unpack
 from glassml.structure.rings.search import Rings
+
+
+@dataclass(frozen=True)
+class RingCentres:
+    """Centres of distinct rings, those that do not pass the same Si.
+
+    Attributes
+    ----------
+    positions : (n, 3)
+        Mean position of the Si and O of each ring in Å, of twins the mean of theirs.
+    size : (n,)
+        Number of Si.
+    weight : (n,)
+        Sum over the ring's Si of 1 / (number of distinct rings through it).
+    """
+
+    positions: np.ndarray
+    size: np.ndarray
+    weight: np.ndarray
+
+
+def distinct_centres(rings: Rings) -> RingCentres:
+    """Find the centres of distinct rings, and the share of the Si that each stands for.
+
+    Parameters
+    ----------
+    rings
+        From `find_rings`, perhaps of one size only.
+    """
+    is_former = rings.is_former[rings.members]
+    formers, images = rings.members[is_former], unpack(rings.packed_images[is_former])
+    begin, centres = rings.pointer[:-1] // 2, rings.centres
+    passes = np.zeros(len(rings.is_former))
+    found = []
+    for size in np.unique(rings.size):
+        own = np.flatnonzero(rings.size == size)
+        along = begin[own, None] + np.arange(size)
+        si, image = formers[along], images[along]
+        # Twins have the same Si in the same order, seen from the first of them.
+        order = np.lexsort((*np.moveaxis(image, -1, 0)[::-1], si))
+        si = np.take_along_axis(si, order, axis=1)
+        image = np.take_along_axis(image, order[..., None], axis=1)
+        key = np.column_stack([si, (image - image[:, :1]).reshape(len(own), -1)])
+        _, first, ring = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        ring = ring.ravel()
+        seen = centres[own] - image[:, 0] @ rings.cell
+        sums = np.column_stack([np.bincount(ring, column) for column in seen.T])
+        found.append((int(size), sums / np.bincount(ring)[:, None], si[first]))
+        passes += np.bincount(si[first].ravel(), minlength=len(passes))
+    if not found:
+        return RingCentres(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0))
+    return RingCentres(
+        positions=np.concatenate([positions for _, positions, _ in found]),
+        size=np.concatenate([np.full(len(si), size) for size, _, si in found]),
+        weight=np.concatenate([(1 / passes[si]).sum(axis=1) for _, _, si in found]),
+    )
 
 
 @dataclass(frozen=True)
 class CentreStructureFactor:
     """S(Q) of ring centres at the box's Q vectors.
 
-    With amplitudes ρ_x = Σ exp(iQ·r) over centres c, Si and O:
+    With amplitudes ρ_c = Σ w exp(iQ·r) over the distinct centres, w their weights, and ρ_x of Si
+    and O, each of weight 1:
 
     Attributes
     ----------
     q, counts : (bins,)
         As of `StructureFactor`.
     centre : (bins,)
-        |ρ_c|²/N_c, 1 for centres without correlation.
+        |ρ_c|²/Σw², 1 for centres without correlation.
     with_si, with_o : (bins,)
-        Re(ρ_c ρ_x*)/√(N_c N_x) (Ashcroft-Langreth), 0 without correlation.
+        Re(ρ_c ρ_x*)/√(Σw² N_x) (Ashcroft-Langreth), 0 without correlation.
     """
 
     q: np.ndarray
@@ -35,31 +101,34 @@ class CentreStructureFactor:
 def centre_structure_factor(
     rings: Rings, q_max: float = 6.0, q_bin: float = 0.02
 ) -> CentreStructureFactor:
-    """Compute S(Q) of the ring centres (mean positions of Si and O of each ring).
+    """Compute S(Q) of the centres of distinct rings, weighted by their shares of the Si.
 
     Parameters
     ----------
     rings
-        From `find_rings`, perhaps of one size only; at least one ring.
+        From `find_rings`, perhaps of one size only: then these alone share the Si. At least one.
     q_max, q_bin
         In Å⁻¹.
     """
-    centres = rings.centres
+    centres = distinct_centres(rings)
+    power = float((centres.weight**2).sum())
     results = {}
     for name, chosen in (("si", rings.is_former), ("o", rings.is_bridge)):
         partners = rings.positions[chosen]
-        sums = _pair_sums(centres, partners, rings.cell, q_max, q_bin)
-        filled = sums[3] > 0
-        results[name] = sums[:, filled], len(partners)
+        points = np.concatenate([centres.positions, partners])
+        weights = np.concatenate([centres.weight, np.ones(len(partners))])
+        is_centre = np.arange(len(points)) < len(centres.weight)
+        sums = lattice_sums(points, rings.cell, is_centre, q_max, q_bin, weights=weights)
+        results[name] = sums[:, sums[3] > 0], len(partners)
     sums, n_si = results["si"]
     sums_o, n_o = results["o"]
-    number, counts = len(centres), sums[3]
+    counts = sums[3]
     return CentreStructureFactor(
         q=sums[4] / counts,
         counts=counts.astype(np.int64),
-        centre=sums[0] / counts / number,
-        with_si=sums[2] / counts / np.sqrt(number * n_si),
-        with_o=sums_o[2] / counts / np.sqrt(number * n_o),
+        centre=sums[0] / counts / power,
+        with_si=sums[2] / counts / np.sqrt(power * n_si),
+        with_o=sums_o[2] / counts / np.sqrt(power * n_o),
     )
 
 
@@ -68,7 +137,7 @@ def contributions(
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Split S(Q) of all ring centres into what the rings of each size contribute.
 
-    S = Σ_n S_n with S_n = Re(ρ_n ρ*)/N, ρ = Σ_n ρ_n the amplitude of all N centres.
+    S = Σ_n S_n with S_n = Re(ρ_n ρ*)/Σw², ρ = Σ_n ρ_n the amplitude of all centres.
 
     Returns
     -------
@@ -77,29 +146,25 @@ def contributions(
     parts : dict of (bins,)
         S_n by ring size; their sum is S(Q).
     """
-    centres = rings.centres
+    centres = distinct_centres(rings)
     parts = {}
     q = np.zeros(0)
-    for size in np.unique(rings.size):
-        chosen = rings.size == size
-        sums = lattice_sums(centres, rings.cell, chosen, q_max, q_bin)
+    for size in np.unique(centres.size):
+        chosen = centres.size == size
+        sums = lattice_sums(
+            centres.positions, rings.cell, chosen, q_max, q_bin, weights=centres.weight
+        )
         filled = sums[3] > 0
         q = sums[4, filled] / sums[3, filled]
-        parts[int(size)] = (sums[0] + sums[2])[filled] / sums[3, filled] / len(centres)
+        power = sums[3, filled] * (centres.weight**2).sum()
+        parts[int(size)] = (sums[0] + sums[2])[filled] / power
     return q, parts
-
-
-def _pair_sums(
-    centres: np.ndarray, partners: np.ndarray, cell: np.ndarray, q_max: float, q_bin: float
-) -> np.ndarray:
-    is_centre = np.arange(len(centres) + len(partners)) < len(centres)
-    return lattice_sums(np.concatenate([centres, partners]), cell, is_centre, q_max, q_bin)
 
 
 def centre_pair_distribution(
     rings: Rings, r_max: float | None = None, bin_width: float = 0.05
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """g(r) of ring centres, and of centres against Si and O.
+    """g(r) of the centres of distinct rings, each counted once, and of centres against Si and O.
 
     Parameters
     ----------
@@ -120,7 +185,7 @@ def centre_pair_distribution(
     bins = max(1, int(np.ceil(r_max / bin_width - 1e-9)))
     edges = np.arange(bins + 1) * bin_width
     shells = 4 / 3 * np.pi * np.diff(edges**3) / abs(np.linalg.det(rings.cell))
-    centres, g = rings.centres, {}
+    centres, g = distinct_centres(rings).positions, {}
     for name, chosen in (("Si", rings.is_former), ("O", rings.is_bridge)):
         partners = rings.positions[chosen]
         points = np.concatenate([centres, partners])
