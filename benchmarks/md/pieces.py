@@ -1,8 +1,8 @@
 """Pieces of a benchmark: each on its own, so that one which fails costs only itself.
 
-Tables are written row by row. A piece that is in `pieces.csv` is left out when the benchmark is
-started again in the same folder: a GPU that refuses all work after a kernel's bad access is one's
-own again in a new process.
+Tables are written row by row. A piece that ended, or failed, is left out when the benchmark is
+started again in the same folder, and one that found no time is not: a GPU that refuses all work
+after a kernel's bad access is one's own again in a new process.
 """
 
 import csv
@@ -19,7 +19,12 @@ from glassml.campaign.files import write_csv
 
 #: What a process ends with whose GPU refuses all work.
 GPU_LOST = 3
+NO_TIME = "no time left"
 COLUMNS = ("piece", "outcome", "seconds", "result")
+
+
+class PieceTimeout(BaseException):
+    """The time of a piece is over; nothing that catches errors on its way takes it for one."""
 
 
 class Pieces:
@@ -40,7 +45,8 @@ class Pieces:
         self.end = time.monotonic() + seconds
         folder.mkdir(parents=True, exist_ok=True)
         self.tables = {path.stem: _rows(path) for path in folder.glob("*.csv")}
-        self._done = {row["piece"] for row in self.tables.get("pieces", [])}
+        begun = [row for row in self.tables.get("pieces", []) if row["outcome"] != NO_TIME]
+        self.tables["pieces"], self._done = begun, {row["piece"] for row in begun}
 
     @property
     def gpu(self) -> bool:
@@ -55,17 +61,19 @@ class Pieces:
         left = self.end - begin
         row = {"piece": name, "outcome": "done"}
         if left < max(at_least_s, 0.1):
-            row["outcome"] = "no time left"
+            row["outcome"] = NO_TIME
         else:
             signal.signal(signal.SIGALRM, _too_long)
             signal.setitimer(signal.ITIMER_REAL, min(at_most_s, left + 3.0))
             try:
                 row["result"] = json.dumps(function(self, *args), default=str)
                 self.wait()
-            except Exception as error:  # noqa: BLE001  (whatever it is, others go on)
+            except (Exception, PieceTimeout) as error:  # noqa: BLE001  (the others go on)
                 row["outcome"] = f"{type(error).__name__}: {error}"[:300]
+                traced = f"{name}\n{traceback.format_exc()}\n"
+                print(traced, file=sys.stderr, flush=True)
                 with (self.folder / "errors.txt").open("a") as file:
-                    file.write(f"{name}\n{traceback.format_exc()}\n")
+                    file.write(traced)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0.0)
         row["seconds"] = f"{time.monotonic() - begin:.2f}"
@@ -97,7 +105,7 @@ class Pieces:
 
 
 def _too_long(*_):
-    raise TimeoutError("the piece's time is over")
+    raise PieceTimeout("the piece's time is over")
 
 
 def _rows(path):

@@ -57,12 +57,15 @@ def plot(folder):
         speed.annotate(each, (row.atoms, row.million_atom_steps_per_s), fontsize=8)
     speed.axhline(50.0, color="0.6", lw=0.8, ls="--")
     speed.set(xlabel="atoms in the batch", ylabel="million atom·steps/s", title="SHIK")
-    speed.set(xscale="log", xlim=(700, 60_000), ylim=(0, None))
+    speed.set(xscale="log", xlim=(700, 160_000), ylim=(0, None))
     speed.legend(fontsize=8)
     rows = pd.read_csv(folder / "networks.csv", keep_default_na=False)
-    steps.barh(rows.shortcuts, rows.model_ms, label="model")
+    rows = rows[(rows.network == rows.network[0]) & (rows.atoms == rows.atoms[0])]
+    rows = rows[~rows.duplicated(["shortcuts", "mode"])].reset_index(drop=True)
+    names = rows.shortcuts.where(rows["mode"] != "steps", rows.shortcuts + ", step by step")
+    steps.barh(names, rows.model_ms, label="model")
     rest = rows.step_ms - rows.model_ms
-    steps.barh(rows.shortcuts, rest, left=rows.model_ms, label="the rest")
+    steps.barh(names, rest, left=rows.model_ms, label="the rest")
     for place, row in enumerate(rows.itertuples()):
         text = f" {row.million_atom_steps_per_s:.2f} million atom·steps/s"
         steps.text(0.1, place, text, va="center", color="white", fontsize=8)
@@ -108,6 +111,8 @@ def main():
     if args.plot:
         plot(args.plot)
         return
+    if args.output is None:
+        parser.error("--output FOLDER: where the tables go")
     pieces = Pieces(args.output, args.seconds, args.device)
     pieces.run("versions", versions)
     if args.only in (None, "pair"):

@@ -7,6 +7,7 @@ import time
 
 import ase.io
 import numpy as np
+import torch
 from pieces import kernel_times, time_steps
 from speed_pairs import ramped
 from throughput import silica
@@ -15,20 +16,64 @@ from glassml.potential.packages import PotentialError
 from glassml.potential.padded import load_network
 from glassml.potential.shortcuts import check_shortcuts
 
-SETS = ((), ("tf32",), ("tf32", "compile"), ("compile",))
+NONE, TF32, ALL, COMPILE = (), ("tf32",), ("tf32", "compile"), ("compile",)
+COLUMNS = (
+    "network", "backend", "shortcuts", "mode", "glasses", "atoms", "pairs", "step_ms", "model_ms",
+    "rest_percent", "million_atom_steps_per_s", "load_s", "first_step_s", "peak_GiB",
+)  # fmt: skip
 
 
-def errors_on_labels(pieces, package, model, labels):
+class Loaded:
+    """The network that was loaded last: compiling one anew takes more than a minute."""
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+        self._key = self._model = self._exact = None
+
+    def get(self, package, shortcuts):
+        """Give a network, and a row that describes it."""
+        if self._key != (package, shortcuts):
+            self._key = self._model = None
+            begin = time.monotonic()
+            model, described = load_network(package, self.pieces.device.type, shortcuts=shortcuts)
+            row = {"network": package.name, "backend": described["backend"],
+                   "shortcuts": named(shortcuts), "load_s": time.monotonic() - begin}  # fmt: skip
+            self._key, self._model = (package, shortcuts), (model, row)
+        model, row = self._model
+        # of another batch
+        model.reserve(0)
+        return model, row
+
+    def forget(self):
+        """Load the next one anew."""
+        self._key = self._model = None
+
+    def exact(self, package):
+        """Give the network without shortcuts and without a graph, for errors."""
+        if self._exact is None or self._exact[0] != package:
+            self._exact = package, load_network(package, self.pieces.device.type, graph=False)[0]
+        return self._exact[1]
+
+
+def named(shortcuts):
+    """Give the name of a set of shortcuts."""
+    return "+".join(shortcuts) or "none"
+
+
+def errors_on_labels(pieces, loaded, package, shortcuts, labels):
     """Compare a network that takes shortcuts with the same without, as a run does."""
-    exact = load_network(package, pieces.device.type, graph=False)[0]
+    model = loaded.get(package, shortcuts)[0]
     graph, model.graph = model.graph, False
     try:
-        found = check_shortcuts(model, exact, labels)
-        return {"exact": found["exact"], "short": found["short"]}
+        found = check_shortcuts(model, loaded.exact(package), labels)
+        errors = {"exact": found["exact"], "short": found["short"]}
     except PotentialError as error:
-        return {"refused": str(error)[:300]}
+        errors = {"refused": str(error)[:300]}
     finally:
         model.graph = graph
+    row = {"network": package.name, "shortcuts": named(shortcuts), "errors": json.dumps(errors)}
+    pieces.row("network_errors", row)
+    return errors
 
 
 def model_ms(pieces, model):
@@ -43,63 +88,92 @@ def model_ms(pieces, model):
     return 1e3 * float(np.median(times))
 
 
-def speed(pieces, package, labels, shortcuts, glasses, atoms, seconds=1.5):
-    """Measure a network with shortcuts, after their errors on labels."""
-    name, some = package.name, "+".join(shortcuts) or "none"
-    begin = time.monotonic()
-    model, described = load_network(package, pieces.device.type, shortcuts=shortcuts)
-    loaded = time.monotonic()
+def moved(model, glasses, atoms, mode):
+    """Give a batch that a network moves: by graphs of several steps, or step by step."""
     moving = ramped(model, [silica(atoms, seed) for seed in range(glasses)], 300.0, 1.5)
+    if mode == "steps":
+        moving._launches = None
+    return moving
+
+
+def speed(pieces, loaded, package, shortcuts, glasses, atoms, mode="launches"):
+    """Measure a network with shortcuts: mode is launches (of several steps) or steps (before)."""
+    model, described = loaded.get(package, shortcuts)
+    if pieces.gpu:
+        torch.cuda.reset_peak_memory_stats()
+    begin = time.monotonic()
+    moving = moved(model, glasses, atoms, mode)
     moving.advance(1)
     pieces.wait()
-    first = time.monotonic() - loaded
+    first = time.monotonic() - begin
     moving.advance(20 if pieces.gpu else 1)
-    step, _ = time_steps(pieces, moving, seconds)
+    step, _ = time_steps(pieces, moving, 1.5 if pieces.gpu else 0.0)
+    if pieces.gpu and mode == "launches" and (not model.graph or moving._launches._graphs_fail):
+        mode = "launches, without a graph"
     total = len(moving.batch.masses)
     alone = model_ms(pieces, model)
-    row = {
-        "network": name, "backend": described["backend"], "shortcuts": some, "glasses": glasses,
-        "atoms": total, "pairs": model._used, "step_ms": 1e3 * step, "model_ms": alone,
+    row = described | {
+        "mode": mode, "glasses": glasses, "atoms": total, "pairs": model._used,
+        "step_ms": 1e3 * step, "model_ms": alone,
         "rest_percent": 100.0 * (1.0 - 1e-3 * alone / step),
-        "million_atom_steps_per_s": 1e-6 * total / step, "load_s": loaded - begin,
-        "first_step_s": first,
+        "million_atom_steps_per_s": 1e-6 * total / step, "first_step_s": first,
+        "peak_GiB": torch.cuda.max_memory_allocated() / 2**30 if pieces.gpu else 0.0,
     }  # fmt: skip
-    pieces.row("networks", row)
-    if labels:
-        errors = errors_on_labels(pieces, package, model, labels)
-        row = {"network": name, "shortcuts": some, "errors": json.dumps(errors)}
-        pieces.row("network_errors", row)
-    return {"million": 1e-6 * total / step}
+    pieces.row("networks", row, COLUMNS)
+    return {"million": 1e-6 * total / step, "mode": mode}
 
 
-def shares(pieces, package, shortcuts, glasses, atoms):
+def shares(pieces, loaded, package, shortcuts, glasses, atoms):
     """Profile steps of a batch moved by a network."""
-    model, _ = load_network(package, pieces.device.type, shortcuts=shortcuts)
-    moving = ramped(model, [silica(atoms, seed) for seed in range(glasses)], 300.0, 1.5)
-    moving.advance(8 if pieces.gpu else 1)
-    found = kernel_times(pieces, lambda: moving.advance(1), times=5)
+    moving = moved(loaded.get(package, shortcuts)[0], glasses, atoms, "launches")
+    many = 4 if pieces.gpu else 1
+    moving.advance(2 * many)
+    found = kernel_times(pieces, lambda: moving.advance(many), times=3)
     total = sum(found.values())
-    for kernel, us in sorted(found.items(), key=lambda each: -each[1])[:25]:
-        row = {"network": package.name, "shortcuts": "+".join(shortcuts) or "none",
-               "kernel": kernel, "us_per_step": us, "percent": 100.0 * us / total}  # fmt: skip
+    for kernel, us in sorted(found.items(), key=lambda each: -each[1])[:30]:
+        row = {"network": package.name, "shortcuts": named(shortcuts), "kernel": kernel,
+               "us_per_step": us / many, "percent": 100.0 * us / total}  # fmt: skip
         pieces.row("network_shares", row)
-    return f"{total:.0f} us of kernels a step"
+    return f"{total / many:.0f} us of kernels a step"
+
+
+def cached(pieces, loaded, package, shortcuts, glasses, atoms):
+    """Measure the time to the first step of a network whose kernels lie on disk."""
+    loaded.forget()
+    torch.compiler.reset()
+    return speed(pieces, loaded, package, shortcuts, glasses, atoms)
 
 
 def run(pieces, packages, labels, at_most):
     """Run what belongs to networks, the most important first."""
-    known = ase.io.read(labels, f":{at_most}") if labels else []
-    glasses, atoms = (3, 2880) if pieces.gpu else (1, 24)
+    known = ase.io.read(labels, f":{at_most if pieces.gpu else 1}") if labels else []
+    batch = (3, 2880) if pieces.gpu else (1, 24)
+    loaded = Loaded(pieces)
+
+    def do(what, function, *args, least=5):
+        pieces.run(what, function, loaded, *args, at_least_s=least, at_most_s=150)
+
     for package in packages:
-        for shortcuts in SETS:
-            what = f"{package.name} {'+'.join(shortcuts) or 'none'}"
-            known_here = known if pieces.gpu else known[:1]
-            pieces.run(what, speed, package, known_here, shortcuts, glasses, atoms,
-                       1.5 if pieces.gpu else 0.0, at_least_s=5, at_most_s=90)  # fmt: skip
-        for shortcuts in (SETS[0], SETS[2]):
-            what = f"shares of {package.name} {'+'.join(shortcuts) or 'none'}"
-            pieces.run(what, shares, package, shortcuts, glasses, atoms, at_least_s=5)
-        if pieces.gpu:
-            for number in (999, 24000):
-                what = f"{package.name} {'+'.join(SETS[2])} {number}"
-                pieces.run(what, speed, package, [], SETS[2], 1, number, at_least_s=8)
+        for shortcuts in (NONE, TF32, ALL):
+            name = f"{package.name} {named(shortcuts)}"
+            do(name, speed, package, shortcuts, *batch)
+            if shortcuts != TF32:
+                do(f"{name}, shares", shares, package, shortcuts, *batch)
+                do(f"{name}, step by step", speed, package, shortcuts, *batch, "steps")
+            if known:
+                do(f"{name}, errors", errors_on_labels, package, shortcuts, known)
+        for number in (999, 24000) if pieces.gpu else ():
+            do(f"{package.name} {named(ALL)} {number}", speed, package, ALL, 1, number)
+    for package in packages:
+        do(
+            f"{package.name} {named(ALL)}, kernels from disk",
+            cached,
+            package,
+            ALL,
+            *batch,
+            least=20,
+        )
+        name = f"{package.name} {named(COMPILE)}"
+        do(name, speed, package, COMPILE, *batch, least=20)
+        if known:
+            do(f"{name}, errors", errors_on_labels, package, COMPILE, known, least=60)

@@ -78,7 +78,8 @@ class PairsOnDevice:
         vectors = positions[self._second] - positions[self._first] + shifts[self._shift]
         near = (vectors**2).sum(dim=1) < self._edges.cutoff_A**2
         place = near.cumsum(0) - 1
-        self._needed.copy_(torch.maximum(self._needed, place[-1] + 1.0))
+        # in double precision, which counts pairs exactly
+        self._needed.copy_(torch.maximum(self._needed, (place[-1] + 1).to(torch.float64)))
         self._note_moves(positions, cells)
         capacity = len(fixed[0])
         # all others go to one place behind the end

@@ -189,5 +189,7 @@ class Launches:
         return graph.replay
 
     def _restore(self, begin: dict[str, torch.Tensor]) -> None:
-        for name, tensor in begin.items():
-            self._state[name].copy_(tensor)
+        """Go back to where steps began, also from steps that broke off between two tensors."""
+        for owner, name in self._places():
+            self._state[name].copy_(begin[name])
+            setattr(owner, name, self._state[name])
