@@ -25,6 +25,9 @@ SHAPES = (
     (4, 32, 4), (1, 32, 1), (2, 32, 2), (8, 32, 8), (1, 64, 1), (1, 128, 4), (2, 64, 4),
     (4, 32, 2), (2, 32, 1),
 )  # fmt: skip
+BUILD_SHAPES = (
+    (8, 128, 4), (4, 128, 4), (16, 128, 4), (8, 64, 4), (8, 64, 2), (4, 64, 2), (16, 64, 4),
+)  # fmt: skip
 COLUMNS = (
     "potential", "mode", "glasses", "atoms", "temperature_K", "timestep_fs", "step_ms",
     "million_atom_steps_per_s", "ns_per_day", "builds_per_1000", "first_step_s", "peak_GiB",
@@ -109,7 +112,17 @@ def launches_are_right(pieces, atoms):
 
 
 def speed(pieces, mode, glasses, atoms, temperature=3500.0, timestep=1.6):
-    """Measure a batch: mode is before, kernels, launches, or tuned."""
+    """Measure a batch: mode is before, kernels, launches, unsorted, or tuned."""
+    order = pair_gpu.compact_order
+    if mode == "unsorted":
+        pair_gpu.compact_order = lambda fractions, _: np.arange(len(fractions))
+    try:
+        return _speed(pieces, mode, glasses, atoms, temperature, timestep)
+    finally:
+        pair_gpu.compact_order = order
+
+
+def _speed(pieces, mode, glasses, atoms, temperature, timestep):
     if pieces.gpu:
         torch.cuda.reset_peak_memory_stats()
     begin = time.monotonic()
@@ -147,14 +160,44 @@ def speed(pieces, mode, glasses, atoms, temperature=3500.0, timestep=1.6):
     return {"made_s": round(made_s, 2), "million": round(row["million_atom_steps_per_s"], 2)}
 
 
+def building(pieces, atoms):
+    """Try shapes of the kernel that builds the list, and take the fastest from here on."""
+    begun = pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.BUILD_WARPS
+    glasses = melts(1, atoms, 1000.0)
+    positions = torch.as_tensor(glasses[0].positions).to(pieces.device)
+    cells = torch.as_tensor(glasses[0].cell.array[None].copy()).to(pieces.device)
+    found = [(float("inf"), begun)]
+
+    def built(model):
+        model._built_fractions.fill_(pair_gpu.NOWHERE)
+        model.launch(positions, cells, energy=False)
+
+    for shape in BUILD_SHAPES if pieces.gpu else BUILD_SHAPES[:1]:
+        pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.BUILD_WARPS = shape
+        row = dict(zip(("rows", "columns", "warps"), shape, strict=True))
+        try:
+            model = pair_gpu.PairKernels("shik", pieces.device)
+            model.place(glasses)
+            model(positions, cells)
+            times = kernel_times(pieces, lambda m=model: built(m), times=5)
+            found.append((times.get("build", sum(times.values())), shape))
+            row |= {key: times.get(key) for key in ("bounds", "build", "host")}
+        except RuntimeError as error:
+            row["refused"] = str(error)[:100]
+        columns = ("rows", "columns", "warps", "bounds", "build", "host", "refused")
+        pieces.row("building", row, columns)
+    pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.BUILD_WARPS = min(found)[1]
+    return min(found)
+
+
 def tuning(pieces, atoms):
     """Try shapes of the force kernel, and take the fastest from here on."""
     begun = pair_gpu.FORCE_ROWS, pair_gpu.FORCE_COLUMNS, pair_gpu.FORCE_WARPS
     glasses = melts(1, atoms, 1000.0)
     positions = torch.as_tensor(glasses[0].positions).to(pieces.device)
     cells = torch.as_tensor(glasses[0].cell.array[None].copy()).to(pieces.device)
-    columns = ("rows", "columns", "warps", "place", "build", "forces_and_sums", "of_systems",
-               "host", "refused")  # fmt: skip
+    columns = ("rows", "columns", "warps", "place", "bounds", "build", "forces_and_sums",
+               "of_systems", "host", "refused")  # fmt: skip
     found = [(float("inf"), begun)]
     for shape in SHAPES if pieces.gpu else SHAPES[:1]:
         pair_gpu.FORCE_ROWS, pair_gpu.FORCE_COLUMNS, pair_gpu.FORCE_WARPS = shape
@@ -231,6 +274,9 @@ def run(pieces):
     for glasses, atoms in sizes:
         do(f"{glasses} x {atoms}", speed, "launches", glasses, atoms, at_least_s=3)
     some = 9000 if large else 24
+    for atoms in (9000, 24000) if large else (24,):
+        do(f"1 x {atoms}, unsorted", speed, "unsorted", 1, atoms, at_least_s=3)
+    do("build", building, 24000 if large else 24)
     do("tuning", tuning, some)
     do("1 x 9000, tuned", speed, "tuned", 1, some)
     do("shares", shares, "launches", some)

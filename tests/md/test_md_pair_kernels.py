@@ -64,7 +64,7 @@ def assert_right(model, batch):
 
 @pytest.mark.parametrize("name", ["bks", "chik", "shik"])
 def test_forces_are_those_of_the_reference(gpu, name):
-    off = verify(kernels(gpu, name), sizes=(96, 51))
+    off = verify(kernels(gpu, name), sizes=(48, 24))
     assert off["forces_eV_A"] < 1e-5
 
 
@@ -73,6 +73,72 @@ def test_a_kernel_with_wrong_forces_is_refused(gpu):
     model._pulls *= 1.0001
     with pytest.raises(PotentialError, match=r"off by .* eV/Å"):
         verify(model, sizes=(48, 24))
+
+
+def in_blocks(gpu, monkeypatch):
+    """Give a long glass, a model that cuts it into small blocks, and the blocks' half widths."""
+    for name in ("BUILD_ROWS", "BUILD_COLUMNS"):
+        monkeypatch.setattr(gpu, name, 32)
+    long = [glasses(24)[0].repeat((1, 1, 10))]
+    rng = np.random.default_rng(2)
+    long[0].positions += 0.1 * rng.standard_normal(long[0].positions.shape)
+    # as a list of atoms that diffused
+    long[0] = long[0][rng.permutation(len(long[0]))]
+    model = kernels(gpu)
+    model.place(long)
+    return long, model
+
+
+def test_blocks_that_are_out_of_reach_are_left_out_and_no_others(gpu, monkeypatch):
+    long, model = in_blocks(gpu, monkeypatch)
+    assert_right(model, long)
+    high = model._halves[:, 2].cpu() * long[0].cell.lengths()[2]
+    assert high.max() < 10.0 < 0.25 * long[0].cell.lengths()[2]
+    # an order that is no longer one of neighbours
+    model._order.copy_(torch.arange(len(long[0])))
+    model._ranks.copy_(model._order)
+    model._places[:, 3] = model._types.repeat(len(model._places) // len(long[0]))
+    model._built_fractions.fill_(gpu.NOWHERE)
+    assert_right(model, long)
+    assert (model._halves[:, 2].cpu() * long[0].cell.lengths()[2]).max() > 20.0
+
+
+def test_a_block_that_is_left_out_though_in_reach_is_refused(gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "BUILD_ROWS", 32)
+    monkeypatch.setattr(gpu, "BUILD_COLUMNS", 32)
+    model = kernels(gpu)
+    launch = gpu.pair_kernels.build
+
+    class Forgetful:
+        """Takes blocks for points."""
+
+        def __getitem__(self, grid):
+            def run(*args, **kwargs):
+                model._halves.zero_()
+                return launch[grid](*args, **kwargs)
+
+            return run
+
+    monkeypatch.setattr(gpu.pair_kernels, "build", Forgetful())
+    with pytest.raises(PotentialError, match="kernels are off"):
+        verify(model, sizes=(48, 24))
+
+
+def test_atoms_are_brought_in_order_again_as_they_diffuse(gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "SORT_EVERY", 2)
+    monkeypatch.setattr(gpu, "BUILD_ROWS", 8)
+    monkeypatch.setattr(gpu, "BUILD_COLUMNS", 32)
+    batch = glasses(48)
+    model = kernels(gpu)
+    model.place(batch)
+    first, oxygen = model._order.clone(), np.flatnonzero(batch[0].numbers == 8)
+    rng = np.random.default_rng(4)
+    for _ in range(3):
+        # oxygen takes the place of oxygen
+        batch[0].positions[oxygen] = batch[0].positions[rng.permutation(oxygen)]
+        assert_right(model, batch)
+    assert not torch.equal(model._order, first)
+    assert sorted(model._order.tolist()) == list(range(48))
 
 
 def test_a_list_that_overflows_is_made_longer(gpu):

@@ -1,7 +1,10 @@
 """A pair potential on a GPU: kernels of its own in place of torch's, and no wait for the host."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from ase import Atoms
 
 from glassml.campaign.errors import StructureError
 from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
@@ -19,6 +22,10 @@ MOST_COPIES = 2**29
 #: Atoms of a program of each kernel, and what it looks at in one go.
 FORCE_ROWS, FORCE_COLUMNS = 1, 32
 BUILD_ROWS, BUILD_COLUMNS = 8, 128
+#: Looks at the list between two times that atoms are brought in order; they diffuse slowly.
+SORT_EVERY = 2000
+#: A fraction of a box that no atom has.
+NOWHERE = 1e9
 PLACE_BLOCK, SUM_COLUMNS, FLAGS = 128, 1024, 256
 #: Groups of 32 threads of a program.
 FORCE_WARPS, BUILD_WARPS, SUM_WARPS = 1, 4, 8
@@ -40,8 +47,14 @@ class PairKernels(PairModel):
 
     steps_at_once = (16, 4, 1)
 
+    def place(self, glasses: Sequence[Atoms]) -> None:
+        """Take up the glasses of a batch; see `PairModel`."""
+        self._at = np.concatenate([atoms.positions for atoms in glasses])
+        super().place(glasses)
+
     def reserve(self, capacity: int) -> None:
         """Give the list rows of a length that a run had which goes on."""
+        self._looks = SORT_EVERY - 1
         if capacity > self.capacity:
             self.capacity = capacity
             self._empty_list()
@@ -75,21 +88,26 @@ class PairKernels(PairModel):
         energies = torch.empty_like(self._own)
         atoms, reach = sum(self.counts), COULOMB_CUTOFF_A + SKIN_A
         pair_kernels.place[(len(self._stale),)](
-            positions, cells, self._system, self._first_atom, self._first_copy, self._sizes,
+            positions, cells, self._system, self._ranks, self._first_copy, self._sizes,
             self._repeats, self._fractions, self._built_fractions, self._built_volumes,
             self._places, self._stale, atoms, self._most_copies,
             COULOMB_CUTOFF_A, reach, PLACE_BLOCK,
+        )  # fmt: skip
+        pair_kernels.bounds[(len(self._copy_blocks[0]),)](
+            *self._copy_blocks[:2], self._places, self._stale, len(self._stale), self._middles,
+            self._halves, BUILD_COLUMNS, FLAGS, num_warps=BUILD_WARPS,
         )  # fmt: skip
         pair_kernels.build[(len(self._build_blocks[0]),)](
             cells, self._first_atom, self._first_copy, self._sizes, self._copies, self._repeats,
             *self._build_blocks, self._fractions, self._built_fractions,
             self._built_volumes, self._places, self._stale, len(self._stale),
+            self._first_bound, self._middles, self._halves,
             self._neighbours, self._row_lengths, self._needed, self._narrow, self._builds,
             self.capacity, reach, BUILD_ROWS, BUILD_COLUMNS, FLAGS, num_warps=BUILD_WARPS,
         )  # fmt: skip
         blocks = len(self._force_blocks[0])
         pair_kernels.forces_and_sums[(blocks,)](
-            cells, self._first_atom, self._first_copy, self._repeats,
+            cells, self._order, self._first_atom, self._first_copy, self._repeats,
             *self._force_blocks, self._places, self._neighbours,
             self._row_lengths, self._pulls, self._energies, forces, self._partial, blocks,
             self.capacity, COULOMB_CUTOFF_A**2, INNERMOST_A**2, PER_INTERVAL_A2, INTERVALS,
@@ -101,7 +119,7 @@ class PairKernels(PairModel):
         )  # fmt: skip
         return {"energy": energies, "forces": forces, "stress": stress}
 
-    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:  # noqa: ARG002
+    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
         """Make room where a row of the list was too short or a box too narrow.
 
         Returns
@@ -115,12 +133,17 @@ class PairKernels(PairModel):
             If a box collapsed.
         """
         needed, narrow = torch.stack([self._needed.max(), self._narrow.max()]).tolist()
+        self._looks += 1
         if narrow:
+            self._at = positions.cpu().numpy()
             self._arrange(cells.cpu().numpy())
         elif needed > self.capacity:
             self.capacity = _row_length(needed)
             self._empty_list()
         else:
+            if self._looks % SORT_EVERY == 0:
+                self._at = positions.cpu().numpy()
+                self._sort(cells.cpu().numpy())
             return False
         return True
 
@@ -140,13 +163,19 @@ class PairKernels(PairModel):
         self._first_atom, self._first_copy = self._integers(first_atom), self._integers(first_copy)
         self._sizes, self._copies = self._integers(sizes), self._integers(copies)
         self._repeats, self._system = self._integers(repeats), self._edges.system.to(torch.int32)
-        of_glass = self._types.to(torch.int32).split(self.counts)
-        kinds = [kinds.repeat(int(number)) for kinds, number in zip(of_glass, copies, strict=True)]
+        number, self._looks = int(sizes.sum()), 0
         # of each copy its place along the edges, and its element
-        self._places = torch.nn.functional.pad(torch.cat(kinds)[:, None], (3, 0))
-        self._build_blocks, _ = self._blocks(BUILD_ROWS)
-        self._force_blocks, self._first_block = self._blocks(FORCE_ROWS)
-        number = int(sizes.sum())
+        total = int((sizes * copies).sum())
+        self._places = torch.zeros((total, 4), dtype=torch.int32, device=self.device)
+        self._order, self._ranks = (
+            self._integers(np.zeros(number)),
+            self._integers(np.zeros(number)),
+        )
+        self._build_blocks, _ = self._blocks(self.counts, BUILD_ROWS)
+        self._force_blocks, self._first_block = self._blocks(self.counts, FORCE_ROWS)
+        self._copy_blocks, self._first_bound = self._blocks(sizes * copies, BUILD_COLUMNS)
+        self._middles = self._integers(np.zeros((len(self._copy_blocks[0]), 3)))
+        self._halves = self._middles.to(torch.float32)
         self._fractions = self._zeros(number, 3)
         self._stale = self._integers(np.zeros(-(-number // PLACE_BLOCK)))
         self._partial = self._zeros(7, len(self._force_blocks[0]))
@@ -154,6 +183,28 @@ class PairKernels(PairModel):
         mean = 4.0 / 3.0 * np.pi * reach**3 * (sizes / volumes).max()
         self.capacity = max(self.capacity, _row_length(ROOM * mean + 8.0))
         self._empty_list()
+        self._sort(cells)
+
+    def _sort(self, cells: np.ndarray) -> None:
+        """Bring atoms in an order in which neighbours are near, for `_at`; forget the list."""
+        orders, kinds, begin = [], [], 0
+        types = self._types.cpu().numpy()
+        for count, cell, copies in zip(self.counts, cells, self._copies.tolist(), strict=True):
+            order = begin + compact_order(
+                self._at[begin : begin + count] @ np.linalg.inv(cell), cell
+            )
+            orders.append(order)
+            kinds.append(np.tile(types[order], copies))
+            begin += count
+        order = np.concatenate(orders)
+        ranks = np.empty_like(order)
+        starts = np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
+        ranks[order] = np.arange(len(order)) - starts
+        for tensor, values in (
+            (self._order, order), (self._ranks, ranks), (self._places[:, 3], np.concatenate(kinds)),
+        ):  # fmt: skip
+            tensor.copy_(self._integers(values))
+        self._built_fractions.fill_(NOWHERE)
 
     def _empty_list(self) -> None:
         """Take a list that holds nothing, and is not good."""
@@ -163,18 +214,20 @@ class PairKernels(PairModel):
             (number, self.capacity), dtype=torch.int32, device=self.device
         )
         self._row_lengths = self._integers(np.zeros(number))
-        self._built_fractions = self._zeros(number, 3) + 1e9
+        self._built_fractions = self._zeros(number, 3) + NOWHERE
         self._built_volumes = self._zeros(len(self.counts)) + 1.0
         self._needed = self._integers(np.zeros(len(self._build_blocks[0])))
         self._narrow = self._needed.clone()
 
-    def _blocks(self, rows: int) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
-        """Cut the glasses into blocks of atoms: begins, ends, glasses; and each glass's first."""
+    def _blocks(
+        self, counts: Sequence[int], rows: int
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Cut what glasses have into blocks: begins, ends, glasses; and each glass's first."""
         begins: list[int] = []
         ends: list[int] = []
         systems: list[int] = []
         firsts, begin = [0], 0
-        for system, count in enumerate(self.counts):
+        for system, count in enumerate(map(int, counts)):
             begins += range(begin, begin + count, rows)
             ends += [min(b + rows, begin + count) for b in range(begin, begin + count, rows)]
             systems += [system] * -(-count // rows)
@@ -193,3 +246,35 @@ class PairKernels(PairModel):
 def _row_length(neighbours: float) -> int:
     """Give a length of rows that has room for so many neighbours."""
     return FORCE_COLUMNS * (int(neighbours) // FORCE_COLUMNS + 1)
+
+
+def compact_order(fractions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Order atoms so that each block of the kernels is in a small part of the box.
+
+    Parameters
+    ----------
+    fractions
+        Of the box, shape (atoms, 3).
+    cell
+        Rows are lattice vectors in Å, shape (3, 3).
+
+    Returns
+    -------
+    ndarray
+        Indices, shape (atoms,).
+    """
+    places = (fractions - np.floor(fractions)) * heights(cell)
+    ready: list[np.ndarray] = []
+    waiting = [np.arange(len(places))]
+    while waiting:
+        some = waiting.pop()
+        block = BUILD_COLUMNS if len(some) > BUILD_COLUMNS else BUILD_ROWS
+        if len(some) <= block:
+            ready.append(some)
+            continue
+        # at the end of a block, so that none has a part on each side
+        half = block * max(1, round(len(some) / block / 2))
+        axis = int(np.argmax(np.ptp(places[some], axis=0)))
+        some = some[np.argsort(places[some, axis], kind="stable")]
+        waiting += [some[half:], some[:half]]
+    return np.concatenate(ready)

@@ -3,8 +3,9 @@
 A place is where an atom is in its box, as a fraction of each edge in 32 bits, so that a difference
 of two places that overflows is that of the nearest images. Boxes that are too small for that are
 repeated until they are not; copies of atoms are neighbours, but have no neighbours of their own.
-The list is a matrix: a row for each atom, in the order of the atoms. Whether it is still good is
-decided on the device: `build` returns at once if it is. Nothing is added in an order that is left
+The list is a matrix: a row for each atom, in an order in which atoms that follow one another are
+near one another. Whether it is still good is decided on the device: `build` returns at once if it
+is. Nothing is added in an order that is left
 to chance, so that the same state gives the same numbers, bit for bit.
 """
 
@@ -45,7 +46,7 @@ def place(
     positions,
     cells,
     system,
-    first_atom,
+    ranks,
     first_copy,
     sizes,
     repeats,
@@ -94,7 +95,7 @@ def place(
     rb = tl.load(repeats + s * 3 + 1, mask=mask, other=1)
     rc = tl.load(repeats + s * 3 + 2, mask=mask, other=1)
     size = tl.load(sizes + s, mask=mask, other=0)
-    local = atom - tl.load(first_atom + s, mask=mask, other=0)
+    local = tl.load(ranks + atom, mask=mask, other=0)
     begin = tl.load(first_copy + s, mask=mask, other=0)
     for copy in range(most_copies):
         here = mask & (copy < ra * rb * rc)
@@ -128,6 +129,58 @@ def _repeated_box(cells, repeats, s, scale):
 
 
 @triton.jit
+def _bounds(place, first, mask, axis):
+    """Give the middle of places along an edge, and how far they are from it as a part of it."""
+    zero = tl.load(first + axis)
+    off = tl.where(mask, place - zero, 0)
+    low, high = tl.min(off, axis=0), tl.max(off, axis=0)
+    middle = zero + ((low.to(tl.int64) + high.to(tl.int64)) >> 1).to(tl.int32)
+    return middle, 0.5 * (high.to(tl.float32) - low.to(tl.float32)) / 4294967296.0
+
+
+@triton.jit
+def _is_stale(stale, stale_number, FLAGS: tl.constexpr):
+    """Tell whether an atom of any glass moved too far."""
+    flags = tl.zeros((FLAGS,), dtype=tl.int32)
+    for begin in range(0, stale_number, FLAGS):
+        index = begin + tl.arange(0, FLAGS)
+        flags = tl.maximum(flags, tl.load(stale + index, mask=index < stale_number, other=0))
+    return tl.max(flags, axis=0) > 0
+
+
+@triton.jit
+def bounds(
+    block_first,
+    block_last,
+    places,
+    stale,
+    stale_number,
+    middles,
+    halves,
+    COLUMNS: tl.constexpr,
+    FLAGS: tl.constexpr,
+):
+    """Find what a block of copies is within, if the list is to be built."""
+    pid = tl.program_id(0)
+    if _is_stale(stale, stale_number, FLAGS):
+        first = tl.load(block_first + pid)
+        copy = first + tl.arange(0, COLUMNS)
+        mask = copy < tl.load(block_last + pid)
+        for axis in tl.static_range(3):
+            place = tl.load(places + 4 * copy + axis, mask=mask, other=0)
+            middle, half = _bounds(place, places + 4 * first, mask, axis)
+            tl.store(middles + 3 * pid + axis, middle)
+            tl.store(halves + 3 * pid + axis, half)
+
+
+@triton.jit
+def _gap(middles, halves, block, axis, middle, half, height):
+    """Give how far blocks are apart at least, between the faces of the box that an edge joins."""
+    off = tl.abs((tl.load(middles + 3 * block + axis) - middle).to(tl.float32)) / 4294967296.0
+    return tl.maximum(off - half - tl.load(halves + 3 * block + axis), 0.0) * height
+
+
+@triton.jit
 def build(
     cells,
     first_atom,
@@ -144,6 +197,9 @@ def build(
     places,
     stale,
     stale_number,
+    first_bound,
+    middles,
+    halves,
     neighbours,
     counts,
     needed,
@@ -155,13 +211,12 @@ def build(
     COLUMNS: tl.constexpr,
     FLAGS: tl.constexpr,
 ):
-    """Build the rows of a block of atoms anew, if an atom of any glass moved too far."""
+    """Build the rows of a block of atoms anew, if an atom of any glass moved too far.
+
+    Blocks of copies that are out of reach are not looked at.
+    """
     pid = tl.program_id(0)
-    flags = tl.zeros((FLAGS,), dtype=tl.int32)
-    for begin in range(0, stale_number, FLAGS):
-        index = begin + tl.arange(0, FLAGS)
-        flags = tl.maximum(flags, tl.load(stale + index, mask=index < stale_number, other=0))
-    if tl.max(flags, axis=0) > 0:
+    if _is_stale(stale, stale_number, FLAGS):
         s = tl.load(block_system + pid)
         first, last = tl.load(block_first + pid), tl.load(block_last + pid)
         atom = first + tl.arange(0, ROWS)
@@ -178,12 +233,21 @@ def build(
         vx, vy, vz = cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax
         wx, wy, wz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
         volume = tl.abs(ax * ux + ay * uy + az * uz)
-        widest = tl.sqrt(
-            tl.maximum(
-                ux * ux + uy * uy + uz * uz,
-                tl.maximum(vx * vx + vy * vy + vz * vz, wx * wx + wy * wy + wz * wz),
-            )
-        )
+        size_u = tl.sqrt(ux * ux + uy * uy + uz * uz)
+        size_v = tl.sqrt(vx * vx + vy * vy + vz * vz)
+        size_w = tl.sqrt(wx * wx + wy * wy + wz * wz)
+        widest = tl.maximum(size_u, tl.maximum(size_v, size_w))
+        # of what is between faces; they are at right angles if their normals are
+        high_a = (volume / size_u).to(tl.float32)
+        high_b = (volume / size_v).to(tl.float32)
+        high_c = (volume / size_w).to(tl.float32)
+        tilt = tl.abs(ax * bx + ay * by + az * bz) + tl.abs(bx * cx + by * cy + bz * cz)
+        tilt += tl.abs(ax * cx + ay * cy + az * cz)
+        upright = tilt < 1e-9 * (ax * ax + ay * ay + az * az)
+        my_first = places + 4 * (begin_copy + first - tl.load(first_atom + s))
+        my_a, half_a = _bounds(my_x, my_first, mask, 0)
+        my_b, half_b = _bounds(my_y, my_first, mask, 1)
+        my_c, half_c = _bounds(my_z, my_first, mask, 2)
         # single precision is off by some 1e-6 Å
         wide: tl.constexpr = REACH + 1e-4
         scale = 1.0 / 4294967296.0
@@ -204,25 +268,34 @@ def build(
         )
         count = tl.zeros((ROWS,), dtype=tl.int32)
         row = atom.to(tl.int64)[:, None] * capacity
+        block = tl.load(first_bound + s)
         for begin in range(begin_copy, end_copy, COLUMNS):
-            other = begin + tl.arange(0, COLUMNS)
-            there = other < end_copy
-            x = tl.load(places + 4 * other + 0, mask=there, other=0)
-            y = tl.load(places + 4 * other + 1, mask=there, other=0)
-            z = tl.load(places + 4 * other + 2, mask=there, other=0)
-            dx = (x[None, :] - my_x[:, None]).to(tl.float32)
-            dy = (y[None, :] - my_y[:, None]).to(tl.float32)
-            dz = (z[None, :] - my_z[:, None]).to(tl.float32)
-            rx = dx * pax + dy * pbx + dz * pcx
-            ry = dx * pay + dy * pby + dz * pcy
-            rz = dx * paz + dy * pbz + dz * pcz
-            near = (rx * rx + ry * ry + rz * rz) < wide * wide
-            near = near & there[None, :] & mask[:, None] & (other[None, :] != me[:, None])
-            ones = near.to(tl.int32)
-            column = count[:, None] + tl.cumsum(ones, axis=1) - 1
-            code = tl.broadcast_to(other[None, :], (ROWS, COLUMNS))
-            tl.store(neighbours + row + column, code, mask=near & (column < capacity))
-            count += tl.sum(ones, axis=1)
+            gap_a = _gap(middles, halves, block, 0, my_a, half_a, high_a)
+            gap_b = _gap(middles, halves, block, 1, my_b, half_b, high_b)
+            gap_c = _gap(middles, halves, block, 2, my_c, half_c, high_c)
+            block += 1
+            most = tl.maximum(gap_a, tl.maximum(gap_b, gap_c))
+            apart2 = gap_a * gap_a + gap_b * gap_b + gap_c * gap_c
+            apart2 = tl.where(upright, apart2, most * most)
+            if apart2 < (REACH + 1e-3) * (REACH + 1e-3):
+                other = begin + tl.arange(0, COLUMNS)
+                there = other < end_copy
+                x = tl.load(places + 4 * other + 0, mask=there, other=0)
+                y = tl.load(places + 4 * other + 1, mask=there, other=0)
+                z = tl.load(places + 4 * other + 2, mask=there, other=0)
+                dx = (x[None, :] - my_x[:, None]).to(tl.float32)
+                dy = (y[None, :] - my_y[:, None]).to(tl.float32)
+                dz = (z[None, :] - my_z[:, None]).to(tl.float32)
+                rx = dx * pax + dy * pbx + dz * pcx
+                ry = dx * pay + dy * pby + dz * pcy
+                rz = dx * paz + dy * pbz + dz * pcz
+                near = (rx * rx + ry * ry + rz * rz) < wide * wide
+                near = near & there[None, :] & mask[:, None] & (other[None, :] != me[:, None])
+                ones = near.to(tl.int32)
+                column = count[:, None] + tl.cumsum(ones, axis=1) - 1
+                code = tl.broadcast_to(other[None, :], (ROWS, COLUMNS))
+                tl.store(neighbours + row + column, code, mask=near & (column < capacity))
+                count += tl.sum(ones, axis=1)
         tl.store(counts + atom, tl.minimum(count, capacity), mask=mask)
         # both stay noted until the host has looked
         tl.store(needed + pid, tl.maximum(tl.load(needed + pid), tl.max(count, axis=0)))
@@ -259,6 +332,7 @@ def _cubic(coefficients, line, mask, part):
 @triton.jit
 def forces_and_sums(
     cells,
+    order,
     first_atom,
     first_copy,
     repeats,
@@ -331,9 +405,10 @@ def forces_and_sums(
         xy_ -= px * ry
         if ENERGY:
             energy += _cubic(energies, line, near, part)
-    tl.store(forces + atom * 3 + 0, tl.sum(fx, axis=1), mask=mask)
-    tl.store(forces + atom * 3 + 1, tl.sum(fy, axis=1), mask=mask)
-    tl.store(forces + atom * 3 + 2, tl.sum(fz, axis=1), mask=mask)
+    given = tl.load(order + atom, mask=mask, other=0)
+    tl.store(forces + given * 3 + 0, tl.sum(fx, axis=1), mask=mask)
+    tl.store(forces + given * 3 + 1, tl.sum(fy, axis=1), mask=mask)
+    tl.store(forces + given * 3 + 2, tl.sum(fz, axis=1), mask=mask)
     # each pair is there in both directions
     tl.store(partial + 0 * blocks + pid, 0.5 * tl.sum(tl.sum(energy, axis=1), axis=0))
     tl.store(partial + 1 * blocks + pid, 0.5 * tl.sum(tl.sum(xx, axis=1), axis=0))

@@ -10,20 +10,23 @@ from glassml.potential.packages import PotentialError
 
 #: Forces may differ by this much from those of `PairModel`, in eV/Å.
 TOLERANCE_EV_A = 1e-5
+#: How often a glass is repeated along one edge.
+LONG = 4
 
 
 def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, float]:
-    """Compare kernels of our own with torch's functions on their table, for two glasses at once.
+    """Compare kernels of our own with torch's functions on their table, for three glasses at once.
 
-    One is so small that it is repeated, in a box without right angles; atoms then move and the
-    boxes breathe, within the list and beyond it.
+    One is so small that it is repeated, in a box without right angles, and one is so long that some
+    of its atoms are out of reach; atoms then move and the boxes breathe, within the list and beyond
+    it.
 
     Parameters
     ----------
     model
         Its glasses are replaced.
     sizes
-        Atoms of the glasses.
+        Atoms of the first two glasses; the third is the first, `LONG` times.
 
     Returns
     -------
@@ -39,12 +42,13 @@ def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, fl
     tilt = np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [-0.1, 0.3, 1.0]])
     glasses = [random_start({"Si": 1, "O": 2}, number, 2.2, rng) for number in sizes]
     glasses[1].set_cell(glasses[1].cell.array @ tilt, scale_atoms=True)
+    glasses.append(glasses[0].repeat((1, 1, LONG)))
     reference = PairModel(model.name, torch.device("cpu"), model.intervals)
     reference.place(glasses)
     model.place(glasses)
     positions = torch.as_tensor(np.concatenate([atoms.positions for atoms in glasses]))
     cells = torch.as_tensor(np.array([atoms.cell.array for atoms in glasses]))
-    counts = torch.tensor(sizes)
+    counts = torch.tensor([len(atoms) for atoms in glasses])
     worst = {"forces_eV_A": 0.0, "energy_meV_atom": 0.0, "stress_GPa": 0.0}
     for scale, distance_A in ((1.0, 0.0), (1.003, 0.1), (0.9, 0.3)):
         moved = distance_A * rng.standard_normal(positions.shape).clip(-1.5, 1.5)
