@@ -209,6 +209,17 @@ def test_a_missing_file_is_a_fault_and_no_crash(campaign, results):
     assert "FileNotFoundError" in only_fault(campaign, results, "S(Q)")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["md/ambient/glass00/series.csv", "structure/summary/sq.csv", "md/ambient/glass00/record.json"],
+)
+def test_a_file_cut_off_is_a_fault(campaign, results, name):
+    path = results / name
+    path.write_text(path.read_text()[:-3])
+    faults = [fault for finding in checks.check_all(campaign, results) for fault in finding.faults]
+    assert any(str(path) in fault and "not the whole" in fault for fault in faults)
+
+
 def test_the_command_writes_its_mark_only_if_all_is_well(campaign, results, capsys):
     config = results / "campaign.yaml"
     config.write_text(campaign.model_dump_json())

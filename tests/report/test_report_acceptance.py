@@ -77,7 +77,7 @@ def test_gates_are_those_that_stop_a_campaign():
         ("16b", 2.67, "pass"),
         ("19a", 4.0, "pass"),
         ("20a", 100 * 0.01 / 2.20, "pass"),
-        ("21", 2.24, "fail"),
+        ("21", 2.205, "fail"),
         ("22", 1.0, "pass"),
         ("23b", 1.70, "pass"),
         ("24a", 1.0, "pass"),
@@ -167,7 +167,7 @@ def test_different_densities_cannot_be_compared(tmp_path, campaign, monkeypatch)
 
 
 def test_of_pairs_of_equal_density_the_most_densified_is_compared(tmp_path, monkeypatch):
-    # The glasses from 7.7 GPa differ by 0.03 and are hardly densified; these, by 0.04 and are.
+    # The glasses from 7.7 GPa differ by 0.005 and are hardly densified; these, by 0.04 and are.
     added = {
         "cold_20GPa": {"parent": "cold_7.7GPa", "stages": [press(300, [7.7, 20])]},
         "cold_20GPa/recovered": {"parent": "cold_20GPa", "stages": [press(300, [20, 0])]},

@@ -235,6 +235,16 @@ def test_a_broken_table_costs_only_its_own_figure(tiny, campaign, tmp_path):
     assert (tmp_path / "report" / "figures" / "sq_neutron.png").exists()
 
 
+def test_a_table_cut_off_within_a_number_is_not_read(tiny, campaign, tmp_path):
+    root = shutil.copytree(tiny, tmp_path / "cut")
+    table = root / "structure/summary/fsdp.csv"
+    table.write_text(table.read_text()[:-2])
+    summary = build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    assert any(str(table) in line and "not the whole" in line for line in summary["warnings"])
+    verdicts = {row["number"]: row["verdict"] for row in summary["acceptance"]}
+    assert verdicts["10a"] == "not reached" != verdicts["5"]
+
+
 def test_labels_that_came_with_the_campaign_have_no_empty_picture_of_their_cost(
     tiny, campaign, tmp_path
 ):

@@ -5,7 +5,6 @@ those are judged by gates and by the acceptance table. Files are read as they ar
 that this module needs no code of the stages.
 """
 
-import csv
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ase.io import iread
 
 from glassml.campaign.config import Campaign
 from glassml.campaign.errors import GlassmlError
-from glassml.campaign.files import read_json
+from glassml.campaign.files import UnreadableError, read_json, read_rows
 from glassml.campaign.limits import net_force_excess
 
 SETS = ("train", "validation", "test")
@@ -74,15 +73,12 @@ def check_all(campaign: Campaign, results: Path) -> list[Finding]:
                 looked_at += 1
                 if fault is not None:
                     faults.append(fault)
+        except UnreadableError as error:
+            faults.append(str(error))
         except (OSError, ValueError, KeyError) as error:
             faults.append(f"{type(error).__name__}: {error}")
         findings.append(Finding(name, looked_at, faults))
     return findings
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 def _number(text: str) -> float:
@@ -109,7 +105,7 @@ def every_configuration_accounted(campaign: Campaign, results: Path) -> Iterator
 
 
 def _family_rows(folder: Path) -> list[dict[str, str]]:
-    return [row for path in sorted(folder.glob("[0-9]*.csv")) for row in _rows(path)]
+    return [row for path in sorted(folder.glob("[0-9]*.csv")) for row in read_rows(path)]
 
 
 def labels_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
@@ -184,7 +180,7 @@ def series_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
         if record["status"] != "finished":
             yield None if record.get("reason") else f"{name}: stopped, but no reason"
             continue
-        rows = list(_rows(folder / "series.csv"))
+        rows = read_rows(folder / "series.csv")
         numbers = np.array(
             [[_number(value) for key, value in row.items() if key != "stage"] for row in rows]
         )
@@ -201,7 +197,7 @@ def series_sound(campaign: Campaign, results: Path) -> Iterator[str | None]:
 def structure_factor_limit(campaign: Campaign, results: Path) -> Iterator[str | None]:
     """Check that the neutron and X-ray S(Q) of each state are finite, with mean 1 at high Q."""
     curves: dict[str, list[tuple[float, float, float]]] = {}
-    for row in _rows(results / "structure" / "summary" / "sq.csv"):
+    for row in read_rows(results / "structure" / "summary" / "sq.csv"):
         point = (_number(row["q_per_A"]), _number(row["neutron"]), _number(row["xray"]))
         curves.setdefault(row["state"], []).append(point)
     low = min(HIGH_Q_PER_A, 0.8 * campaign.structure.q_max_per_A)
@@ -219,7 +215,7 @@ def coordination_closed(campaign: Campaign, results: Path) -> Iterator[str | Non
     """Check for each element and state that the shares of coordination numbers add up to 1."""
     del campaign
     sums: dict[tuple[str, str], float] = {}
-    for row in _rows(results / "structure" / "summary" / "states.csv"):
+    for row in read_rows(results / "structure" / "summary" / "states.csv"):
         words = row["observable"].split("_")
         if words[0] == "coordination" and words[-1] != "mean":
             key = (row["state"], words[1])
@@ -235,7 +231,7 @@ def rings_closed(campaign: Campaign, results: Path) -> Iterator[str | None]:
         if network["status"] != "analysed":
             continue
         groups: dict[str, list[dict[str, str]]] = {}
-        for row in _rows(folder / "rings.csv"):
+        for row in read_rows(folder / "rings.csv"):
             groups.setdefault(row["criterion"], []).append(row)
         for criterion, rows in groups.items():
             yield _ring_fault(f"{name} {criterion}", rows, network["si"])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from glassml.campaign.names import KING
+from glassml.report.equal_density import at_equal_density, interpolated_text
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.measures import (
     SIGMAS,
@@ -117,12 +118,46 @@ def hot_density(evidence: Evidence, arguments: str) -> Value:
 
 
 def hot_above_cold(evidence: Evidence, arguments: str) -> Value:
-    """FSDP of a hot recovered glass is higher than of a cold one of equal density (row 22)."""
+    """FSDP of a hot recovered glass is higher than of a cold one of equal density (row 22).
+
+    By a pair of states of equal density; where there is none, by interpolation along the cold
+    series, which else is in the remark.
+    """
     del arguments
-    hot, cold = equally_dense(evidence)
+    try:
+        hot, cold = equally_dense(evidence)
+    except AbsentError as reason:
+        change = _densest_interpolated(evidence, reason)
+        return holds(change.mean > SIGMAS * change.sigma(), change.remark)
     high, low = (evidence.peak(state, "height") for state in (hot, cold))
     remark = f"{hot.name} {high.mean:.3f}, {cold.name} {low.mean:.3f}"
-    return _larger(evidence, (hot, cold), (high, low), peak_height, remark)
+    value = _larger(evidence, (hot, cold), (high, low), peak_height, remark)
+    try:
+        compared = at_equal_density(evidence, hot, peak_height)
+    except AbsentError:
+        return value
+    return Value(value.mean, value.error, f"{value.remark}; {interpolated_text(compared)}")
+
+
+def _densest_interpolated(evidence: Evidence, reason: AbsentError) -> Value:
+    """Compare the densest hot recovered state that the cold series reaches.
+
+    Raises
+    ------
+    AbsentError
+        If it reaches none, with both reasons.
+    """
+    found, reasons = [], [str(reason)]
+    for hot in evidence.find("hot recovered"):
+        try:
+            found.append((at_equal_density(evidence, hot, peak_height), hot))
+        except AbsentError as error:
+            reasons.append(f"{hot.name}: {error}")
+    if not found:
+        raise AbsentError("; ".join(reasons))
+    compared, hot = max(found, key=lambda each: each[0].density)
+    change = compared.difference
+    return Value(change.mean, change.error, f"{hot.name}: {interpolated_text(compared)}")
 
 
 def _larger(

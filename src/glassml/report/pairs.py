@@ -5,7 +5,7 @@ the same ambient state, glass k of the one and glass k of the other were the sam
 mean of their differences is free of what sets glasses apart, and its standard error is over them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -13,24 +13,33 @@ from scipy import stats
 from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value
 from glassml.report.results import AbsentError
-from glassml.report.states import State
+from glassml.report.states import State, lineage
 
 OfGlass = Callable[[Evidence, State, str], float]
 NEAR_PER_A = 0.1  # half the width in which S(Q) of ring centres is averaged
 
 
-def peak_height(evidence: Evidence, state: State, glass: str) -> float:
-    """Give the height S(Q1) of a single glass, by neutrons.
+def glass_names(evidence: Evidence) -> list[str]:
+    """Give the names of a campaign's glasses."""
+    return [f"glass{index:02d}" for index in range(evidence.results.config["md"]["glasses"])]
 
-    Raises
-    ------
-    AbsentError
-        If it was not analysed, or has no peak.
+
+def peak_of(weighting: str, quantity: str) -> OfGlass:
+    """Give a function for the height or position of the FSDP of a single glass.
+
+    It raises `AbsentError` if the glass was not analysed, or has no peak.
     """
-    peak = evidence.results.json(f"structure/{state.name}/{glass}/fsdp.json")["neutron"]["Q1"]
-    if peak.get("position") is None:
-        raise AbsentError(f"{state.name}/{glass} has no Q1: {peak.get('reason')}")
-    return float(peak["height"])
+
+    def of_glass(evidence: Evidence, state: State, glass: str) -> float:
+        peak = evidence.results.json(f"structure/{state.name}/{glass}/fsdp.json")[weighting]["Q1"]
+        if peak.get("position") is None:
+            raise AbsentError(f"{state.name}/{glass} has no Q1: {peak.get('reason')}")
+        return float(peak[quantity])
+
+    return of_glass
+
+
+peak_height = peak_of("neutron", "height")
 
 
 def ring_slope(evidence: Evidence, state: State, glass: str) -> float:
@@ -87,16 +96,36 @@ def paired_difference(evidence: Evidence, one: State, other: State, of_glass: Of
     AbsentError
         If the states have no common parent, or fewer than two glasses have both.
     """
-    if evidence.origin(one) != evidence.origin(other):
+    if not _same_glasses(evidence, one, other):
         raise AbsentError(f"{one.name} and {other.name} do not come from the same glasses")
     differences = []
-    for index in range(evidence.results.config["md"]["glasses"]):
-        glass = f"glass{index:02d}"
+    for glass in glass_names(evidence):
         try:
             values = [of_glass(evidence, state, glass) for state in (one, other)]
         except AbsentError:
             continue
         differences.append(values[0] - values[1])
+    return mean_difference(differences)
+
+
+def _same_glasses(evidence: Evidence, one: State, other: State) -> bool:
+    """Tell whether two states descend from the same ambient state, or one from the other.
+
+    A melt that was quenched under pressure never was one of the ambient glasses.
+    """
+    states = evidence.results.config["md"]["states"]
+    common = set(lineage(states, one.name)) & set(lineage(states, other.name))
+    return any(state.name in common for state in evidence.find("ambient"))
+
+
+def mean_difference(differences: Sequence[float]) -> Value:
+    """Give the mean of differences of glasses with its standard error, in words too.
+
+    Raises
+    ------
+    AbsentError
+        If there are fewer than two.
+    """
     if len(differences) < 2:
         raise AbsentError("a comparison by pairs needs two glasses that have both states")
     mean = float(np.mean(differences))

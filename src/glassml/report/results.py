@@ -1,5 +1,6 @@
 """Reads what the stages wrote; what is not there is told with its reason, and stops nothing."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from glassml.campaign.errors import GlassmlError
-from glassml.campaign.files import read_json
+from glassml.campaign.files import UnreadableError, read_json, read_table_text
 from glassml.report.figures import Figure, Missing
 from glassml.report.page import Block, Section
 
@@ -76,11 +77,12 @@ class Results:
         Raises
         ------
         AbsentError
-            If it is not there, or has no rows.
+            If it is not there, is cut off, or has no rows.
         """
         if name not in self._tables:
             try:
-                self._tables[name] = pd.read_csv(self.path(name))
+                text = self._whole(read_table_text, name)
+                self._tables[name] = pd.read_csv(io.StringIO(text))
             except pd.errors.EmptyDataError:
                 self._tables[name] = pd.DataFrame()
         if self._tables[name].empty:
@@ -111,9 +113,17 @@ class Results:
         Raises
         ------
         AbsentError
-            If it is not there.
+            If it is not there, or is cut off.
         """
-        return read_json(self.path(name))
+        return self._whole(read_json, name)
+
+    def _whole(self, read: Callable[[Path], Any], name: str) -> Any:
+        """Read a file; one that is cut off counts as absent, and is a warning as well."""
+        try:
+            return read(self.path(name))
+        except UnreadableError as error:
+            self.warn(str(error))
+            raise AbsentError(str(error)) from error
 
     def text(self, name: str) -> str:
         """Read a text file.

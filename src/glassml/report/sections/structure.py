@@ -18,7 +18,7 @@ from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambi
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
-from glassml.report.sections import rings
+from glassml.report.sections import equal_density, rings
 from glassml.report.sections.view import ring_frame
 from glassml.report.states import KINDS, State
 from glassml.structure.binning import coarser
@@ -41,6 +41,8 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
         ("Neutron S(Q)", lambda: _neutron(evidence, shown)),
         ("First sharp diffraction peak", lambda: _close_up(evidence, shown)),
         ("Peaks of S(Q)", lambda: _peaks(evidence)),
+        ("FSDP against density, hot and cold", lambda: equal_density.heights(evidence)),
+        ("Hot against cold at equal density", lambda: equal_density.differences(evidence)),
         ("X-ray S(Q)", lambda: _xray(evidence, shown)),
         ("Partial S(Q)", lambda: _partials(evidence)),
         ("Pair distributions", lambda: _pairs(evidence, shown)),

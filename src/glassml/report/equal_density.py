@@ -1,0 +1,166 @@
+"""Hot glasses against cold ones of the same density, by interpolation along the cold series.
+
+No cold state has just the density of a hot one. So what is compared is read off a line through the
+two cold states between which the density of the hot one lies, for each glass of its own.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassml.report.evidence import Evidence, Value
+from glassml.report.pairs import (
+    OfGlass,
+    centre_height,
+    glass_names,
+    mean_difference,
+    peak_of,
+    ring_slope,
+)
+from glassml.report.results import AbsentError
+from glassml.report.states import State
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that is compared at equal density, of single glasses."""
+
+    name: str
+    unit: str
+    of_glass: OfGlass
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "height_neutron": Quantity("S(Q1), neutron", "", peak_of("neutron", "height")),
+    "height_xray": Quantity("S(Q1), X-ray", "", peak_of("xray", "height")),
+    "position_neutron": Quantity("Q1, neutron", "Å⁻¹", peak_of("neutron", "position")),
+    "ring_slope": Quantity("d l2/dn", "Å", ring_slope),
+    "ring_centres": Quantity("S(Q1) of ring centres", "", centre_height),
+}
+
+
+@dataclass(frozen=True)
+class AtEqualDensity:
+    """A hot state and what the cold series has at its density.
+
+    Attributes
+    ----------
+    density, hot, cold
+        Means over the glasses that were compared; the density in g/cm³.
+    difference
+        Mean over glasses of hot minus cold, with its standard error.
+    between
+        The cold states between which was interpolated.
+    """
+
+    density: float
+    hot: float
+    cold: float
+    difference: Value
+    between: tuple[str, ...]
+
+
+def interpolated_text(compared: AtEqualDensity) -> str:
+    """Say what was compared between which states, with the difference of each glass."""
+    return (
+        f"at {compared.density:.3f} g/cm³ by interpolation between "
+        f"{' and '.join(compared.between)} {compared.difference.remark}"
+    )
+
+
+def cold_series(evidence: Evidence, hot: State) -> list[State]:
+    """Give the cold states that a hot one is compared with: the ambient one, and those alike.
+
+    To a recovered state belong recovered ones, to one in situ those in situ; those that descend
+    from its own ambient state.
+
+    Raises
+    ------
+    AbsentError
+        If the campaign has none.
+    """
+    where = "recovered" if hot.kind.endswith("recovered") else "in situ"
+    origin = evidence.origin(hot)
+    cold = [
+        state
+        for state in evidence.find(f"cold {where}")  # type: ignore[arg-type]
+        if evidence.origin(state) == origin
+    ]
+    if not cold:
+        raise AbsentError(f"the campaign has no cold state {where} to compare {hot.name} with")
+    return [origin, *cold]
+
+
+def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqualDensity:
+    """Compare a hot state with the cold series at its own density.
+
+    Parameters
+    ----------
+    hot
+        A hot state, recovered or in situ.
+    of_glass
+        What is compared, of a single glass.
+
+    Raises
+    ------
+    AbsentError
+        If fewer than two glasses have a hot state whose density lies between those of cold ones.
+    """
+    series = cold_series(evidence, hot)
+    found, reasons = [], []
+    between: dict[str, None] = {}
+    for glass in glass_names(evidence):
+        try:
+            density, value = _density(evidence, hot, glass), of_glass(evidence, hot, glass)
+            cold, names = _interpolated(evidence, series, glass, of_glass, density)
+        except AbsentError as error:
+            reasons.append(str(error))
+            continue
+        found.append((density, value, cold))
+        between |= dict.fromkeys(names)
+    if len(found) < 2:
+        why = "; ".join(dict.fromkeys(reasons)) or "there is one glass"
+        raise AbsentError(f"fewer than two glasses can be compared at equal density: {why}")
+    change = mean_difference([value - cold for _, value, cold in found])
+    density, value, cold = map(float, np.mean(found, axis=0))
+    return AtEqualDensity(density, value, cold, change, tuple(between))
+
+
+def _density(evidence: Evidence, state: State, glass: str) -> float:
+    """Give the density of a single glass in g/cm³.
+
+    Raises
+    ------
+    AbsentError
+        If it was not analysed.
+    """
+    document = evidence.results.json(f"structure/{state.name}/{glass}/network.json")
+    if document["status"] != "analysed":
+        raise AbsentError(f"{state.name}/{glass} was set aside: {document['reason']}")
+    return float(document["observables"]["density_g_cm3"]["mean"])
+
+
+def _interpolated(
+    evidence: Evidence, series: list[State], glass: str, of_glass: OfGlass, density: float
+) -> tuple[float, tuple[str, str]]:
+    """Read a quantity of a glass off its cold series at a density, and say between which states."""
+    points = []
+    for state in series:
+        try:
+            point = (_density(evidence, state, glass), of_glass(evidence, state, glass))
+        except AbsentError:
+            continue
+        points.append((*point, state.name))
+    points.sort()
+    for (low, first, below), (high, second, above) in itertools.pairwise(points):
+        if low <= density <= high:
+            share = (density - low) / (high - low) if high > low else 0.0
+            return first + share * (second - first), (below, above)
+    if not points:
+        raise AbsentError(f"the cold states of {glass} do not have it")
+    raise AbsentError(
+        f"{glass} has {density:.2f} g/cm³, beyond its cold states of "
+        f"{points[0][0]:.2f} to {points[-1][0]:.2f}"
+    )

@@ -1,0 +1,153 @@
+"""Hot against cold at equal density: the FSDP and rings along the cold series."""
+
+from typing import Any
+
+import pandas as pd
+
+from glassml.report.curves import with_errors
+from glassml.report.equal_density import (
+    QUANTITIES,
+    AtEqualDensity,
+    at_equal_density,
+    cold_series,
+)
+from glassml.report.evidence import Evidence
+from glassml.report.figures import COLOURS, Canvas, Figure, draw
+from glassml.report.page import Cell, Table, with_error
+from glassml.report.results import AbsentError
+from glassml.report.states import State
+
+PLACES = ("recovered", "in situ")
+
+
+def _hot_states(evidence: Evidence) -> list[State]:
+    states = evidence.find("hot recovered", "hot in situ")
+    if not states:
+        raise AbsentError("the campaign has no hot state")
+    return states
+
+
+def differences(evidence: Evidence) -> Table:
+    """List hot minus cold at the density of each hot state, quantity by quantity."""
+    rows: list[dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
+    reasons: dict[str, None] = {}
+    for hot in _hot_states(evidence):
+        found: dict[str, AtEqualDensity] = {}
+        for name, quantity in QUANTITIES.items():
+            try:
+                found[name] = at_equal_density(evidence, hot, quantity.of_glass)
+            except AbsentError as error:
+                reasons[f"{hot.name}: {error}"] = None
+        if not found:
+            continue
+        rows += [_row(hot, name, compared) for name, compared in found.items()]
+        first = next(iter(found.values()))
+        line: dict[str, Any] = {
+            "hot state": Cell(hot.label, f"between {' and '.join(first.between)}"),
+            "density, g/cm³": f"{first.density:.3f}",
+        }
+        for name, quantity in QUANTITIES.items():
+            title = f"{quantity.name}, {quantity.unit}".removesuffix(", ")
+            line[title] = _text(found[name]) if name in found else "–"
+        shown.append(line)
+    if not rows:
+        raise AbsentError("; ".join(reasons))
+    caption = (
+        "Hot minus cold at the density of the hot state: for each glass, what the line between "
+        "the two cold states of nearest density, denser and less dense, has there. Recovered "
+        "states are compared with recovered ones, those in situ with those in situ. ± is one "
+        "standard error over glasses, in brackets the difference in such errors; three glasses "
+        "that agree say less than their errors: the file has Student's p. A dash: no peak, or a "
+        "density beyond the cold series."
+    )
+    table = pd.DataFrame(rows)
+    title = "Hot against cold at equal density"
+    return Table(
+        "equal_density", title, caption, table, limit=len(shown), shown=pd.DataFrame(shown)
+    )
+
+
+def _row(hot: State, name: str, compared: AtEqualDensity) -> dict[str, Any]:
+    change = compared.difference
+    return {
+        "state": hot.name,
+        "kind": hot.kind,
+        "density_g_cm3": compared.density,
+        "between": " ".join(compared.between),
+        "quantity": name,
+        "unit": QUANTITIES[name].unit,
+        "hot": compared.hot,
+        "cold": compared.cold,
+        "difference": change.mean,
+        "difference_error": change.error,
+        "remark": change.remark,
+    }
+
+
+def _text(compared: AtEqualDensity) -> str:
+    change = compared.difference
+    text = with_error(change.mean, change.error)
+    return f"{text} ({change.mean / change.error:+.1f})".replace("-", "−") if change.error else text
+
+
+def heights(evidence: Evidence) -> Figure:
+    """Draw the height of the FSDP against density, hot states beside the cold series."""
+    rows = []
+    for hot in _hot_states(evidence):
+        where = "recovered" if hot.kind.endswith("recovered") else "in situ"
+        try:
+            series = cold_series(evidence, hot)
+        except AbsentError:
+            continue
+        for way, state in [("hot", hot), *(("cold", state) for state in series)]:
+            try:
+                density = evidence.scalar(state, "density_g_cm3")
+                height = evidence.peak(state, "height")
+            except AbsentError:
+                continue
+            row: dict[str, Any] = {"place": where, "way": way, "state": state.name}
+            row |= {"anneal_K": state.anneal_temperature_K if way == "hot" else None}
+            row |= {"density_g_cm3": density.mean, "density_g_cm3_error": density.error}
+            rows.append(row | {"height": height.mean, "height_error": height.error})
+    if not rows:
+        raise AbsentError("no hot state has a cold series with peaks beside it")
+    table = pd.DataFrame(rows).drop_duplicates(["place", "way", "state"])
+    table = table.astype(dict.fromkeys(with_errors("density_g_cm3", "height"), float))
+    places = [place for place in PLACES if (table.place == place).any()]
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, len(places), squeeze=False)[0]
+        for axis, place in zip(axes, places, strict=True):
+            for way, colour, line in (("cold", COLOURS[0], "-"), ("hot", COLOURS[1], "none")):
+                own = table[(table.place == place) & (table.way == way)]
+                own = own.sort_values("density_g_cm3")
+                bars = {
+                    axis_name: own[column] if own[column].notna().any() else None
+                    for axis_name, column in (
+                        ("xerr", "density_g_cm3_error"),
+                        ("yerr", "height_error"),
+                    )
+                }
+                look = {"color": colour, "ls": line, "marker": "o", "ms": 4, "capsize": 2}
+                axis.errorbar(own.density_g_cm3, own.height, label=way, **bars, **look)
+                for point in own[own.anneal_K.notna()].itertuples():
+                    axis.annotate(
+                        f"{point.anneal_K:.0f} K",
+                        (point.density_g_cm3, point.height),
+                        (5, 5),
+                        textcoords="offset points",
+                        fontsize=8.5,
+                    )
+            axis.set(title=place, xlabel="density, g/cm³", ylabel=r"$S(Q_1)$ neutron")
+            axis.margins(x=0.12, y=0.12)
+            axis.legend(loc="lower left")
+
+    caption = (
+        "Height of the first sharp diffraction peak against density: the cold series, from the "
+        "glass at rest on, joined by the lines that are interpolated; and hot states, with the "
+        "temperature of their anneal. Bars are one standard error over independent glasses, in "
+        "which what sets glasses apart has not cancelled as it has in the table."
+    )
+    title = "FSDP against density, hot and cold"
+    return draw("equal_density_fsdp", title, caption, table, paint, size=(8.4, 3.8))
