@@ -31,28 +31,18 @@ def differences(evidence: Evidence) -> Table:
     """List hot minus cold at the density of each hot state, quantity by quantity."""
     rows: list[dict[str, Any]] = []
     shown: list[dict[str, Any]] = []
-    reasons: dict[str, None] = {}
     for hot in _hot_states(evidence):
         found: dict[str, AtEqualDensity] = {}
+        reasons: dict[str, None] = {}
         for name, quantity in QUANTITIES.items():
             try:
                 found[name] = at_equal_density(evidence, hot, quantity.of_glass)
             except AbsentError as error:
-                reasons[f"{hot.name}: {error}"] = None
-        if not found:
-            continue
+                reasons[str(error)] = None
         rows += [_row(hot, name, compared) for name, compared in found.items()]
-        first = next(iter(found.values()))
-        line: dict[str, Any] = {
-            "hot state": Cell(hot.label, f"between {' and '.join(first.between)}"),
-            "density, g/cm³": f"{first.density:.3f}",
-        }
-        for name, quantity in QUANTITIES.items():
-            title = f"{quantity.name}, {quantity.unit}".removesuffix(", ")
-            line[title] = _text(found[name]) if name in found else "–"
-        shown.append(line)
+        shown.append(_line(hot, found, "; ".join(reasons)))
     if not rows:
-        raise AbsentError("; ".join(reasons))
+        raise AbsentError("; ".join(dict.fromkeys(line["hot state"].note for line in shown)))
     caption = (
         "Hot minus cold at the density of the hot state: for each glass, what the line between "
         "the two cold states of nearest density, denser and less dense, has there. Recovered "
@@ -66,6 +56,20 @@ def differences(evidence: Evidence) -> Table:
     return Table(
         "equal_density", title, caption, table, limit=len(shown), shown=pd.DataFrame(shown)
     )
+
+
+def _line(hot: State, found: dict[str, AtEqualDensity], reason: str) -> dict[str, Any]:
+    """Give the line of a hot state on the page; one that cannot be compared says why."""
+    first = next(iter(found.values()), None)
+    note = f"between {' and '.join(first.between)}" if first else reason
+    line: dict[str, Any] = {
+        "hot state": Cell(hot.label, note),
+        "density, g/cm³": f"{first.density:.3f}" if first else "–",
+    }
+    for name, quantity in QUANTITIES.items():
+        title = f"{quantity.name}, {quantity.unit}".removesuffix(", ")
+        line[title] = _text(found[name]) if name in found else "–"
+    return line
 
 
 def _row(hot: State, name: str, compared: AtEqualDensity) -> dict[str, Any]:
