@@ -11,11 +11,14 @@ Everything is that of `snakemake-executor-plugin-slurm`, of which version 2.8.0 
 - Jobs of an earlier Snakemake that was killed are ended first, so that nothing is computed twice.
 - `resources: gpu: 0` holds within the jobs too.
 - A job that waits until somebody acts is said, once.
+- A job's name says the campaign, the rule and the shard or glass.
 - No account is guessed. What sbatch refuses is said in a sentence, with what to edit.
 """
 
+import re
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -24,6 +27,7 @@ from typing import Any
 
 from snakemake_executor_plugin_slurm import Executor as SlurmExecutor
 from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
+from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
@@ -57,22 +61,34 @@ STUCK = {
 #: States of jobs that have failed; one whose node failed may run again.
 FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"}
 ENDED_WITHIN_S = 60.0
+#: What a run's name ends with, as Snakemake's executor makes it.
+RUN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class Executor(SlurmExecutor):
     """Submits jobs to SLURM and follows them, whatever happens to slurmctld meanwhile."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
-        """Name the jobs by the campaign, so that `squeue` tells campaigns apart."""
+        """Name the run by the campaign, so that `squeue` tells campaigns apart."""
         settings = self.workflow.executor_settings
-        name = str(self.workflow.config.get("name", "trial"))
-        settings.jobname_prefix = f"{settings.jobname_prefix or 'glassml'}_{name}"[:50]
+        parts = [settings.jobname_prefix, str(self.workflow.config.get("name", "trial"))]
+        settings.jobname_prefix = "_".join(part for part in parts if part)[:50]
+        self._submitting = threading.local()
         self._settled: set[str] = set()
         self._stuck: set[str] = set()
         self._submitted_s: dict[str, float] = {}
         self._silent_since_s: float | None = None
         self._looked_for_orphans = False
         super().__post_init__(test_mode)
+
+    @property
+    def run_uuid(self) -> str:
+        """Name of the run, or of the job that this thread submits: sbatch gets it as the name."""
+        return getattr(self._submitting, "name", None) or self._run
+
+    @run_uuid.setter
+    def run_uuid(self, name: str) -> None:
+        self._run = name
 
     def run_jobs(self, jobs: list[JobExecutorInterface]) -> None:
         """Submit jobs, after what is left of an earlier run has ended."""
@@ -92,7 +108,18 @@ class Executor(SlurmExecutor):
                     f"allows {allowed}: what goes on from where it was runs in pieces"
                 )
                 job.resources.runtime = allowed
-        super().run_job(job)
+        self._submitting.name = self._name(job)
+        try:
+            super().run_job(job)
+        finally:
+            del self._submitting.name
+
+    def _name(self, job: JobExecutorInterface) -> str:
+        """Give the name of a job: campaign, rule, and shard or glass; the run stands at its end."""
+        if self.get_status_command() == "sacct":
+            return self._run  # by which it is asked
+        campaign, _, run = self._run.rpartition("_")
+        return ".".join(part for part in (campaign, job.name, get_job_wildcards(job), run) if part)
 
     async def check_active_jobs(
         self, active_jobs: list[SubmittedJobInfo]
@@ -180,8 +207,7 @@ class Executor(SlurmExecutor):
     def _states(self) -> dict[str, str] | None:
         """Give the states of this run's jobs, by number; None while slurmctld does not answer."""
         try:
-            name = ("--name", self.run_uuid)
-            text = _slurm("squeue", "--noheader", "--states=all", "--format=%i|%T|%r", *name)
+            text = _slurm("squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%r|%j")
         except (OSError, subprocess.SubprocessError) as error:
             if self._silent_since_s is None:
                 self._silent_since_s = time.time()
@@ -192,12 +218,13 @@ class Executor(SlurmExecutor):
             away = round(time.time() - self._silent_since_s)
             self._warn(f"SLURM answers again, after {away} s")
             self._silent_since_s = None
-        rows = [line.split("|", 2) for line in text.splitlines()]
-        for number, state, reason in rows:
+        run = self._run.rpartition("_")[2]
+        rows = [line.split("|", 3) for line in text.splitlines() if line.endswith(run)]
+        for number, state, reason, _ in rows:
             if state == "PENDING" and reason in STUCK and number not in self._stuck:
                 self._stuck.add(number)
                 self._warn(f"SLURM job {number} waits until somebody acts: {reason}")
-        return {number: state for number, state, _ in rows}
+        return {number: state for number, state, _, _ in rows}
 
     def _warn(self, message: str) -> None:
         self.logger.warning(message)
@@ -226,12 +253,12 @@ class Executor(SlurmExecutor):
             text = _slurm("squeue", "--me", "--noheader", "--format=%i|%j|%Z")
         except (OSError, subprocess.SubprocessError):
             return
-        campaign = self.run_uuid.rpartition("_")[0]
+        campaign = self._run.rpartition("_")[0]
+        of_this = re.compile(rf"{re.escape(campaign)}(?:_|\..*\.){RUN}")
         found = []
         for line in text.splitlines():
             number, name, folder = line.split("|", 2)
-            of_this = name.rpartition("_")[0] == campaign and name != self.run_uuid
-            if of_this and Path(folder) == Path(self.workflow.workdir_init):
+            if of_this.fullmatch(name) and Path(folder) == Path(self.workflow.workdir_init):
                 found.append(number)
         if not found:
             return

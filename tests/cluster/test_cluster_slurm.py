@@ -18,6 +18,7 @@ import yaml
 from slurm_bed import jobs, run, slurm, wait_until, why_not
 
 from glassml.campaign.cluster import examine_profile
+from snakemake_executor_plugin_glassml_slurm import RUN
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGN = Path(__file__).with_name("campaign.yaml")
@@ -273,11 +274,14 @@ def test_a_killed_snakemake_leaves_jobs_that_the_next_one_ends(bed, tmp_path):
     first.until(lambda: starts(tmp_path, "a"), "the job runs")
     os.killpg(first.process.pid, signal.SIGKILL)
     first.process.wait()
-    assert len(jobs()) == 1
+    (name,) = jobs("%j")
+    assert re.fullmatch(rf"trial\.sleep\.a\.{RUN}", name)
+    others = f"trial_2{name.removeprefix('trial')}"  # of another campaign in this folder
+    run("sbatch", f"--job-name={others}", f"--chdir={tmp_path}", "--wrap=sleep 600")
     code, said = sleeping(tmp_path, "slept/a", "slept/b", seconds=3).ends()
     assert code == 0, said[-3000:]
     assert "Ending 1 jobs of an earlier run" in said
-    assert not jobs()
+    assert jobs("%j") == [others]
     assert (tmp_path / "slept/a").read_text() == "slept\n"
 
 
