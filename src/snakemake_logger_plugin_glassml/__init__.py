@@ -139,6 +139,7 @@ class LogHandler(LogHandlerBase):
         self._failed.pop(number, None)
         reason = f": {shorten(job['reason'])}" if self.common_settings.dryrun else ""
         self._write(f"{_clock()}{self._titles[number]}{reason}")
+        self._show_running()
 
     def _finish(self, record: LogRecord) -> None:
         number = vars(record)["job_id"]
@@ -159,19 +160,23 @@ class LogHandler(LogHandlerBase):
         for path in job["log"]:
             self._write(f"  {path}:")
             self._write(_indented("\n".join(tail(Path(path))), 4))
+        self._show_running()
 
     def _progress(self, record: LogRecord) -> None:
         done, total = vars(record)["done"], vars(record)["total"]
-        rest = f"{len(self._began_s)} running"
-        if self._failed:
-            rest += f", {len(self._failed)} failed"
         if not self._terminal:
-            self._write(f"{_clock()}{done} of {total} steps done, {rest}; {self._took}")
-            return
-        if self._bar is None:
-            return
-        self._bar.total, self._bar.n = total, done
-        self._bar.set_postfix_str(rest)
+            self._write(f"{_clock()}{done} of {total} steps done{self._failures()}; {self._took}")
+        elif self._bar is not None:
+            self._bar.total, self._bar.n = total, done
+            self._show_running()
+
+    def _show_running(self) -> None:
+        """Say behind the bar how many jobs run: it changes when one begins, and when one ends."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"{len(self._began_s)} running{self._failures()}")
+
+    def _failures(self) -> str:
+        return f", {len(self._failed)} failed" if self._failed else ""
 
     def _say_message(self, record: LogRecord) -> None:
         text = str(record.msg or "").strip("\n")

@@ -41,7 +41,7 @@ def said(folder):
 def test_a_job_is_a_line_and_each_end_a_line_of_progress(said):
     for line in (r"Making parts \(parts, job \d+\)", r"Gathering parts \(gather, job \d+\)"):
         assert len(re.findall(rf"^[\d:]{{8}} {line}$", said, re.MULTILINE)) == 1
-    assert re.search(r"^[\d:]{8} 1 of 5 steps done, 0 running; job \d+ done in", said, re.MULTILINE)
+    assert re.search(r"^[\d:]{8} 1 of 5 steps done; job \d+ done in", said, re.MULTILINE)
     assert "2 of 5 steps done" in said
     assert len(said) < 4000
 
@@ -93,6 +93,7 @@ def test_on_a_terminal_there_is_a_bar(folder, said):
     assert process.wait() == 0
     text = shown.decode()
     assert "Gathering parts (gather, job 0)" in text
+    assert re.search(r"0/1 steps \|.*\| \d\d:\d\d, 1 running", text)
     assert re.search(r"1/1 steps \|.*\| \d\d:\d\d, 0 running", text)
 
 
