@@ -1,9 +1,10 @@
 """`glassml plan`: what a campaign will cost, before anything runs; refined by what ran.
 
-Costs are rough and say so. They were measured on one core of a shared server: GPAW 26.7 in
-plane-wave mode, 24 to 72 atoms of SiO2; NequIP 0.19 with l_max 1, 32 features, 3 layers, on the
-CPU and on an NVIDIA H100; LAMMPS with a pair potential. Once shards, trainings or states of the
-campaign have run, their own times replace the estimates.
+Costs are rough and say so. Labels were measured on one core of a shared server: GPAW 26.7 in
+plane-wave mode, 24 to 72 atoms of SiO2; the GPU is an NVIDIA H100. All else is processor time of
+the trial campaign on two quiet cores, with the small potential that comes with glassml:
+``snakemake --cores 2``, then ``cpu_time`` of ``results/trial/benchmarks/**/*.tsv``. Once shards,
+trainings or states of the campaign have run, their own times replace the estimates.
 """
 
 import csv
@@ -27,9 +28,13 @@ DFT_CUTOFF_EXPONENT = 0.6  # 34, 38, 42, 56 s at 400, 500, 700, 900 eV
 DFT_START_SECONDS = 8.0
 BOXES = ("dimer", "isolated_atom")
 VOLUME_PER_ATOM_A3 = 14.6  # silica glass, 2.2 g/cm³
-CLASSICAL_SECONDS_PER_ATOM_STEP = 1.2e-5
+CLASSICAL_SECONDS_PER_ATOM_STEP = 5.5e-6  # SHIK by LAMMPS: 40 to 45 s for 288 atoms, 28,000 steps
 CRYSTAL_SECONDS = 0.3
-NEQUIP_CPU_SECONDS_PER_ATOM_STEP = 2.0e-4  # 2 layers, l_max 1, 16 features, 4.5 Å
+# 2 layers, l_max 1, 32 features, 4.5 Å, compiled, 288 atoms: 44 s for 2,500 steps, 104 s for 6,000;
+# hot and compressed 104 to 133 s for 5,000.
+NEQUIP_CPU_SECONDS_PER_ATOM_STEP = 7.0e-5
+CHECKS_SECONDS_PER_MEMBER = 80.0  # compiled, verified, evaluated, and its share of the gates
+ANALYSIS_SECONDS, ANALYSIS_SECONDS_PER_ATOM = 4.0, 0.005  # of a glass in a state
 NEQUIP_GPU_ATOM_STEPS_PER_SECOND = 8.0e5
 LABEL_BYTES_PER_ATOM = 3 * 90 + 60  # numbers in the store's record and twice in extxyz
 MODEL_BYTES = 3.0e6
@@ -94,8 +99,8 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),
         _analysis(campaign, jobs),
         *_studies(campaign, jobs, gpu),
-        Item("report", "page", 1, 1, 1 / 60, 0.0, 10.0),
-        Item("campaign", "checks", 1, 1, 0.5 / 60, 0.0, 0.0),
+        Item("report", "page", 1, 1, 20 / 3600, 0.0, 10.0),
+        Item("campaign", "checks", 1, 1, 2 / 3600, 0.0, 0.0),
     ]
     return items if results is None else [_refine(item, results) for item in items]
 
@@ -205,13 +210,13 @@ def _studies(campaign: Campaign, jobs: list[Job], gpu: bool) -> list[Item]:
 def _trainings(
     stage: str, name: str, number: int, jobs: list[Job], hours: float, gpu: bool
 ) -> Item:
-    """Give what trainings cost that take so many hours, with three minutes of checks for each."""
+    """Give what trainings cost that take so many hours, and the checks of each."""
     return Item(
         stage,
         name,
         number,
         _count(jobs, stage),
-        number * 3.0 / 60 + (0.0 if gpu else hours),
+        number * CHECKS_SECONDS_PER_MEMBER / 3600 + (0.0 if gpu else hours),
         hours if gpu else 0.0,
         number * MODEL_BYTES / 1e6,
     )
@@ -255,7 +260,7 @@ def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
 
 def _analysis(campaign: Campaign, jobs: list[Job]) -> Item:
     count = len(campaign.md.states) * campaign.md.glasses
-    seconds = count * (20.0 + 0.005 * campaign.md.atoms)
+    seconds = count * (ANALYSIS_SECONDS + ANALYSIS_SECONDS_PER_ATOM * campaign.md.atoms)
     number = _count(jobs, "structure")
     return Item("structure", "all states", count, number, seconds / 3600, 0.0, count * 2.0)
 
@@ -341,7 +346,7 @@ def render(items: list[Item], cores: int) -> str:
     graphics = f", and {duration(sums['gpu_hours'])} of one GPU" if sums["gpu_hours"] else ""
     lines.append(
         f"On {cores} cores about {duration(sums['core_hours'] / max(cores, 1))}{graphics}. "
-        "Labels that are in the store already cost nothing."
+        "Labels that are in the store, or that dft.seed_labels bring, cost nothing."
     )
     return "\n".join(lines)
 

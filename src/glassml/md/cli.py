@@ -57,7 +57,7 @@ def register(commands: Commands) -> None:
     protocol.add_argument(
         "--ms-per-atom-step",
         type=float,
-        default=0.3,
+        default=0.07,
         help="cost of the potential on this machine, for the estimated times",
     )
 
