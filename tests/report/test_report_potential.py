@@ -138,7 +138,7 @@ def test_own_errors_beside_published_ones_are_rms_of_glass_and_liquid(studied):
     assert own.force_eV_per_A == pytest.approx(0.05 * 1.3)
     others = published[1:]
     assert list(others.potential) == ["GAP, Erhard 2022", "NEP, Liang 2023"]
-    assert others.source.str.match(r"github\.com/.* at [0-9a-f]{7}: ").all()
+    assert others.source.str.match(r"https://github\.com/.*/tree/[0-9a-f]{40}/").all()
     assert "the CSV has the address" in studied[1]
 
 

@@ -6,12 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-# What others report for silica, each on its own test set (see the note in the card).
-PUBLISHED = (
-    ("GAP, Erhard et al. 2022", "2.5", "0.236", "SCAN, 261 test configurations"),
-    ("NEP, 2023", "2.5", "0.191", "the same SCAN set"),
-    ("ACE, Erhard et al. 2024", "2.2-4.6", "0.10-0.19", "SCAN, amorphous sets"),
-)
+from glassml.potential.published import SOURCE, published_potentials
+
 MARKS = {"green": "passes", "amber": "close", "red": "fails", "unknown": "not judged"}
 PACKAGES = ("nequip", "e3nn", "torch", "lightning", "ase")
 
@@ -104,13 +100,18 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         "## Published silica potentials",
         "",
         (
-            "Mean errors on test sets of their own, of other configurations and functionals: "
-            "they tell the order of magnitude, and do not rank."
+            "Root-mean-square errors on another test set, of another functional: they tell the "
+            "order of magnitude, and do not rank. Of labels and predictions that are published: "
+            f"<{SOURCE}>."
         ),
         "",
         "| potential | energy, meV/atom | force, eV/Å | test set |",
         "| --- | --- | --- | --- |",
-        *(f"| {' | '.join(row)} |" for row in PUBLISHED),
+        *(
+            f"| {row.potential} | {row.energy_meV_per_atom} | {row.force_eV_per_A} "
+            f"| {row.functional}, {row.test_set} |"
+            for row in published_potentials().itertuples()
+        ),
         "",
         "## Use",
         "",

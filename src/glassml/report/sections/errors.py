@@ -1,8 +1,6 @@
 """What the potential gets wrong on held-out labels, and beside published potentials."""
 
 from functools import partial
-from importlib.resources import files
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -10,6 +8,7 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 
 from glassml.potential.errors import MULTIPLICITY
+from glassml.potential.published import published_potentials
 from glassml.report.evidence import disordered_errors
 from glassml.report.figures import Canvas, Figure, draw
 from glassml.report.page import Section, Table, show
@@ -137,19 +136,6 @@ def _by_type(table: pd.DataFrame) -> pd.DataFrame:
             row[title] = f"{show(float(one['mae']), 3)} ({show(float(one['rmse']), 3)})"
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
-
-
-def published_potentials() -> pd.DataFrame:
-    """Give root-mean-square errors of published silica potentials on held-out labels.
-
-    Returns
-    -------
-    DataFrame
-        potential, functional, test_set, energy_meV_per_atom, force_eV_per_A and source: where
-        labels and predictions are published, of which these are the root mean squares.
-    """
-    path = files("glassml.report") / "data" / "published_potentials.csv"
-    return pd.read_csv(StringIO(path.read_text(encoding="utf-8")))
 
 
 def _published(results: Results) -> Table:
