@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 
 import ase.io
 import numpy as np
@@ -280,12 +281,18 @@ def test_an_element_that_the_network_does_not_know_is_refused(networks):
 class Spring:
     """Atoms on springs to lattice sites that move with the box; exact, and quick."""
 
-    device, capacity = CPU, 0
+    device, capacity, steps_at_once = CPU, 0, ()
 
     def __init__(self, stiffness=1.0, failing=None, forces=0.0):
         self.stiffness, self.failing, self.extra, self.calls = stiffness, failing, forces, 0
 
     def reserve(self, capacity):
+        pass
+
+    def kept(self):
+        return {}
+
+    def take_up(self, arrays):
         pass
 
     def place(self, glasses):
@@ -541,6 +548,77 @@ def test_a_glass_about_which_the_committee_disagrees_is_set_aside_and_offered(tm
     assert records["glass00"]["largest_force_spread_eV_A"] == pytest.approx(0.0)
 
 
+class Waiting(Spring):
+    """A member that answers only once the batch has moved on."""
+
+    def __init__(self, moving):
+        super().__init__()
+        self.moving, self.seen = moving, []
+
+    def __call__(self, positions, cells):
+        # one evaluation before the first question, five between it and the next sample
+        deadline = time.monotonic() + 20.0
+        while self.moving.calls < 4 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        self.seen.append(self.moving.calls)
+        return super().__call__(positions, cells)
+
+
+def test_the_batch_moves_on_while_the_committee_thinks(tmp_path):
+    moving = Spring()
+    member = Waiting(moving)
+    limits = Limits(4.0, 0.5, (0.5, 5.0), 1.5, 0.25)
+    records = run(tmp_path, engine=TorchEngine(moving, [member]), limits=limits, spread_every=60)
+    assert 4 <= member.seen[0] <= 6
+    assert {record["status"] for record in records.values()} == {"finished"}
+
+
+@pytest.mark.parametrize("failing", [12, 16, 20])
+def test_a_doubt_is_heard_at_the_same_sample_by_a_run_that_goes_on(tmp_path, failing):
+    limits = Limits(4.0, 0.5, (0.5, 5.0), 1.5, 0.25)
+    options = {"limits": limits, "spread_every": 10}
+
+    class Later(Doubting):
+        """Has no doubts at first."""
+
+        def __call__(self, positions, cells):
+            found = super().__call__(positions, cells)
+            if cells[0, 0, 0] == EDGE_A:
+                found["forces"][self.sizes[0]] -= 0.3
+            return found
+
+    EDGE_A = argon(0).cell[0, 0]
+    run(tmp_path / "whole", engine=TorchEngine(Spring(), [Later()]), **options)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "cut", engine=TorchEngine(Spring(failing=failing), [Later()]), **options)
+    run(tmp_path / "cut", engine=TorchEngine(Spring(), [Later()]), **options)
+    for name in GLASSES:
+        for file in ("series.csv", "final.extxyz"):
+            whole, cut = (tmp_path / each / name / file for each in ("whole", "cut"))
+            assert whole.read_bytes() == cut.read_bytes()
+    one, other = (
+        json.loads((tmp_path / each / "glass01/record.json").read_text())
+        for each in ("whole", "cut")
+    )
+    assert one["status"] == other["status"] == "stopped"
+    for key in ("steps", "reason", "offending_frame"):
+        assert one[key] == other[key]
+    assert one["steps"] == 15
+
+
+def test_a_doubt_at_the_end_stops_the_glass_all_the_same(tmp_path):
+    class AtLast(Spring):
+        def __call__(self, positions, cells):
+            found = super().__call__(positions, cells)
+            found["forces"][self.sizes[0]] += 0.3 * (self.calls == 2)
+            return found
+
+    limits = Limits(4.0, 0.5, (0.5, 5.0), 1.5, 0.25)
+    engine = TorchEngine(Spring(), [AtLast()])
+    records = run(tmp_path, engine=engine, limits=limits, spread_every=80)
+    assert [record["status"] for record in records.values()] == ["finished", "stopped", "finished"]
+
+
 def test_the_engine_of_ase_asks_the_committee_too(tmp_path):
     limits = Limits(4.0, 0.5, (0.5, 5.0), 1.5, 0.25)
     job = Job("cold", "glass00", None, STAGES, COUPLING, limits, 7, 8, {}, {"sha256": "abc"})
@@ -556,7 +634,7 @@ def test_the_engine_of_ase_asks_the_committee_too(tmp_path):
 class VolumeSpring:
     """Atoms that feel nothing but the volume: E = K V0 (V / V0 - 1)² / 2; K = 0 is an ideal gas."""
 
-    device, capacity = CPU, 0
+    device, capacity, steps_at_once = CPU, 0, ()
 
     def __init__(self, modulus, volume):
         self.modulus, self.volume = modulus, volume

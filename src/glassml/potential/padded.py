@@ -11,7 +11,7 @@ these come forces, and the stress of each glass: σ = Σ r ⊗ dE/dr / V.
 
 import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -222,6 +222,13 @@ class PaddedNetwork:
         if capacity != self.capacity:
             self.capacity = capacity
             self._replay = None
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Give what a sum depends on besides places and boxes: nothing here."""
+        return {}
+
+    def take_up(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take up what `kept` gave: nothing here."""
 
     def _make_room(self, count: int) -> None:
         """Make the fixed inputs for `count` pairs and some more, and capture the graph."""

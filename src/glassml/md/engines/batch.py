@@ -4,8 +4,7 @@ Samples, guards, checkpoints and outputs are those of the ASE engine. Guards are
 sample is taken, not after every step, so that the device is not made to wait. All glasses of a
 batch draw from one stream of random numbers. A glass that trips a guard leaves the batch, after
 which the others draw other numbers than they would have: the same for each repetition, and on a
-continued run. What moves the batch is behind `BatchEngine`: torch alone
-(`glassml.md.engines.torchmd`), or torch-sim (`glassml.md.engines.torchsim`).
+continued run. What moves the batch is behind `glassml.md.engines.interface`.
 """
 
 import logging
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -24,6 +23,7 @@ from glassml.campaign.errors import Interrupted
 from glassml.campaign.locks import hold
 from glassml.campaign.signals import SignalWatch
 from glassml.md.checkpoint import Checkpoint, Samples
+from glassml.md.engines.interface import BatchEngine, Integrator
 from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
@@ -37,51 +37,6 @@ logger = logging.getLogger(__name__)
 MOST_STEPS = 256
 
 
-class Integrator(Protocol):
-    """Moves a batch through a stage."""
-
-    stage: Stage
-    step: int
-
-    def advance(self, count: int = 1) -> None:
-        """Make steps."""
-
-    def arrays(self) -> dict[str, Any]:
-        """Give all that the next step depends on."""
-
-    def restore(self, arrays: Mapping[str, Any]) -> None:
-        """Take up what `arrays` gave."""
-
-
-class BatchEngine(Protocol):
-    """Moves a batch of glasses."""
-
-    @property
-    def integrator(self) -> Integrator:
-        """Of the stage that has begun."""
-
-    def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
-        """Take up the glasses."""
-
-    def begin_stage(self, stage: Stage, coupling: Coupling) -> None:
-        """Make the integrator of a stage."""
-
-    def remove(self, index: int) -> None:
-        """Take a glass out of the batch."""
-
-    def positions_momenta_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Copy them from the device, one glass after the other."""
-
-    def energies_stresses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Copy potential energies in eV and stresses in eV/Å³ from the device."""
-
-    def force_spreads(self) -> list[tuple[float, int]]:
-        """Give the committee's disagreement about each glass in eV/Å, and the glass's atom.
-
-        Nothing without a committee.
-        """
-
-
 @dataclass
 class _Progress:
     stage: int = 0
@@ -92,6 +47,7 @@ class _Progress:
     ended: dict[str, dict[str, Any]] = field(default_factory=dict)
     spreads: dict[str, float] = field(default_factory=dict)
     asked: int = -(10**9)
+    doubted: dict[str, dict[str, Any]] = field(default_factory=dict)
     segments: dict[str, int] = field(default_factory=dict)
 
 
@@ -140,6 +96,8 @@ class BatchSimulation:
         self.spread_every = spread_every
         self.recorders = {name: Recorder(atoms, limits) for name, atoms in self.atoms.items()}
         self.progress = _Progress()
+        #: Glasses as they were when the committee was asked about them, until it has answered.
+        self._asked: dict[str, Atoms] = {}
         #: Wall time of this piece by what it was spent on, in s: what limits a run.
         self.spent = {"moving": 0.0, "samples": 0.0, "checkpoints": 0.0}
 
@@ -183,6 +141,9 @@ class BatchSimulation:
                     break
                 self._run_stage(index, arrays, watch, bar)
                 arrays = None
+            self._hear()
+            for name in self.alive():
+                self._end_if_doubted(name)
         self._tick()
         return {name: self._outcome(name) for name in self.atoms}
 
@@ -221,6 +182,7 @@ class BatchSimulation:
         self._clock = now
 
     def _save(self) -> None:
+        self._hear()
         self._tick()
         arrays = self.engine.integrator.arrays()
         for name, recorder in self.recorders.items():
@@ -319,40 +281,68 @@ class BatchSimulation:
         """Sample all glasses; those that trip a guard leave the batch."""
         self._fetch()
         energies, stresses = self.engine.energies_stresses()
-        spreads = self._spreads()
+        self._hear()
         tripped: list[int] = []
         instants = []
         for place, name in enumerate(self.alive()):
             atoms = self.atoms[name]
+            if self._end_if_doubted(name):
+                tripped.append(place)
+                continue
             try:
                 check_step(atoms, self.limits, self.progress.hottest_K[name])
                 now = instant(atoms, float(energies[place]), float(np.trace(stresses[place])))
-                if spreads:
-                    largest = self.progress.spreads.get(name, 0.0)
-                    self.progress.spreads[name] = max(largest, spreads[place][0])
-                    check_spread(spreads[place][0], self.limits, spreads[place][1])
                 self.recorders[name].sample(time_fs, index, atoms, now)
                 instants.append(now)
             except GuardTripped as trip:
-                logger.warning("%s leaves the batch: %s", name, trip)
+                self._end(name, str(trip), frame_json(atoms, trip.atom))
                 tripped.append(place)
-                self.progress.ended[name] = {
-                    "status": "stopped",
-                    "reason": str(trip),
-                    "frame": frame_json(atoms, trip.atom),
-                    "steps": self.progress.steps,
-                }
         if self.alive():
             for place in reversed(tripped):
                 self.engine.remove(place)
+            self._ask()
         return instants
 
-    def _spreads(self) -> list[tuple[float, int]]:
-        """Ask the committee about all glasses, if it is time."""
+    def _end(self, name: str, reason: str, frame: Mapping[str, Any]) -> None:
+        """Note that a glass leaves the batch."""
+        logger.warning("%s leaves the batch: %s", name, reason)
+        self.progress.ended[name] = {
+            "status": "stopped",
+            "reason": reason,
+            "frame": frame,
+            "steps": self.progress.steps,
+        }
+
+    def _end_if_doubted(self, name: str) -> bool:
+        """Let a glass leave that the committee disagreed about."""
+        doubt = self.progress.doubted.pop(name, None)
+        if doubt is not None:
+            self._end(name, **doubt)
+        return doubt is not None
+
+    def _ask(self) -> None:
+        """Begin to ask the committee about all glasses, if it is time."""
         if self.progress.steps - self.progress.asked < self.spread_every:
-            return []
+            return
         self.progress.asked = self.progress.steps
-        return self.engine.force_spreads()
+        self.engine.ask_committee()
+        self._asked = {name: self.atoms[name].copy() for name in self.alive()}
+
+    def _hear(self) -> None:
+        """Wait for what the committee says; who is doubted leaves at the next sample.
+
+        So that it is the same sample whether or not a checkpoint was written in between.
+        """
+        asked, self._asked = self._asked, {}
+        spreads = self.engine.force_spreads() if asked else []
+        for (name, atoms), (spread, atom) in zip(asked.items(), spreads, strict=False):
+            largest = self.progress.spreads.get(name, 0.0)
+            self.progress.spreads[name] = max(largest, spread)
+            try:
+                check_spread(spread, self.limits, atom)
+            except GuardTripped as trip:
+                frame = frame_json(atoms, trip.atom)
+                self.progress.doubted[name] = {"reason": str(trip), "frame": frame}
 
 
 def _limit(spent: Mapping[str, float]) -> str:

@@ -6,6 +6,7 @@ each replay; if it had not, the steps are made again from where they began, with
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from glassml.campaign.errors import GlassmlError
 
 logger = logging.getLogger(__name__)
 
+#: A graph is recorded while no other thread uses the device.
+RECORDING = threading.Lock()
 #: Times that room is made for the same steps.
 MOST_MENDINGS = 20
 
@@ -109,7 +112,11 @@ class Launches:
         ramped = self.ramped
         for step in range(length):
             rows = {name: None if x is None else x[step] for name, x in inputs.items()}
-            ramped.move(rows["targets"], rows["noise"], rows["strain_noise"], ramped.batch.model)
+            # the model may record a graph of its own
+            with RECORDING:
+                ramped.move(
+                    rows["targets"], rows["noise"], rows["strain_noise"], ramped.batch.model
+                )
         ramped.step += length
 
     def _hold(self) -> None:
@@ -150,7 +157,8 @@ class Launches:
 
         if self.ramped.batch.cells.device.type != "cuda":
             return steps, fixed
-        replay = self._captured(steps)
+        with RECORDING:
+            replay = self._captured(steps)
         return None if replay is None else (replay, fixed)
 
     def _captured(self, steps: Callable[[], None]) -> Callable[[], None] | None:

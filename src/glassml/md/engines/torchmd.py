@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from ase import Atoms, units
 
+from glassml.md.engines.committee import Committee
 from glassml.md.engines.integrator import barostat_mass
 from glassml.md.engines.launches import Launches
 from glassml.md.protocol import Coupling, Stage
-from glassml.potential.disagreement import worst_force
 from glassml.potential.edges import volumes
 from glassml.potential.kernels import Kernel
 from glassml.potential.padded import Result
@@ -30,12 +30,20 @@ class Model(Protocol):
 
     device: torch.device
     capacity: int
+    #: Numbers of steps that are made at once, largest first; see `Launches`.
+    steps_at_once: tuple[int, ...]
 
     def reserve(self, capacity: int) -> None:
         """Take up the capacity of a run that goes on: sums come out the same, bit for bit."""
 
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch."""
+
+    def kept(self) -> Mapping[str, np.ndarray]:
+        """Give what a sum depends on besides places and boxes."""
+
+    def take_up(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take up what `kept` gave."""
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
@@ -213,7 +221,7 @@ class RampedBatch:
         self._before = Kernel(before_forces, batch.cells.device)
         self._on_strain = Kernel(forces_on_strain, batch.cells.device)
         self.strain_forces = self._strain_forces(self.targets(0, 1)[0])
-        self._launches = Launches(self) if getattr(batch.model, "steps_at_once", ()) else None
+        self._launches = Launches(self) if batch.model.steps_at_once else None
 
     def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
         """Put a number on the device: a compiled kernel would be one for each value."""
@@ -317,7 +325,7 @@ class RampedBatch:
         }
         arrays |= {name: getattr(self, name).cpu().numpy() for name in self._OWN}
         arrays["batch_random"] = self.batch.generator.get_state().cpu().numpy()
-        arrays |= getattr(self.batch.model, "kept", dict)()
+        arrays |= self.batch.model.kept()
         return arrays | {"step": self.step, "capacity": self.batch.model.capacity}
 
     def restore(self, arrays: Mapping[str, Any]) -> None:
@@ -328,8 +336,7 @@ class RampedBatch:
             setattr(self, name, self.batch._tensor(arrays[name]))  # noqa: SLF001
         self.batch.generator.set_state(torch.as_tensor(arrays["batch_random"]))
         self.batch.model.reserve(int(arrays["capacity"]))
-        if hasattr(self.batch.model, "take_up"):
-            self.batch.model.take_up(arrays)
+        self.batch.model.take_up(arrays)
         self.step = int(arrays["step"])
         self._forget_launches()
 
@@ -354,18 +361,17 @@ class TorchEngine:
     model
         What moves the glasses.
     committee
-        Further members, which are asked for their forces from time to time.
+        Further members, which are asked for their forces from time to time, beside the steps.
     """
 
     def __init__(self, model: Model, committee: Sequence[Model] = ()) -> None:
-        self.model, self.committee = model, list(committee)
+        self.model, self.committee = model, Committee(committee)
         self.integrator: RampedBatch
 
     def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
         """Take up the glasses."""
         self.batch = Batch(glasses, self.model, seed)
-        for member in self.committee:
-            member.place(glasses)
+        self.committee.place(glasses)
 
     def begin_stage(self, stage: Stage, coupling: Coupling) -> None:
         """Make the integrator of a stage."""
@@ -374,8 +380,7 @@ class TorchEngine:
     def remove(self, index: int) -> None:
         """Take a glass out of the batch."""
         self.integrator.remove(index)
-        for member in self.committee:
-            member.place(self.batch.glasses)
+        self.committee.place(self.batch.glasses)
 
     def positions_momenta_cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Copy them from the device."""
@@ -390,18 +395,12 @@ class TorchEngine:
         """Copy potential energies in eV and stresses in eV/Å³ from the device."""
         return self.batch.energy.cpu().numpy(), self.batch.stress.cpu().numpy()
 
+    def ask_committee(self) -> None:
+        """Begin to ask the committee about all glasses, if there is one."""
+        if len(self.committee):
+            batch = self.batch
+            self.committee.ask(batch.positions, batch.cells, batch.forces, batch.counts)
+
     def force_spreads(self) -> list[tuple[float, int]]:
-        """Give the committee's disagreement about each glass in eV/Å, and the glass's atom."""
-        if not self.committee:
-            return []
-        batch = self.batch
-        forces = [batch.forces.cpu().numpy()]
-        forces += [
-            member(batch.positions, batch.cells)["forces"].cpu().numpy()
-            for member in self.committee
-        ]
-        ends = np.cumsum(batch.counts)
-        return [
-            worst_force([each[end - count : end] for each in forces])
-            for count, end in zip(batch.counts, ends, strict=True)
-        ]
+        """Give what the committee was asked for last: see `Committee`."""
+        return self.committee.answer()

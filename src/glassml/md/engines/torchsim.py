@@ -235,6 +235,9 @@ class TorchSimEngine:
         """Copy potential energies in eV and stresses in eV/Å³ from the device."""
         return self.integrator.state.energy.cpu().numpy(), self.model.last["stress"].cpu().numpy()
 
+    def ask_committee(self) -> None:
+        """Do nothing: this engine has no committee."""
+
     def force_spreads(self) -> list[tuple[float, int]]:
         """Give nothing: this engine has no committee."""
         return []
