@@ -475,7 +475,8 @@ def ring_tables(state, common, slope, error):
 
 def write_glass(folder, density, q1, s1):
     """Write what single glasses are asked for: their density and first peak."""
-    peak = {"Q1": {"position": q1, "height": s1}}
+    errors = {"position_error": 0.02, "height_error": 0.03}
+    peak = {"Q1": {"position": q1, "height": s1} | errors}
     write_json(folder / "fsdp.json", {"neutron": peak, "xray": peak})
     means = {"density_g_cm3": {"mean": density}}
     write_json(folder / "network.json", {"status": "analysed", "observables": means})

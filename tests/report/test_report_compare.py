@@ -8,7 +8,8 @@ import yaml
 from report_campaign import TRUTH, make_config, write_campaign
 
 from glassml.cli import main
-from glassml.report.compare import CompareError, compare, config_differences, flattened
+from glassml.report.campaigns import CompareError, config_differences, flattened
+from glassml.report.compare import compare
 
 
 def write_config(root, **changes):

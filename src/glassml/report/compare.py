@@ -6,27 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from glassml import __version__
-from glassml.campaign.config import load_campaign
-from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import write_json, write_text
 from glassml.report import acceptance, page
 from glassml.report.build import write_parts
+from glassml.report.campaigns import CompareError, config_differences, load_results
 from glassml.report.evidence import Evidence
 from glassml.report.figures import style
 from glassml.report.overlays import Pair, overlays
 from glassml.report.page import Section, Table, Text, with_error
-from glassml.report.results import Results
 from glassml.report.sections.result import answers
 
 FAR = 2.0  # a difference of so many standard errors is pointed out
 UNDECIDED = "not reached"
-
-
-class CompareError(GlassmlError):
-    """Two campaigns that cannot be compared; the message says why."""
 
 
 def compare(one: Path, other: Path, output: Path) -> dict[str, Any]:
@@ -51,7 +44,7 @@ def compare(one: Path, other: Path, output: Path) -> dict[str, Any]:
     """
     if one.resolve() == other.resolve():
         raise CompareError(f"{one}: both folders are the same campaign")
-    loaded = [_load(folder) for folder in (one, other)]
+    loaded = [load_results(folder) for folder in (one, other)]
     names = _names(*(results.config["name"] for results in loaded))
     pair = {name: Evidence(results) for name, results in zip(names, loaded, strict=True)}
     rows = _rows(pair)
@@ -90,46 +83,12 @@ def compare(one: Path, other: Path, output: Path) -> dict[str, Any]:
     return summary
 
 
-def _load(folder: Path) -> Results:
-    path = folder / "campaign.yaml"
-    if not path.is_file():
-        raise CompareError(f"{folder} is no folder of a campaign: there is no campaign.yaml")
-    return Results(folder, load_campaign(path).model_dump(mode="json"))
-
-
 def _names(one: str, other: str) -> list[str]:
     """Tell two campaigns of the same name apart."""
     return [one, other] if one != other else [f"{one} (first)", f"{other} (second)"]
 
 
 # ---- configurations ----
-
-
-def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give a configuration as one level: ``md.atoms`` and so on; lists stay whole."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        key = f"{prefix}{name}"
-        flat |= flattened(value, f"{key}.") if isinstance(value, dict) and value else {key: value}
-    return flat
-
-
-def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> pd.DataFrame:
-    """List the settings that differ: ``setting``, ``first``, ``second``; – where one has none."""
-    flat = [flattened(config) for config in (one, other)]
-    rows = [
-        {"setting": name, "first": _yaml(flat[0], name), "second": _yaml(flat[1], name)}
-        for name in dict.fromkeys([*flat[0], *flat[1]])
-        if name not in flat[0] or name not in flat[1] or flat[0][name] != flat[1][name]
-    ]
-    return pd.DataFrame(rows, columns=["setting", "first", "second"])
-
-
-def _yaml(flat: Mapping[str, Any], name: str) -> str:
-    if name not in flat:
-        return "–"
-    text = yaml.safe_dump(flat[name], default_flow_style=True, allow_unicode=True, width=10_000)
-    return text.removesuffix("...\n").strip()
 
 
 def _differences(table: pd.DataFrame, names: list[str]) -> Table | Text:

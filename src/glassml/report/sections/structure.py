@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from glassml.report.budget import budget, budget_table
 from glassml.report.curves import (
     coloured,
     legend_beside,
@@ -43,6 +44,7 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
         ("Peaks of S(Q)", lambda: _peaks(evidence)),
         ("FSDP against density, hot and cold", lambda: equal_density.heights(evidence)),
         ("Hot against cold at equal density", lambda: equal_density.differences(evidence)),
+        ("Error budget of the FSDP", lambda: budget_table(budget(evidence))),
         ("X-ray S(Q)", lambda: _xray(evidence, shown)),
         ("Partial S(Q)", lambda: _partials(evidence)),
         ("Pair distributions", lambda: _pairs(evidence, shown)),

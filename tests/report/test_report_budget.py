@@ -1,0 +1,121 @@
+"""The error budget: what a campaign, and others that differ in one thing, tell of the FSDP."""
+
+import pandas as pd
+import pytest
+import yaml
+from report_campaign import STATES, TRUTH, make_config, write_campaign, write_structure
+
+from glassml.campaign.errors import GlassmlError
+from glassml.cli import main
+from glassml.report.budget import QUANTITIES, SOURCES, as_table, budget, for_page
+from glassml.report.evidence import Evidence
+from glassml.report.results import Results
+
+HEIGHT, POSITION, HOT = QUANTITIES
+
+
+def evidence_of(root, **changes):
+    config = make_config(**changes).model_dump(mode="json")
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "campaign.yaml").write_text(yaml.safe_dump(config))
+    return Evidence(Results(root, config))
+
+
+@pytest.fixture
+def own(tmp_path):
+    return evidence_of(write_campaign(tmp_path / "own"))
+
+
+@pytest.fixture
+def pbesol(tmp_path, monkeypatch):
+    """The same campaign with another functional, and other peaks."""
+    monkeypatch.setitem(TRUTH, "ambient", (2.2, 1.56, 1.45, 0.125))
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.205, 1.7, 1.65, 0.085))
+    root = tmp_path / "pbesol"
+    write_structure(root)
+    return evidence_of(root, name="pbesol", dft={"xc": "PBEsol"})
+
+
+def numbers(entries):
+    table = as_table(entries)
+    return {(row.source, row.quantity): row for row in table.itertuples()}
+
+
+def test_glasses_tell_how_they_scatter(own):
+    row = numbers(budget(own))["glasses", HEIGHT]
+    # Two glasses 0.02 apart: standard deviation 0.0141, of the mean 0.01.
+    assert row.here == pytest.approx(1.55)
+    assert row.change_error == pytest.approx(0.01)
+    assert "single ones scatter by 0.014" in row.remark
+    assert "one box alone by 0.03" in row.remark
+
+
+def test_what_no_campaign_tells_is_not_measured(own):
+    entries = budget(own)
+    assert {entry.source for entry in entries} == {"glasses", *SOURCES}
+    shown = for_page(entries).set_index("source")
+    assert set(shown["told by"][list(SOURCES)]) == {"not measured"}
+    assert set(shown.loc["size", list(QUANTITIES)]) == {"–"}
+
+
+def test_another_functional_tells_how_far_it_moves_the_peak(own, pbesol):
+    found = numbers(budget(own, [("functional", pbesol)]))
+    height = found["functional", HEIGHT]
+    assert (height.here, height.there) == (1.55, 1.45)
+    assert height.change == pytest.approx(-0.1)
+    assert height.change_error == pytest.approx(0.01 * 2**0.5)
+    assert "differs in dft.xc" in height.remark
+    assert "also" not in height.remark
+    assert found["functional", POSITION].change == pytest.approx(0.05)
+    assert found["functional", HOT].change == pytest.approx(-0.05)
+
+
+def test_what_else_differs_is_told(own, tmp_path):
+    root = tmp_path / "other"
+    write_structure(root)
+    other = evidence_of(root, dft={"xc": "PBEsol"}, seed=3)
+    remark = numbers(budget(own, [("committee", other)]))["committee", HEIGHT].remark
+    assert remark == "differs in seed; and also in dft.xc"
+
+
+def test_a_campaign_that_does_not_differ_in_the_source_is_refused(own, pbesol):
+    with pytest.raises(GlassmlError, match=r"size: tiny and pbesol do not differ in md\.atoms"):
+        budget(own, [("size", pbesol)])
+    with pytest.raises(GlassmlError, match="'weather' is no source"):
+        budget(own, [("weather", pbesol)])
+
+
+def test_a_quantity_that_the_other_does_not_reach_says_why(own, tmp_path):
+    root = tmp_path / "rest"
+    write_structure(root, states=("ambient",))
+    states = {"ambient": STATES["ambient"]}
+    other = evidence_of(root, name="rest", md={"glasses": 2, "atoms": 288, "states": states})
+    found = numbers(budget(own, [("size", other)]))
+    assert found["size", HEIGHT].change == pytest.approx(0.0)
+    assert "no hot and cold recovered states" in found["size", HOT].remark
+
+
+def test_own_quenches_tell_what_a_decade_does(tmp_path, monkeypatch):
+    states = {}
+    for name, rate, height in (("q100", 100, 1.2), ("q10", 10, 1.3), ("q1", 1, 1.4)):
+        quench = {"name": "quench", "ensemble": "npt", "temperature_K": [3000, 300]}
+        states[name] = {"stages": [quench | {"pressure_GPa": 0, "rate_K_per_ps": rate}]}
+        monkeypatch.setitem(TRUTH, name, (2.2, 1.5, height, 0.1))
+    root = tmp_path / "rates"
+    write_structure(root, states=tuple(states))
+    evidence = evidence_of(root, md={"glasses": 2, "atoms": 96, "states": states})
+    row = numbers(budget(evidence))["rate", HEIGHT]
+    assert row.change == pytest.approx(0.1)
+    assert "3 rates" in row.remark
+
+
+def test_the_command_writes_the_table(own, pbesol, tmp_path, capsys):
+    output = tmp_path / "budget.csv"
+    roots = [evidence.results.root for evidence in (own, pbesol)]
+    other = f"functional={roots[1]}"
+    assert main(["report", "budget", str(roots[0]), other, "--output", str(output)]) == 0
+    assert "−0.100 ± 0.014" in capsys.readouterr().out
+    table = pd.read_csv(output)
+    assert table[table.source == "functional"].against.unique() == ["pbesol"]
+    assert main(["report", "budget", str(roots[0]), str(roots[1]), "--output", str(output)]) == 2
+    assert "expected SOURCE=RESULTS" in capsys.readouterr().err
