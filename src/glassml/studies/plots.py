@@ -106,6 +106,8 @@ def plot_rates(rows: Sequence[Mapping[str, Any]], fits: Sequence[Mapping[str, An
             note = f"{slope:+.3g} ± {lines[name]['per_decade_error']:.1g} a decade"
             axes.set_title(note, fontsize=8)
         axes.set(xscale="log", xlabel="rate / K/ps", ylabel=label)
+        axes.set_xticks(rate, [f"{each:g}" for each in rate])
+        axes.xaxis.set_minor_locator(NullLocator())
     grid.flat[-1].axis("off")
     return figure
 
