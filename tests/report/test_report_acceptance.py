@@ -1,6 +1,7 @@
 """The acceptance table says pass, fail or not reached for the right reasons."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -316,6 +317,28 @@ def test_a_functional_without_reference_is_told(tiny):
     found = {o.row.number: o for o in acceptance.evaluate_all(evidence)}
     assert found["3a"].verdict == "not reached"
     assert "no reference for LDA" in found["3a"].remark
+
+
+def without_peak(root, state):
+    path = root / "structure/summary/fsdp.csv"
+    table = pd.read_csv(path)
+    table.loc[table.state == state, ["position", "height"]] = None
+    table.to_csv(path, index=False)
+
+
+def test_a_peak_that_pressure_took_away_is_not_compared(tmp_path, campaign):
+    root = write_campaign(tmp_path / "pressed")
+    without_peak(root, "cold_7.7GPa")
+    found = measures_pressure.fsdp_error(evidence_of(root, campaign), "")
+    assert found.mean == pytest.approx(0.01)
+    assert "not compared: cold_7.7GPa" in found.remark
+
+
+def test_a_recovered_glass_without_a_peak_leaves_the_gate_open(tmp_path, campaign):
+    root = write_campaign(tmp_path / "released")
+    without_peak(root, "cold_7.7GPa/recovered")
+    with pytest.raises(AbsentError, match=r"cold_7.7GPa/recovered has no Q1"):
+        measures_pressure.fsdp_error(evidence_of(root, campaign), "")
 
 
 # ---- pairs of states of the same glasses ----

@@ -224,20 +224,6 @@ class Evidence:
         x, y, error = (pd.to_numeric(values).to_numpy(float) for values in columns)
         return x, y, error
 
-    def centre_curve(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give S(Q) of the centres of all rings: Q, mean, standard error.
-
-        Raises
-        ------
-        AbsentError
-            If it is not there.
-        """
-        rows = self.summary("ring_centre_sq", state)
-        rows = rows[rows["size"].astype(str) == "all"]
-        columns = (rows.q_per_A, rows["centre-centre"], rows["centre-centre_error"])
-        q, s, error = (pd.to_numeric(values).to_numpy(float) for values in columns)
-        return q, s, error
-
     def share_below(self, table: str, state: State, limit: float) -> float:
         """Integrate a distribution up to a limit, as a share of the whole.
 

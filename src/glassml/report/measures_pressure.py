@@ -1,6 +1,7 @@
 """What the rows of the acceptance table about compressed glasses measure: in situ, cold, hot."""
 
 import numpy as np
+import pandas as pd
 
 from glassml.campaign.names import KING
 from glassml.report.equal_density import at_equal_density, interpolated_text
@@ -17,6 +18,7 @@ from glassml.report.measures import (
 from glassml.report.pairs import (
     OfGlass,
     centre_height,
+    centres_near,
     paired_difference,
     peak_height,
     ring_slope,
@@ -224,8 +226,16 @@ def _anneals(evidence: Evidence) -> list[State]:
 def anneal_height(evidence: Evidence, arguments: str) -> Value:
     """S(Q1) rises with the anneal temperature (row 23)."""
     del arguments
-    heights = [evidence.peak(state, "height").mean for state in _anneals(evidence)]
-    return holds(bool(np.all(np.diff(heights) > 0)), listed(heights))
+    states = _anneals(evidence)
+    heights = [evidence.peak(state, "height").mean for state in states]
+    remark = listed(heights)
+    try:
+        change = paired_difference(evidence, states[-1], states[0], peak_height)
+    except AbsentError as error:
+        remark += f"; the hottest and the cold cycle are no pair: {error}"
+    else:
+        remark += f"; hottest minus cold {change.remark}"
+    return holds(bool(np.all(np.diff(heights) > 0)), remark)
 
 
 def anneal_position(evidence: Evidence, arguments: str) -> Value:
@@ -300,13 +310,13 @@ def centre_peak(evidence: Evidence, arguments: str) -> Value:
     pair = equally_dense(evidence)
     for state in pair:
         q1 = evidence.peak(state, "position").mean
-        q, s, error = evidence.centre_curve(state)
-        near = np.abs(q - q1) < 0.1
-        if not near.any() or not np.isfinite(s[near]).any():
-            raise AbsentError(f"no S(Q) of ring centres near {q1:.2f} Å⁻¹")
-        known = np.isfinite(error[near]).all()
-        spread = float(np.sqrt(np.mean(error[near] ** 2))) if known else None
-        heights.append(Value(float(np.nanmean(s[near])), spread))
+        near = centres_near(evidence.summary("ring_centre_sq", state), q1)
+        if near.empty:
+            raise AbsentError(f"{state.name} has no S(Q) of ring centres near {q1:.2f} Å⁻¹")
+        errors = pd.to_numeric(near["centre-centre_error"])
+        spread = float(np.sqrt(np.mean(errors**2))) if errors.notna().all() else None
+        mean = np.average(near["centre-centre"], weights=near.counts)
+        heights.append(Value(float(mean), spread))
     hot, cold = heights
     remark = f"hot {hot.mean:.3f}, cold {cold.mean:.3f}"
     return _larger(evidence, pair, (hot, cold), centre_height, remark)
@@ -319,16 +329,28 @@ def young_modulus(evidence: Evidence, arguments: str) -> Value:
 
 
 def fsdp_error(evidence: Evidence, arguments: str) -> Value:
-    """Largest standard error of S(Q1) over all states at 300 K (row 28)."""
+    """Largest standard error of S(Q1) over all states at 300 K (row 28).
+
+    Pressure may take the peak away: a state in situ without one is not compared.
+    """
     del arguments
-    errors = {}
+    errors, without = {}, []
     for state in evidence.states:
-        if state.kind != "liquid":
+        if state.kind == "liquid":
+            continue
+        try:
             errors[state.name] = evidence.peak(state, "height").sigma()
+        except AbsentError as error:
+            if not (state.kind.endswith("in situ") and "has no Q1" in str(error)):
+                raise
+            without.append(state.name)
     if not errors:
         raise AbsentError("the campaign has no state at 300 K")
     name = max(errors, key=lambda item: errors[item])
-    return Value(errors[name], None, f"largest in {name}")
+    remark = f"largest in {name}"
+    if without:
+        remark += f"; no peak, and so not compared: {', '.join(without)}"
+    return Value(errors[name], None, remark)
 
 
 MEASURES: dict[str, Measure] = by_name(

@@ -8,6 +8,7 @@ mean of their differences is free of what sets glasses apart, and its standard e
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from glassml.campaign.names import KING
@@ -67,11 +68,16 @@ def centre_height(evidence: Evidence, state: State, glass: str) -> float:
     """
     q1 = evidence.peak(state, "position").mean
     rows = evidence.results.table(f"structure/{state.name}/{glass}/ring_centre_sq.csv")
-    rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A.sub(q1).abs() < NEAR_PER_A)]
-    rows = rows[rows["centre-centre"].notna() & (rows.counts > 0)]
-    if rows.empty:
+    near = centres_near(rows, q1)
+    if near.empty:
         raise AbsentError(f"{state.name}/{glass} has no S(Q) of ring centres near {q1:.2f} Å⁻¹")
-    return float(np.average(rows["centre-centre"], weights=rows.counts))
+    return float(np.average(near["centre-centre"], weights=near.counts))
+
+
+def centres_near(rows: pd.DataFrame, q1: float) -> pd.DataFrame:
+    """Choose the rows of S(Q) of the centres of all rings within 0.1 Å⁻¹ of Q1."""
+    rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A.sub(q1).abs() < NEAR_PER_A)]
+    return rows[rows["centre-centre"].notna() & (rows.counts > 0)]
 
 
 def paired_difference(evidence: Evidence, one: State, other: State, of_glass: OfGlass) -> Value:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from glassml.report.curves import with_errors
+from glassml.report.curves import legend_beside, with_errors
 from glassml.report.equal_density import (
     QUANTITIES,
     AtEqualDensity,
@@ -120,38 +120,32 @@ def heights(evidence: Evidence) -> Figure:
     table = table.astype(dict.fromkeys(with_errors("density_g_cm3", "height"), float))
     places = [place for place in PLACES if (table.place == place).any()]
 
+    heats = sorted(table.anneal_K.dropna().unique())
+    looks = {heat: f"C{index + 1}" for index, heat in enumerate(heats)}
+
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(1, len(places), squeeze=False)[0]
         for axis, place in zip(axes, places, strict=True):
-            for way, colour, line in (("cold", COLOURS[0], "-"), ("hot", COLOURS[1], "none")):
-                own = table[(table.place == place) & (table.way == way)]
-                own = own.sort_values("density_g_cm3")
-                bars = {
-                    axis_name: own[column] if own[column].notna().any() else None
-                    for axis_name, column in (
-                        ("xerr", "density_g_cm3_error"),
-                        ("yerr", "height_error"),
-                    )
-                }
-                look = {"color": colour, "ls": line, "marker": "o", "ms": 4, "capsize": 2}
-                axis.errorbar(own.density_g_cm3, own.height, label=way, **bars, **look)
-                for point in own[own.anneal_K.notna()].itertuples():
-                    axis.annotate(
-                        f"{point.anneal_K:.0f} K",
-                        (point.density_g_cm3, point.height),
-                        (5, 5),
-                        textcoords="offset points",
-                        fontsize=8.5,
-                    )
+            own = table[table.place == place].sort_values("density_g_cm3")
+            _points(axis, own[own.way == "cold"], "cold", "-", COLOURS[0])
+            for heat, colour in looks.items():
+                _points(axis, own[own.anneal_K == heat], f"hot, {heat:.0f} K", "none", colour)
             axis.set(title=place, xlabel="density, g/cm³", ylabel=r"$S(Q_1)$ neutron")
-            axis.margins(x=0.12, y=0.12)
-            axis.legend(loc="lower left")
+        legend_beside(axes[-1])
 
     caption = (
         "Height of the first sharp diffraction peak against density: the cold series, from the "
-        "glass at rest on, joined by the lines that are interpolated; and hot states, with the "
+        "glass at rest on, joined by the lines that are interpolated; and hot states by the "
         "temperature of their anneal. Bars are one standard error over independent glasses, in "
         "which what sets glasses apart has not cancelled as it has in the table."
     )
     title = "FSDP against density, hot and cold"
-    return draw("equal_density_fsdp", title, caption, table, paint, size=(8.4, 3.8))
+    return draw("equal_density_fsdp", title, caption, table, paint, size=(9.2, 3.8))
+
+
+def _points(axis: Any, rows: pd.DataFrame, label: str, line: str, colour: str) -> None:
+    """Draw heights against densities, with bars where their errors are known."""
+    columns = {"xerr": "density_g_cm3_error", "yerr": "height_error"}
+    bars = {name: rows[column] for name, column in columns.items() if rows[column].notna().any()}
+    look = {"color": colour, "ls": line, "marker": "o", "ms": 4, "capsize": 2}
+    axis.errorbar(rows.density_g_cm3, rows.height, label=label, **bars, **look)
