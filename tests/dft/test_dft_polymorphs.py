@@ -31,6 +31,7 @@ def _emt(structures):
         atoms.calc = EMT()
         records.append(
             {
+                "status": "converged",
                 "energy": atoms.get_potential_energy(),
                 "forces": atoms.get_forces().tolist(),
                 "stress": atoms.get_stress().tolist(),
@@ -70,9 +71,27 @@ def test_positions_relax_to_what_ase_finds():
     assert done.record["energy"] <= free.get_potential_energy() + 1e-6
 
 
-def test_what_does_not_come_to_rest_is_an_error():
-    with pytest.raises(RelaxationError, match="after 1 steps"):
-        relax_together([bulk("Cu", "hcp", a=2.6, c=4.0)], _emt, fmax_eV_A=1e-6, max_steps=1)
+def test_what_does_not_come_to_rest_is_set_aside_and_the_others_go_on():
+    slow, quick = bulk("Cu", "hcp", a=2.6, c=4.0), bulk("Cu", "fcc", a=3.6)
+    refused = bulk("Al", "fcc", a=4.0)
+
+    def label(structures):
+        no = {"status": "refused", "reason": "too soft"}
+        records = zip(structures, _emt(structures), strict=True)
+        return [no if atoms.symbols[0] == "Al" else record for atoms, record in records]
+
+    done = relax_together([slow, quick, refused], label, fmax_eV_A=1e-4, max_steps=1)
+    reasons = ["not at rest after 1 steps", "", "refused: too soft"]
+    assert [item.reason for item in done] == reasons
+    assert [item.at_rest for item in done] == [False, True, False]
+
+
+def test_a_polymorph_that_is_set_aside_is_named():
+    start = bulk("Cu", "fcc", a=3.6)
+    start.info = {"polymorph": "copper", "volume_ratio": 1.0}
+    refused = [{"status": "refused", "reason": "too soft"}]
+    with pytest.raises(RelaxationError, match="copper: refused: too soft"):
+        polymorphs._relax([start], lambda _: refused, 0.01)
 
 
 def test_the_fit_returns_what_made_the_curve_and_its_errors_grow_with_noise():

@@ -227,7 +227,7 @@ def _relax(args: argparse.Namespace) -> None:
     campaign = load_campaign(args.config)
     with reading(args.input, "an extxyz file"):
         starts = list(read_extxyz(args.input))
-    rests = resting.relax_glasses(
+    relaxations = resting.relax_glasses(
         starts,
         campaign.dft.model_dump(mode="json"),
         LabelStore(campaign.store),
@@ -235,9 +235,9 @@ def _relax(args: argparse.Namespace) -> None:
         max_steps=args.max_steps,
         processes=args.processes,
     )
-    rows = resting.rows(rests)
+    rows = resting.rows(starts, relaxations)
     write_csv(args.table, rows, resting.COLUMNS)
-    if not (frames := resting.labelled(rests)):
+    if not (frames := resting.labelled(starts, relaxations)):
         raise RelaxationError(f"none of {len(rows)} structures came to rest: see {args.table}")
     write_compressed(args.output, frames)
     for row in rows:

@@ -23,7 +23,7 @@ from glassml.configurations.crystals import deform, polymorph
 from glassml.dft.equation_of_state import fit
 from glassml.dft.labels import label_key, labelled_atoms
 from glassml.dft.measured import MEASURED, Measured
-from glassml.dft.relaxation import Label, Relaxation, RelaxationError, relax_together
+from glassml.dft.relaxation import Label, RelaxationError, relax_together
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
 
@@ -152,7 +152,7 @@ def study(
 
     def label(structures: Sequence[Atoms]) -> Sequence[Mapping[str, Any]]:
         sections = [on_grid(atoms, grids[atoms.info["polymorph"]], dft) for atoms in structures]
-        return _converged(structures, sections, store, processes)
+        return label_shard(structures, sections, store, processes).records
 
     starts = [_start(name, 1.0 + volume_step * step) for name in names for step in FIRST_STEPS]
     points = _relax(starts, label, fmax_eV_A)
@@ -173,8 +173,13 @@ def study(
     boxes = [
         Atoms(s, positions=[ISOLATED_BOX_A / 2], cell=ISOLATED_BOX_A, pbc=True) for s in symbols
     ]
-    records = _converged(boxes, [dft, dft], store, processes)
-    isolated = {s: float(record["energy"]) for s, record in zip(symbols, records, strict=True)}
+    isolated = {}
+    for symbol, record in zip(
+        symbols, label_shard(boxes, dft, store, processes).records, strict=True
+    ):
+        if record["status"] != "converged":
+            raise RelaxationError(f"{symbol} alone: {record['status']}: {record['reason']}")
+        isolated[symbol] = float(record["energy"])
     return points, _relax(minima, label, fmax_eV_A), isolated
 
 
@@ -315,20 +320,6 @@ def labelled(points: Sequence[Point]) -> list[Atoms]:
     return frames
 
 
-def _converged(
-    structures: Sequence[Atoms],
-    sections: Sequence[Mapping[str, Any]],
-    store: LabelStore,
-    processes: int,
-) -> Sequence[Mapping[str, Any]]:
-    records = label_shard(structures, sections, store, processes).records
-    for atoms, record in zip(structures, records, strict=True):
-        if record["status"] != "converged":
-            name = atoms.info.get("polymorph", atoms.get_chemical_formula())
-            raise RelaxationError(f"{name}: {record['status']}: {record['reason']}")
-    return records
-
-
 def _measured(name: str) -> dict[str, Any]:
     """Give what was measured of a polymorph; empty where nothing was."""
     ideal = polymorph(name)
@@ -366,7 +357,10 @@ def _missing(points: Sequence[Point], step: float) -> list[Atoms]:
 
 
 def _relax(starts: Sequence[Atoms], label: Label, fmax_eV_A: float) -> list[Point]:
-    relaxed: list[Relaxation] = relax_together(starts, label, fmax_eV_A=fmax_eV_A)
+    relaxed = relax_together(starts, label, fmax_eV_A=fmax_eV_A)
+    for start, item in zip(starts, relaxed, strict=True):
+        if item.reason:
+            raise RelaxationError(f"{start.info['polymorph']}: {item.reason}")
     return [
         Point(
             start.info["polymorph"],

@@ -17,7 +17,7 @@ Label = Callable[[Sequence[Atoms]], Sequence[Mapping[str, Any]]]
 
 
 class RelaxationError(GlassmlError):
-    """A structure could not be labelled, or did not come to rest."""
+    """Structures did not come to rest, or rest where no minimum is."""
 
 
 class Relaxation:
@@ -45,6 +45,7 @@ class Relaxation:
         self.record: Mapping[str, Any] = {}
         self.steps = 0
         self.at_rest = False
+        self.reason = ""  # why it was given up
         self.largest_force = float("inf")
         # A strain counts for as much as a quarter of the atoms: it is then about as stiff as they.
         factor = max(1.0, len(atoms) / 4)
@@ -53,6 +54,11 @@ class Relaxation:
         )
         self._cell = cell
         self._optimizer = BFGS(cell, logfile=None)  # type: ignore[arg-type]
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether it needs another label."""
+        return not (self.at_rest or self.reason)
 
     def tell(self, record: Mapping[str, Any]) -> None:
         """Take the label of the structure as it is; step on unless it is at rest."""
@@ -78,33 +84,41 @@ class Relaxation:
 
 
 def relax_together(
-    structures: Sequence[Atoms], label: Label, *, fmax_eV_A: float, max_steps: int = 60
+    structures: Sequence[Atoms],
+    label: Label,
+    *,
+    fmax_eV_A: float,
+    max_steps: int = 60,
+    constant_volume: bool = True,
 ) -> list[Relaxation]:
     """Relax structures side by side: in each round, all that move are labelled at once.
+
+    What cannot be labelled, or is not at rest after `max_steps`, is set aside with its `reason`.
 
     Parameters
     ----------
     structures
         Where they start.
     label
-        Labels many structures; gives a converged record of the store for each.
-    fmax_eV_A, max_steps
-        When a relaxation is at rest, and when it is given up.
-
-    Raises
-    ------
-    RelaxationError
-        If one is not at rest after `max_steps`.
+        Labels many structures, which have the `info` of their starts; gives a record of the store
+        for each.
+    fmax_eV_A, constant_volume
+        As for `Relaxation`.
+    max_steps
+        When a relaxation is given up.
     """
-    relaxations = [Relaxation(atoms, fmax_eV_A) for atoms in structures]
+    relaxations = [
+        Relaxation(atoms, fmax_eV_A, constant_volume=constant_volume) for atoms in structures
+    ]
     with tqdm(total=len(relaxations), desc="relaxations", unit="cell") as progress:
-        while moving := [item for item in relaxations if not item.at_rest]:
+        while moving := [item for item in relaxations if item.moves]:
             for item, record in zip(moving, label([it.atoms for it in moving]), strict=True):
+                if record["status"] != "converged":
+                    item.reason = f"{record['status']}: {record['reason']}"
+                    continue
                 item.tell(record)
                 if item.steps > max_steps:
-                    raise RelaxationError(
-                        f"{item.atoms.get_chemical_formula()}: not at rest after {max_steps} steps"
-                    )
-            progress.update(sum(item.at_rest for item in relaxations) - progress.n)
+                    item.reason = f"not at rest after {max_steps} steps"
+            progress.update(sum(not item.moves for item in relaxations) - progress.n)
             progress.set_postfix(steps=max(item.steps for item in relaxations))
     return relaxations
