@@ -43,14 +43,17 @@ def numbers(entries):
 
 def test_glasses_tell_how_they_scatter(own):
     row = numbers(budget(own))["glasses", HEIGHT]
-    # Two glasses 0.02 apart: standard deviation 0.0141, of the mean 0.01.
+    # Two glasses 0.02 apart have a standard deviation of 0.0141; the mean's error is the state's.
     assert row.here == pytest.approx(1.55)
     assert row.change_error == pytest.approx(0.01)
-    assert "single ones scatter by 0.014" in row.remark
+    assert "they scatter by 0.014" in row.remark
     assert "one box alone by 0.03" in row.remark
 
 
 def test_what_no_campaign_tells_is_not_measured(own):
+    row = numbers(budget(own))["glasses", HOT]
+    assert row.here == pytest.approx(1.70 - 1.54)
+    assert "by pairs of 2 glasses" in row.remark
     entries = budget(own)
     assert {entry.source for entry in entries} == {"glasses", *SOURCES}
     shown = for_page(entries).set_index("source")

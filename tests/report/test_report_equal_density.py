@@ -6,6 +6,7 @@ from report_campaign import STATES, make_config, write_campaign, write_glass, wr
 from glassml.report import measures_pressure, pairs
 from glassml.report.equal_density import at_equal_density, cold_series
 from glassml.report.evidence import Evidence
+from glassml.report.page import Cell
 from glassml.report.results import AbsentError, Results
 from glassml.report.sections import equal_density
 
@@ -105,10 +106,12 @@ def test_the_page_has_the_table_and_the_figure(tmp_path):
     table = equal_density.differences(evidence)
     neutron = table.frame[table.frame.quantity == "height_neutron"]
     assert neutron.difference.tolist() == pytest.approx([0.065])
-    assert table.shown["S(Q1), neutron"].tolist() == ["–", "0.0650 ± 0.0050 (+13.0)"]
+    # Student's t for 13 errors and two glasses.
+    cell = Cell("0.0650 ± 0.0050", "+13.0 errors, p = 0.049")
+    assert table.shown["S(Q1), neutron"].tolist() == ["–", cell]
     assert table.shown["d l2/dn, Å"].tolist() == ["–", "–"]
     # Cold glasses in situ reach 2.67 g/cm³, hot ones have 2.95.
-    assert "beyond its cold states" in table.shown["hot state"][0].note
+    assert "beyond its cold" in table.shown["hot state"][0].note
     figure = equal_density.heights(evidence)
     assert set(figure.table.way) == {"hot", "cold"}
     assert set(figure.table.place) == {"recovered", "in situ"}

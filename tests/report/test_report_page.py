@@ -178,6 +178,15 @@ def test_x_rays_are_beside_neutrons(report):
     assert (whole.xray - 1.0).abs().max() < 0.35
 
 
+def test_the_first_peak_of_both_is_in_one_line_and_one_figure(report, text):
+    start = text.index("First peak by neutrons and by X-rays</h3>")
+    head = text[start : text.index("</thead>", start)]
+    assert [f"S(Q1), {word}" in head for word in ("neutron", "X-ray")] == [True, True]
+    table = pd.read_csv(report[0] / "tables" / "fsdp.csv")
+    assert set(table[table.state == "ambient"].weighting) == {"neutron", "xray"}
+    assert set(table[table.state == "experiment"].weighting) == {"neutron", "xray"}
+
+
 def test_what_the_numbers_rest_on_is_told_by_hash(report):
     table = pd.read_csv(report[0] / "tables" / "hashes.csv", dtype=str)
     assert dict(zip(table.file, table.sha256, strict=True)) == {

@@ -44,10 +44,11 @@ COLUMNS = (
     "remark",
 )
 NOT_MEASURED = "not measured"
+OWN = "own glasses"
 
 
-def _at_rest(quantity: str) -> Callable[[Evidence], Value]:
-    return lambda evidence: evidence.peak(evidence.ambient(), quantity)
+def _at_rest(column: str) -> Callable[[Evidence], Value]:
+    return lambda evidence: evidence.peak(evidence.ambient(), column)
 
 
 def _hot_minus_cold(evidence: Evidence) -> Value:
@@ -59,9 +60,9 @@ def _hot_minus_cold(evidence: Evidence) -> Value:
         return difference(*(evidence.peak(state, "height") for state in pair))
 
 
+AT_REST = {"S(Q1) at rest": "height", "Q1 at rest, Å⁻¹": "position"}
 QUANTITIES: Mapping[str, Callable[[Evidence], Value]] = {
-    "S(Q1) at rest": _at_rest("height"),
-    "Q1 at rest, Å⁻¹": _at_rest("position"),
+    **{name: _at_rest(column) for name, column in AT_REST.items()},
     "S(Q1), hot − cold": _hot_minus_cold,
 }
 
@@ -118,41 +119,40 @@ def budget(evidence: Evidence, others: Sequence[tuple[str, Evidence]] = ()) -> l
 
 
 def _of_glasses(evidence: Evidence) -> list[Entry]:
-    """Tell how single glasses at rest scatter, and how much of it is the noise of one box."""
-    try:
-        state = evidence.ambient()
-    except AbsentError as error:
-        return [Entry("glasses", "own glasses", "", remark=str(error))]
+    """Tell how sure each quantity is of the campaign's own glasses."""
     entries = []
-    for name, column in zip(QUANTITIES, ("height", "position"), strict=False):
-        values, noises = [], []
-        for glass in glass_names(evidence):
-            try:
-                values.append(peak_of("neutron", column)(evidence, state, glass))
-                noises.append(peak_of("neutron", f"{column}_error")(evidence, state, glass))
-            except AbsentError:
-                continue
-        if len(values) < 2:
-            remark = f"{len(values)} glass with a peak: their scatter needs two"
-            entries.append(Entry("glasses", "own glasses", name, remark=remark))
-            continue
-        spread, noise = float(np.std(values, ddof=1)), math.sqrt(np.mean(np.square(noises)))
-        change = Value(0.0, spread / math.sqrt(len(values)))
-        remark = (
-            f"error of the mean of {len(values)} glasses; single ones scatter by {spread:.2g}, the "
-            f"Q vectors of one box alone by {noise:.2g}"
-        )
-        entries.append(
-            Entry(
-                "glasses",
-                "own glasses",
-                name,
-                Value(float(np.mean(values))),
-                change=change,
-                remark=remark,
-            )
-        )
+    for name, measure in QUANTITIES.items():
+        try:
+            here = measure(evidence)
+            change = Value(0.0, here.sigma())
+            remark = _scatter(evidence, name) or here.remark
+        except AbsentError as error:
+            entries.append(Entry("glasses", OWN, name, remark=f"{NOT_MEASURED}: {error}"))
+        else:
+            entries.append(Entry("glasses", OWN, name, here, change=change, remark=remark))
     return entries
+
+
+def _scatter(evidence: Evidence, quantity: str) -> str:
+    """Say how single glasses at rest scatter, and how much of it is the noise of one box."""
+    if quantity not in AT_REST:
+        return ""
+    column, state = AT_REST[quantity], evidence.ambient()
+    values, noises = [], []
+    for glass in glass_names(evidence):
+        try:
+            value = peak_of("neutron", column)(evidence, state, glass)
+            noises.append(peak_of("neutron", f"{column}_error")(evidence, state, glass))
+        except AbsentError:
+            continue
+        values.append(value)
+    if len(values) < 2:
+        return ""
+    spread, noise = np.std(values, ddof=1), math.sqrt(np.mean(np.square(noises)))
+    return (
+        f"{len(values)} glasses have a peak of their own: they scatter by {spread:.2g}, the Q "
+        f"vectors of one box alone by {noise:.2g}"
+    )
 
 
 def _of_rates(evidence: Evidence) -> list[Entry]:
@@ -174,7 +174,7 @@ def _of_rates(evidence: Evidence) -> list[Entry]:
     except GlassmlError:
         return []
     entries = []
-    for quantity, name in zip(QUANTITIES, ("S_Q1", "Q1_per_A"), strict=False):
+    for quantity, name in zip(AT_REST, ("S_Q1", "Q1_per_A"), strict=True):
         if name in fits:
             fit = fits[name]
             change = Value(-fit["per_decade"], fit["per_decade_error"])

@@ -51,6 +51,8 @@ class AtEqualDensity:
         Means over the glasses that were compared; the density in g/cm³.
     difference
         Mean over glasses of hot minus cold, with its standard error.
+    glasses
+        Their number.
     between
         The cold states between which was interpolated.
     """
@@ -59,6 +61,7 @@ class AtEqualDensity:
     hot: float
     cold: float
     difference: Value
+    glasses: int
     between: tuple[str, ...]
 
 
@@ -125,7 +128,7 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
         raise AbsentError(f"fewer than two glasses can be compared at equal density: {why}")
     change = mean_difference([value - cold for _, value, cold in found])
     density, value, cold = map(float, np.mean(found, axis=0))
-    return AtEqualDensity(density, value, cold, change, tuple(between))
+    return AtEqualDensity(density, value, cold, change, len(found), tuple(between))
 
 
 def _density(evidence: Evidence, state: State, glass: str) -> float:
@@ -161,6 +164,5 @@ def _interpolated(
     if not points:
         raise AbsentError(f"the cold states of {glass} do not have it")
     raise AbsentError(
-        f"{glass} has {density:.2f} g/cm³, beyond its cold states of "
-        f"{points[0][0]:.2f} to {points[-1][0]:.2f}"
+        f"{glass} has {density:.2f} g/cm³, beyond its cold {points[0][0]:.2f}-{points[-1][0]:.2f}"
     )

@@ -139,6 +139,13 @@ def mean_difference(differences: Sequence[float]) -> Value:
     each = ", ".join(f"{value:+.3f}" for value in differences)
     text = f"{mean:+.3f} ± {error:.3f} by pairs of {len(differences)} glasses ({each})"
     if error > 0.0:
-        chance = float(2 * stats.t.sf(abs(mean) / error, len(differences) - 1))
-        text += f", by chance with p = {chance:.2g}"
+        text += f", by chance with p = {chance(Value(mean, error), len(differences)):.2g}"
     return Value(mean, error, text)
+
+
+def chance(difference: Value, glasses: int) -> float:
+    """Give the probability of a mean difference as far from zero by chance, by Student's t."""
+    if difference.mean == 0.0:
+        return 1.0
+    error = difference.sigma()
+    return float(2 * stats.t.sf(abs(difference.mean) / error, glasses - 1)) if error else 0.0

@@ -14,6 +14,7 @@ from glassml.report.equal_density import (
 from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Cell, Table, with_error
+from glassml.report.pairs import chance
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 
@@ -47,9 +48,9 @@ def differences(evidence: Evidence) -> Table:
         "Hot minus cold at the density of the hot state: for each glass, what the line between "
         "the two cold states of nearest density, denser and less dense, has there. Recovered "
         "states are compared with recovered ones, those in situ with those in situ. ± is one "
-        "standard error over glasses, in brackets the difference in such errors; three glasses "
-        "that agree say less than their errors: the file has Student's p. A dash: no peak, or a "
-        "density beyond the cold series."
+        "standard error over glasses; below it the difference in such errors, and the probability "
+        "of one as large by chance (Student's t): three glasses that agree say less than their "
+        "errors. A dash: no peak, or a density beyond the cold series."
     )
     table = pd.DataFrame(rows)
     title = "Hot against cold at equal density"
@@ -61,14 +62,14 @@ def differences(evidence: Evidence) -> Table:
 def _line(hot: State, found: dict[str, AtEqualDensity], reason: str) -> dict[str, Any]:
     """Give the line of a hot state on the page; one that cannot be compared says why."""
     first = next(iter(found.values()), None)
-    note = f"between {' and '.join(first.between)}" if first else reason
+    note = f"against {' and '.join(first.between)}" if first else reason
     line: dict[str, Any] = {
         "hot state": Cell(hot.label, note),
         "density, g/cm³": f"{first.density:.3f}" if first else "–",
     }
     for name, quantity in QUANTITIES.items():
         title = f"{quantity.name}, {quantity.unit}".removesuffix(", ")
-        line[title] = _text(found[name]) if name in found else "–"
+        line[title] = _cell(found[name]) if name in found else "–"
     return line
 
 
@@ -85,14 +86,21 @@ def _row(hot: State, name: str, compared: AtEqualDensity) -> dict[str, Any]:
         "cold": compared.cold,
         "difference": change.mean,
         "difference_error": change.error,
+        "glasses": compared.glasses,
+        "chance": chance(change, compared.glasses),
         "remark": change.remark,
     }
 
 
-def _text(compared: AtEqualDensity) -> str:
+def _cell(compared: AtEqualDensity) -> Cell:
     change = compared.difference
-    text = with_error(change.mean, change.error)
-    return f"{text} ({change.mean / change.error:+.1f})".replace("-", "−") if change.error else text
+    if not change.error:
+        return Cell(with_error(change.mean, change.error))
+    sigmas = f"{change.mean / change.error:+.1f}".replace("-", "−")
+    return Cell(
+        with_error(change.mean, change.error),
+        f"{sigmas} errors, p = {chance(change, compared.glasses):.2g}",
+    )
 
 
 def heights(evidence: Evidence) -> Figure:

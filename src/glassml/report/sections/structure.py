@@ -17,7 +17,7 @@ from glassml.report.curves import (
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
-from glassml.report.page import Section, Table, with_error
+from glassml.report.page import Cell, Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections import equal_density, rings
 from glassml.report.sections.view import ring_frame
@@ -32,6 +32,7 @@ FABER_ZIMAN = (
     "Faber-Ziman, S(Q) = 1 + Σ c_a c_b b_a b_b (S_ab − 1)/⟨b⟩², b_Si 4.1491 fm, b_O 5.803 fm; "
     "a sum over the box's own Q vectors, no window function."
 )
+WEIGHTINGS = {"neutron": "neutron", "xray": "X-ray"}
 
 
 def structure_section(results: Results, evidence: Evidence) -> Section:
@@ -41,7 +42,7 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
     figures = (
         ("Neutron S(Q)", lambda: _neutron(evidence, shown)),
         ("First sharp diffraction peak", lambda: _close_up(evidence, shown)),
-        ("Peaks of S(Q)", lambda: _peaks(evidence)),
+        ("First peak by neutrons and by X-rays", lambda: _peaks(evidence)),
         ("FSDP against density, hot and cold", lambda: equal_density.heights(evidence)),
         ("Hot against cold at equal density", lambda: equal_density.differences(evidence)),
         ("Error budget of the FSDP", lambda: budget_table(budget(evidence))),
@@ -130,44 +131,51 @@ def _stacked(
 
 
 def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
-    rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors("neutron")])
-    table = _experiment(coarser(rows, "neutron", _bin(evidence)), "neutron")
+    frames = []
+    for column in WEIGHTINGS:
+        rows = state_rows(evidence, "sq", states, ["q_per_A", "counts", *with_errors(column)])
+        part = _experiment(coarser(rows, column, _bin(evidence)), column)
+        part = part.rename(columns={column: "S", f"{column}_error": "S_error"})
+        frames.append(part.assign(weighting=column))
+    table = pd.concat(frames, ignore_index=True)
     table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
     def paint(canvas: Canvas) -> None:
-        axis = canvas.subplots()
-        for state, colour in coloured(states):
-            part = table[table.state == state.name]
-            plot_band(axis, part, "q_per_A", "neutron", colour, label=state.label)
-            try:
-                position, height = (evidence.peak(state, name) for name in ("position", "height"))
-            except AbsentError:
-                continue
-            axis.errorbar(
-                position.mean,
-                height.mean,
-                xerr=position.error,
-                yerr=height.error,
-                fmt="s",
-                ms=5,
-                color=colour,
-                mec="white",
-                capsize=2,
-                zorder=5,
-            )
-        measured = table[table.state == "experiment"]
-        plot_measured(axis, measured.q_per_A, measured.neutron, label="experiment, ambient")
-        axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron", xlim=(0.4, 3.5))
-        legend_beside(axis)
+        axes = canvas.subplots(1, 2, sharex=True)
+        for axis, (column, word) in zip(axes, WEIGHTINGS.items(), strict=True):
+            part = table[table.weighting == column]
+            for state, colour in coloured(states):
+                own = part[part.state == state.name]
+                plot_band(axis, own, "q_per_A", "S", colour, label=state.label)
+                _mark_peak(axis, evidence, state, column, colour)
+            measured = part[part.state == "experiment"]
+            points = (measured.q_per_A, measured.S, measured.S_error)
+            plot_measured(axis, *points, label="experiment, ambient")
+            axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=f"$S(Q)$ {word}", xlim=(0.4, 3.5))
+        handles, labels = axes[0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=3)
 
     caption = (
-        "First sharp diffraction peak. Squares: position and height of the peak fitted to the mean "
-        "S(Q) of the glasses (definition in the table below); a state without a square has no "
-        f"peak. Circles: {CITATION}. S(Q) is shown in bins of {_bin(evidence):g} Å⁻¹, in which "
-        f"each Q vector of the boxes counts once. {ERRORS}"
+        "First sharp diffraction peak, by neutrons and by X-rays. Squares: position and height of "
+        "the peak fitted to the mean S(Q) of the glasses (definition in the table below); a state "
+        f"without a square has no peak. Circles: {CITATION}. {XRAY} S(Q) is shown in bins of "
+        f"{_bin(evidence):g} Å⁻¹, in which each Q vector of the boxes counts once. {ERRORS}"
     )
     title = "First sharp diffraction peak"
-    return draw("fsdp", title, caption, table, paint, size=(7.8, 4.2))
+    return draw("fsdp", title, caption, table, paint, size=(9.2, 4.8))
+
+
+def _mark_peak(axis: Any, evidence: Evidence, state: State, column: str, colour: str) -> None:
+    """Mark the fitted peak of a state, if it has one."""
+    try:
+        place, height = (
+            evidence.peak(state, name, weighting=column) for name in ("position", "height")
+        )
+    except AbsentError:
+        return
+    bars = {"xerr": place.error, "yerr": height.error}
+    look = {"fmt": "s", "ms": 5, "color": colour, "mec": "white", "capsize": 2, "zorder": 5}
+    axis.errorbar(place.mean, height.mean, **bars, **look)
 
 
 def _bin(evidence: Evidence) -> float:
@@ -191,25 +199,38 @@ def _peaks(evidence: Evidence) -> Table:
             "fwhm_error": "± fwhm",
         }
     )
-    shown = pd.DataFrame(
-        [
-            {
-                "state": row["state"],
-                "weighting": row["weighting"],
-                "peak": row["peak"],
-                "position, 1/Å": with_error(row["position"], row["position_error"]),
-                "height": with_error(row["height"], row["height_error"]),
-                "full width, 1/Å": with_error(row["fwhm"], row["fwhm_error"]),
-                "remark": row["reason"] if isinstance(row["reason"], str) else "",
-            }
-            for row in rows.to_dict("records")
-        ]
-    )
+    shown = _first_peaks(rows[rows.peak == "Q1"])
     caption = (
         f"Peaks of S(Q). {''.join(definitions[:1]).rstrip('.')}. Errors are by bootstrap over "
-        "independent glasses, and at least the noise of S(Q); of a single glass, those of the fit."
+        "independent glasses, and at least the noise of S(Q); of a single glass, those of the fit. "
+        "The file has the second and third peak too."
     )
-    return Table("peaks", "Peaks of S(Q)", caption, table, shown=shown)
+    title = "First peak by neutrons and by X-rays"
+    return Table("peaks", title, caption, table, limit=len(shown), shown=shown)
+
+
+def _first_peaks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give a line for each state, neutrons beside X-rays; what is no peak says why."""
+    lines = []
+    for state, own in rows.groupby("state", sort=False):
+        by_weighting = {row["weighting"]: row for row in own.to_dict("records")}
+        reasons = [
+            f"{WEIGHTINGS[name]}: {row['reason']}"
+            for name, row in by_weighting.items()
+            if isinstance(row["reason"], str) and row["reason"]
+        ]
+        line: dict[str, Any] = {"state": Cell(str(state), "; ".join(reasons))}
+        for name, word in WEIGHTINGS.items():
+            row = by_weighting.get(name, {})
+            for column, title in (
+                ("position", "Q1, Å⁻¹"),
+                ("height", "S(Q1)"),
+                ("fwhm", "width, Å⁻¹"),
+            ):
+                value = with_error(row.get(column), row.get(f"{column}_error"))
+                line[f"{title}, {word}"] = value
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def _xray(evidence: Evidence, states: Sequence[State]) -> Figure:
