@@ -6,7 +6,7 @@ member of the committee, another size, another anneal. What no campaign tells is
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "size": ("md.atoms",),
     "anneal": ("md.states.",),
 }
+#: Settings that say where a campaign's runs lie and what it is called.
+OF_NO_MATTER = ("name", "title", "md.given")
 COLUMNS = (
     "source",
     "against",
@@ -194,10 +196,10 @@ def _of_campaign(evidence: Evidence, source: str, other: Evidence) -> list[Entry
         raise CompareError(
             f"{source}: {names[0]} and {names[1]} do not differ in {' or '.join(SOURCES[source])}"
         )
-    others = [name for name in settings.setting if name not in {*own.setting, "name", "title"}]
-    remark = f"differs in {', '.join(own.setting)}"
-    if others:
-        remark += f"; and also in {', '.join(others)}"
+    others = settings[~settings.setting.isin([*own.setting, *OF_NO_MATTER])].setting
+    remark = f"differs in {_listed(own.setting)}"
+    if len(others):
+        remark += f"; and also in {_listed(others)}"
     entries = []
     for quantity, measure in QUANTITIES.items():
         try:
@@ -208,6 +210,12 @@ def _of_campaign(evidence: Evidence, source: str, other: Evidence) -> list[Entry
         change = difference(there, here)
         entries.append(Entry(source, names[1], quantity, here, there, change, remark))
     return entries
+
+
+def _listed(settings: Iterable[str]) -> str:
+    """Name settings, those of protocols as one."""
+    short = ("md.states" if name.startswith("md.states.") else name for name in settings)
+    return ", ".join(dict.fromkeys(short))
 
 
 def as_table(entries: Sequence[Entry]) -> pd.DataFrame:
