@@ -6,6 +6,8 @@ All go through the command line or the check of the configuration, as a user's w
 import io
 import json
 import re
+import subprocess
+import sys
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -184,3 +186,34 @@ def test_a_box_smaller_than_twice_the_cutoff_is_warned_of(tmp_path):
     print(f"\na box smaller than twice the cutoff\n  {record['status']}, with: {warning}")
     assert code == 0
     assert "Å wide, less than twice the cutoff of 10 Å" in warning
+
+
+LIMITED = """
+import resource, sys
+import psutil, torch
+from glassml.cli import main
+import glassml.md.engines.batch, glassml.md.engines.torchmd, glassml.md.engines.pair_loading
+
+room = psutil.Process().memory_info().vms + 400 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_batch_that_does_not_fit_into_the_memory_is_refused_with_numbers(tmp_path):
+    config = tmp_path / "campaign.yaml"
+    large = campaign(start="classical", atoms=12_000, glasses=2, shortcuts=[])
+    config.write_text(yaml.safe_dump(large))
+    command = ["md", "starts", "--config", str(config), "--output-dir", str(tmp_path / "start")]
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command, "--device", "cpu"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    print(ended.stderr[-600:])
+    assert ended.returncode == 2
+    assert re.search(
+        r"2 glasses of 24,000 atoms together do not fit into the memory of this machine, of whose "
+        r"[\d.]+ GiB [\d.]+ are free: [\d.]+ GiB more were asked for; take fewer glasses",
+        ended.stderr,
+    )
+    assert "Traceback" not in ended.stderr

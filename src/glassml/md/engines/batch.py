@@ -24,6 +24,7 @@ from glassml.campaign.locks import hold
 from glassml.campaign.signals import SignalWatch
 from glassml.md.checkpoint import Checkpoint, Samples
 from glassml.md.engines.interface import BatchEngine, Integrator
+from glassml.md.engines.memory import fits
 from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
@@ -396,6 +397,8 @@ def run_batch(
     ------
     Interrupted
         If a signal came; call again to go on.
+    GlassmlError
+        If the glasses do not fit into the memory of the device.
     """
     first = next(iter(jobs.values()))
     identity = digest([jobs[name].identity() for name in jobs])
@@ -426,7 +429,8 @@ def run_batch(
             checkpoint_every_s,
             spread_every,
         )
-        outcomes = simulation.run(show_progress=show_progress)
+        with fits([len(atoms) for atoms in glasses.values()], engine.model.device):
+            outcomes = simulation.run(show_progress=show_progress)
         records = {
             name: write_outputs(jobs[name], outcome, stores[name], folder / name, warnings)
             for name, outcome in outcomes.items()

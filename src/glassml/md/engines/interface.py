@@ -26,7 +26,15 @@ class Integrator(Protocol):
 
 
 class BatchEngine(Protocol):
-    """Moves a batch of glasses."""
+    """Moves a batch of glasses.
+
+    Attributes
+    ----------
+    model
+        What computes forces; it has a `device`.
+    """
+
+    model: Any
 
     @property
     def integrator(self) -> Integrator:
