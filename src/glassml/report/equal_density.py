@@ -22,6 +22,9 @@ from glassml.report.pairs import (
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 
+#: What is said where nothing can be compared, before the reasons.
+FEW = "fewer than two glasses can be compared at equal density: "
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -125,7 +128,7 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
         between |= dict.fromkeys(names)
     if len(found) < 2:
         why = "; ".join(dict.fromkeys(reasons)) or "there is one glass"
-        raise AbsentError(f"fewer than two glasses can be compared at equal density: {why}")
+        raise AbsentError(FEW + why)
     change = mean_difference([value - cold for _, value, cold in found])
     density, value, cold = map(float, np.mean(found, axis=0))
     return AtEqualDensity(density, value, cold, change, len(found), tuple(between))

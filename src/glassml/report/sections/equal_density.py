@@ -6,6 +6,7 @@ import pandas as pd
 
 from glassml.report.curves import legend_beside, with_errors
 from glassml.report.equal_density import (
+    FEW,
     QUANTITIES,
     AtEqualDensity,
     at_equal_density,
@@ -39,11 +40,12 @@ def differences(evidence: Evidence) -> Table:
             try:
                 found[name] = at_equal_density(evidence, hot, quantity.of_glass)
             except AbsentError as error:
-                reasons[str(error)] = None
+                # quantities of a state fail alike
+                reasons |= dict.fromkeys(str(error).removeprefix(FEW).split("; "))
         rows += [_row(hot, name, compared) for name, compared in found.items()]
         shown.append(_line(hot, found, "; ".join(reasons)))
     if not rows:
-        raise AbsentError("; ".join(dict.fromkeys(line["hot state"].note for line in shown)))
+        raise AbsentError(FEW + "; ".join(dict.fromkeys(line["hot state"].note for line in shown)))
     caption = (
         "Hot minus cold at the density of the hot state: for each glass, what the line between "
         "the two cold states of nearest density, denser and less dense, has there. Recovered "
