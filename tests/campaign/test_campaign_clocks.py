@@ -1,5 +1,6 @@
 """Times of files are wrong where clocks are, or somebody touched them: what counts is content."""
 
+import json
 import os
 import subprocess
 import sys
@@ -47,13 +48,16 @@ def test_a_changed_file_reruns_what_is_made_of_it_once(folder):
 @pytest.mark.slow
 def test_a_campaign_goes_on_from_a_file_of_the_future(tmp_path):
     """Snakemake alone would refuse what is made of it, and remove that."""
-    shards = "results/cluster/configurations/crystals/0000.extxyz"
-    labels = "results/cluster/dft/crystals/0000.csv"
+    one = {"configurations": {"families": {"crystals": {"count": 1}}}}
+    config = tmp_path / "one.json"
+    config.write_text(json.dumps({"name": "one", "base": str(CAMPAIGN)} | one))
+    shards = "results/one/configurations/crystals/0000.extxyz"
+    labels = "results/one/dft/crystals/0000.csv"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(tmp_path), "--configfile", str(CAMPAIGN), "--cores", "1"]
+    command += ["--directory", str(tmp_path), "--configfile", str(config), "--cores", "1"]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    subprocess.run([*command, shards], env=environment, check=True)
+    subprocess.run([*command, "--", shards], env=environment, check=True)
     os.utime(tmp_path / shards, (time.time() + DAY_S,) * 2)
-    subprocess.run([*command, labels], env=environment, check=True)
+    subprocess.run([*command, "--", labels], env=environment, check=True)
     assert (tmp_path / labels).exists()
     assert (tmp_path / shards).stat().st_mtime < time.time() + DAY_S / 2

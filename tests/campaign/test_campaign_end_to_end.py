@@ -87,26 +87,28 @@ def campaign(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(campaign, tmp_path_factory):
-    """A campaign that nobody disturbed, with the labels of the one that was killed.
-
-    GPAW's last digits (1e-12 eV) depend on where its arrays lie in memory; from equal labels on,
-    everything is equal to the last bit. The page is not made again.
-    """
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    shutil.copytree(campaign / "results/labels", folder / "results/labels")
-    code, output = _run(folder, TINY, "results/tiny/md/cold_5GPa/glass00/final.extxyz")
+def test_kills_change_no_potential(campaign, tmp_path):
+    """From equal labels on: GPAW's last digits (1e-12 eV) depend on where its arrays lie."""
+    shutil.copytree(campaign / "results/labels", tmp_path / "results/labels")
+    package = "results/tiny/potential/g0/m0/model.nequip.zip"
+    code, output = _run(tmp_path, TINY, package)
     assert code == 0, output[-3000:]
-    return folder
+    assert (tmp_path / package).read_bytes() == (campaign / package).read_bytes()
 
 
-def test_kills_change_no_trajectory(campaign, uninterrupted):
+def test_kills_change_no_trajectory(campaign, tmp_path):
+    """From an equal potential on, melt and all."""
+    copy = tmp_path / "uninterrupted"
+    shutil.copytree(campaign, copy, symlinks=True)
+    shutil.rmtree(copy / "results/tiny/md")
+    code, output = _run(copy, TINY, "results/tiny/md/cold_5GPa/glass00/final.extxyz")
+    assert code == 0, output[-3000:]
+    assert "train_potential" not in output
     names = ("final.extxyz", "series.csv")
-    paths = [path for name in names for path in uninterrupted.glob(f"results/tiny/md/**/{name}")]
+    paths = [path for name in names for path in copy.glob(f"results/tiny/md/**/{name}")]
     assert len(paths) == 4
     for path in paths:
-        other = campaign / path.relative_to(uninterrupted)
+        other = campaign / path.relative_to(copy)
         assert other.read_bytes() == path.read_bytes(), path
 
 
