@@ -1,6 +1,7 @@
 """Runs made elsewhere: what is exported is taken up again, and nothing else is."""
 
 import json
+import shutil
 from pathlib import Path
 
 import ase.io
@@ -10,7 +11,7 @@ import yaml
 
 from glassml.campaign.config import load_campaign
 from glassml.campaign.errors import ConfigError, GlassmlError
-from glassml.campaign.files import file_sha256
+from glassml.campaign.files import file_sha256, write_json
 from glassml.cli import main
 from glassml.md import GIVEN_FILES
 from glassml.md.given import adopt_run, export_run
@@ -90,6 +91,15 @@ def test_exports_of_a_run_are_equal_to_the_byte(made, tmp_path):
     export_run(made / "md/hot/glass00", tmp_path)
     for name in GIVEN_FILES:
         assert (tmp_path / name).read_bytes() == (made / "given/hot/glass00" / name).read_bytes()
+
+
+def test_moduli_go_with_their_run(made, tmp_path):
+    folder = shutil.copytree(made / "md/hot/glass00", tmp_path / "md")
+    write_json(folder / "moduli.json", {"young_GPa": 72.0})
+    export_run(folder, tmp_path / "given")
+    stages = build_stages(load_campaign(made / "campaign.yaml").md, "hot")
+    adopt_run(tmp_path / "given", stages, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "moduli.json").read_text()) == {"young_GPa": 72.0}
 
 
 def test_a_run_of_another_protocol_is_refused_by_the_stage_that_differs(made, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 from report_campaign import STATES, make_config, write_campaign, write_glass, write_json
 
-from glassml.report import measures_pressure, pairs
+from glassml.report import measures_recovered, pairs
 from glassml.report.equal_density import at_equal_density, cold_series
 from glassml.report.evidence import Evidence
 from glassml.report.page import Cell
@@ -90,14 +90,14 @@ def test_a_melt_quenched_under_pressure_is_no_pair_of_glasses(tmp_path):
 
 def test_without_a_pair_of_equal_density_row_22_interpolates(tmp_path, monkeypatch):
     root = write_campaign(tmp_path / "dense")
-    monkeypatch.setattr(measures_pressure, "DENSITY_TOLERANCE_g_cm3", 0.0)
+    monkeypatch.setattr(measures_recovered, "DENSITY_TOLERANCE_g_cm3", 0.0)
     evidence = evidence_of(root)
-    found = measures_pressure.hot_above_cold(evidence, "")
+    found = measures_recovered.hot_above_cold(evidence, "")
     assert found.mean == 1.0
     assert f"{HOT}: at 2.460 g/cm³ by interpolation between {AMBIENT} and {COLD}" in found.remark
     write_glasses(root, {HOT: ((2.40, 1.41), (2.52, 1.35))})
     # 0.06 ± 0.05
-    assert measures_pressure.hot_above_cold(evidence, "").mean == 0.0
+    assert measures_recovered.hot_above_cold(evidence, "").mean == 0.0
 
 
 def test_the_page_has_the_table_and_the_figure(tmp_path):

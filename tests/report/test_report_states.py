@@ -5,7 +5,7 @@ import copy
 import pytest
 from report_campaign import STATES, TRUTH, make_config, write_structure
 
-from glassml.report import measures_pressure
+from glassml.report import measures_pressure, measures_recovered
 from glassml.report.evidence import Evidence
 from glassml.report.figures import Canvas
 from glassml.report.results import Results
@@ -103,11 +103,11 @@ def test_the_nearest_ambient_ancestor_is_the_origin(tmp_path):
 
 def test_changes_are_measured_from_the_state_that_was_compressed(analysed):
     states = STATES | {MELTED: melted_again()}
-    change = measures_pressure.densification(evidence_of(analysed, states), "7.7")
+    change = measures_recovered.densification(evidence_of(analysed, states), "7.7")
     assert change.mean == pytest.approx(100 * (2.21 / 2.20 - 1))
     states["cold_7.7GPa"] = STATES["cold_7.7GPa"] | {"parent": MELTED}
     evidence = evidence_of(analysed, states)
-    assert measures_pressure.densification(evidence, "7.7").mean == pytest.approx(
+    assert measures_recovered.densification(evidence, "7.7").mean == pytest.approx(
         100 * (2.21 / 2.30 - 1)
     )
     assert measures_pressure.fsdp_shift(evidence, "7.7").mean == pytest.approx(1.75 - 1.60)

@@ -49,5 +49,7 @@ RUN_FILES = {
     "record": "record.json",
     "restart": "restart.npz",
 }
+#: What `glassml md moduli` calculates of a run, if asked to.
+MODULI_FILE = "moduli.json"
 #: Files of a run that is kept to be taken up elsewhere.
 GIVEN_FILES = ("record.json", "series.csv.gz", "frames.extxyz.gz", "final.extxyz.gz")

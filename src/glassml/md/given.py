@@ -14,6 +14,7 @@ from glassml.campaign.errors import GlassmlError
 from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.files import atomic_path, read_json, write_gzip, write_json, write_text
 from glassml.campaign.h5md import box_edges
+from glassml.md import MODULI_FILE
 from glassml.md.checkpoint import Samples
 from glassml.md.outputs import (
     read_trajectory,
@@ -36,7 +37,7 @@ def export_run(folder: Path, output: Path) -> None:
     output
         Receives `GIVEN_FILES`: the record and the series as they are; the frames of the last stage,
         with positions rounded to 1e-4 Å and without velocities; the end, positions and momenta
-        rounded likewise.
+        rounded likewise; and `moduli.json`, where there is one.
 
     Raises
     ------
@@ -54,6 +55,13 @@ def export_run(folder: Path, output: Path) -> None:
     frames = list(_last_stage(folder, record, final)) or [final]
     _write_frames(output / "frames.extxyz.gz", frames, ["symbols", "positions"])
     _write_frames(output / "final.extxyz.gz", [final], ["symbols", "positions", "momenta"])
+    _copy_moduli(folder, output)
+
+
+def _copy_moduli(folder: Path, output: Path) -> None:
+    """Keep the moduli of a run, where they were calculated."""
+    if (folder / MODULI_FILE).is_file():
+        write_json(output / MODULI_FILE, read_json(folder / MODULI_FILE))
 
 
 def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
@@ -106,6 +114,7 @@ def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
     write_final(output / "final.extxyz", final, final.info)
     write_restart(output / "restart.npz", final)
     write_json(output / "record.json", record)
+    _copy_moduli(given, output)
 
 
 def _last_stage(folder: Path, record: Mapping[str, Any], final: Atoms) -> Iterator[Atoms]:

@@ -17,6 +17,6 @@ Files in `results/{campaign}/report/`:
     (rule, severity, value, trigger), versions.
 
 The rows of the acceptance table are in `data/acceptance.csv`, and what each measures is a function
-of `glassml.report.measures` or `measures_pressure`. Measured curves are in `data/` with their
-citation in `glassml.report.experiment`.
+of `glassml.report.measures`, `measures_pressure` or `measures_recovered`. Measured curves are in
+`data/` with their citation in `glassml.report.experiment`.
 """

@@ -1,7 +1,7 @@
 """The acceptance table: what the campaign must reproduce, and how far it does.
 
 The numbers and their sources are in ``data/acceptance.csv``; what a row measures is a function of
-`glassml.report.measures` or `measures_pressure`, named by the row.
+`glassml.report.measures`, `measures_pressure` or `measures_recovered`, named by the row.
 """
 
 import csv
@@ -12,13 +12,13 @@ from typing import Literal
 
 import pandas as pd
 
-from glassml.report import measures, measures_pressure
+from glassml.report import measures, measures_pressure, measures_recovered
 from glassml.report.measures import Evidence, Value
 from glassml.report.page import Cell, with_error
 from glassml.report.results import AbsentError
 
 Verdict = Literal["pass", "fail", "not reached"]
-MEASURES = measures.MEASURES | measures_pressure.MEASURES
+MEASURES = measures.MEASURES | measures_pressure.MEASURES | measures_recovered.MEASURES
 TESTS = ("within", "at most", "at least", "holds")
 BASES = ("experiment", "DFT", "simulation", "classical model", "internal")
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "not reached")

@@ -17,7 +17,7 @@ from glassml.campaign.errors import GlassmlError
 from glassml.report.campaigns import CompareError, config_differences
 from glassml.report.evidence import Evidence, Value
 from glassml.report.measures import difference
-from glassml.report.measures_pressure import equally_dense
+from glassml.report.measures_recovered import equally_dense
 from glassml.report.page import Table, with_error
 from glassml.report.pairs import glass_names, paired_difference, peak_height, peak_of
 from glassml.report.results import AbsentError

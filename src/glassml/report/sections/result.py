@@ -8,7 +8,7 @@ from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.measures import difference
-from glassml.report.measures_pressure import equally_dense
+from glassml.report.measures_recovered import equally_dense
 from glassml.report.page import Section, with_error
 from glassml.report.pairs import paired_difference, peak_height
 from glassml.report.results import AbsentError, Results, add

@@ -1,0 +1,275 @@
+"""What the rows of the acceptance table about recovered glasses measure: cold against hot."""
+
+import numpy as np
+import pandas as pd
+
+from glassml.campaign.names import KING
+from glassml.report.equal_density import at_equal_density, interpolated_text
+from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
+from glassml.report.measures import SIGMAS, Measure, exceeds, holds, listed, relative_percent
+from glassml.report.measures_pressure import SIZES
+from glassml.report.pairs import (
+    OfGlass,
+    centre_height,
+    centres_near,
+    glass_names,
+    paired_difference,
+    peak_height,
+    ring_slope,
+)
+from glassml.report.results import AbsentError, by_name
+from glassml.report.states import State
+from glassml.structure.statistics import mean_and_error
+
+HOT_FROM_GPa = 7.7
+HOT_FROM_K, HOT_TO_K = 1373.0, 1800.0  # about 1200 °C
+
+
+def densification(evidence: Evidence, peak: str) -> Value:
+    """Residual change of density after a cold cycle, in percent (row 20)."""
+    state = evidence.recovered("cold", float(peak))[0]
+    return relative_percent(
+        evidence.scalar(state, "density_g_cm3"),
+        evidence.scalar(evidence.origin(state), "density_g_cm3"),
+    )
+
+
+def _like_the_furnace(evidence: Evidence) -> State:
+    """Give the recovered state of a hot cycle from 7.7 GPa and about 1200 °C.
+
+    Raises
+    ------
+    AbsentError
+        If the campaign has none.
+    """
+    for state in evidence.recovered("hot", HOT_FROM_GPa):
+        if HOT_FROM_K <= state.anneal_temperature_K <= HOT_TO_K:
+            return state
+    raise AbsentError(f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K")
+
+
+def hot_density(evidence: Evidence, arguments: str) -> Value:
+    """Density after a hot cycle from 7.7 GPa and about 1200 °C (row 21)."""
+    del arguments
+    state = _like_the_furnace(evidence)
+    value = evidence.scalar(state, "density_g_cm3")
+    return Value(value.mean, value.error, f"annealed at {state.anneal_temperature_K:.0f} K")
+
+
+def hot_above_cold(evidence: Evidence, arguments: str) -> Value:
+    """FSDP of a hot recovered glass is higher than of a cold one of equal density (row 22).
+
+    By a pair of states of equal density; where there is none, by interpolation along the cold
+    series, which else is in the remark.
+    """
+    del arguments
+    try:
+        hot, cold = equally_dense(evidence)
+    except AbsentError as reason:
+        change = _densest_interpolated(evidence, reason)
+        return holds(change.mean > SIGMAS * change.sigma(), change.remark)
+    high, low = (evidence.peak(state, "height") for state in (hot, cold))
+    remark = f"{hot.name} {high.mean:.3f}, {cold.name} {low.mean:.3f}"
+    value = _larger(evidence, (hot, cold), (high, low), peak_height, remark)
+    try:
+        compared = at_equal_density(evidence, hot, peak_height)
+    except AbsentError:
+        return value
+    return Value(value.mean, value.error, f"{value.remark}; {interpolated_text(compared)}")
+
+
+def _densest_interpolated(evidence: Evidence, reason: AbsentError) -> Value:
+    """Compare the densest hot recovered state that the cold series reaches.
+
+    Raises
+    ------
+    AbsentError
+        If it reaches none, with both reasons.
+    """
+    found, reasons = [], [str(reason)]
+    for hot in evidence.find("hot recovered"):
+        try:
+            found.append((at_equal_density(evidence, hot, peak_height), hot))
+        except AbsentError as error:
+            reasons.append(f"{hot.name}: {error}")
+    if not found:
+        raise AbsentError("; ".join(reasons))
+    compared, hot = max(found, key=lambda each: each[0].density)
+    change = compared.difference
+    return Value(change.mean, change.error, f"{hot.name}: {interpolated_text(compared)}")
+
+
+def _larger(
+    evidence: Evidence,
+    states: tuple[State, State],
+    values: tuple[Value, Value],
+    of_glass: OfGlass,
+    remark: str,
+) -> Value:
+    """Tell whether the first is larger by more than 3 σ: of pairs of glasses, where there are any.
+
+    Parameters
+    ----------
+    states, values
+        What is compared, and its means over glasses.
+    of_glass
+        The same of a single glass.
+    remark
+        What the means are.
+    """
+    try:
+        change = paired_difference(evidence, *states, of_glass)
+    except AbsentError as error:
+        remark += f"; as independent glasses: {error}"
+        return holds(exceeds(*values), remark)
+    return holds(change.mean > SIGMAS * change.sigma(), f"{remark}; {change.remark}")
+
+
+def equally_dense(evidence: Evidence) -> tuple[State, State]:
+    """Give the most densified pair of a hot and a cold recovered state of equal density.
+
+    Densities are equal within the tolerance. Not the closest pair is taken: that may be of two
+    glasses that compression has hardly changed, of which nothing is claimed.
+
+    Raises
+    ------
+    AbsentError
+        If there are none, or the closest differ by more than the tolerance.
+    """
+    hot = evidence.find("hot recovered")
+    cold = evidence.find("cold recovered")
+    if not hot or not cold:
+        raise AbsentError("the campaign has no hot and cold recovered states to compare")
+    density = {state: evidence.scalar(state, "density_g_cm3").mean for state in (*hot, *cold)}
+    gaps = {(one, other): abs(density[one] - density[other]) for one in hot for other in cold}
+    equal = [pair for pair, gap in gaps.items() if gap <= DENSITY_TOLERANCE_g_cm3]
+    if not equal:
+        raise AbsentError(
+            "the densities of hot and cold recovered glasses differ by "
+            f"{min(gaps.values()):.2f} g/cm³ at least; equal means within "
+            f"{DENSITY_TOLERANCE_g_cm3:g}"
+        )
+    return max(equal, key=lambda pair: density[pair[0]] + density[pair[1]])
+
+
+def _anneals(evidence: Evidence) -> list[State]:
+    cold = evidence.recovered("cold", HOT_FROM_GPa)[:1]
+    states = cold + evidence.recovered("hot", HOT_FROM_GPa)
+    if len(states) < 3:
+        raise AbsentError("a trend needs at least two anneal temperatures beside the cold cycle")
+    return states
+
+
+def anneal_height(evidence: Evidence, arguments: str) -> Value:
+    """S(Q1) rises with the anneal temperature (row 23)."""
+    del arguments
+    states = _anneals(evidence)
+    heights = [evidence.peak(state, "height").mean for state in states]
+    remark = listed(heights)
+    try:
+        change = paired_difference(evidence, states[-1], states[0], peak_height)
+    except AbsentError as error:
+        remark += f"; the hottest and the cold cycle are no pair: {error}"
+    else:
+        remark += f"; hottest minus cold {change.remark}"
+    return holds(bool(np.all(np.diff(heights) > 0)), remark)
+
+
+def anneal_position(evidence: Evidence, arguments: str) -> Value:
+    """Q1 after the hottest anneal (row 23)."""
+    del arguments
+    return evidence.peak(evidence.recovered("hot", HOT_FROM_GPa)[-1], "position")
+
+
+def hot_slope(evidence: Evidence, arguments: str) -> Value:
+    """Hot compression lowers the slope of l2 by more than 3 σ (row 24)."""
+    del arguments
+    states = evidence.find("hot recovered") or evidence.find("hot in situ")
+    if not states:
+        raise AbsentError("the campaign has no hot state")
+    pair = (evidence.origin(states[-1]), states[-1])
+    ambient, hot = (evidence.ring_slope(state, KING) for state in pair)
+    remark = f"{ambient.mean:.3f} → {hot.mean:.3f} Å"
+    return _larger(evidence, pair, (ambient, hot), ring_slope, remark)
+
+
+def histogram_small(evidence: Evidence, arguments: str) -> Value:
+    """Ring-size histogram changes by less than l2/l3, both relative (row 25).
+
+    Compared are half the summed absolute change of shares, and the mean relative change of l2/l3.
+    """
+    del arguments
+    states = evidence.find("cold recovered", "hot recovered")
+    if not states:
+        raise AbsentError("the campaign has no recovered state")
+    worst, remarks = True, []
+    for state in states:
+        ambient = evidence.origin(state)
+        one = evidence.rings(ambient, KING).set_index("size").fraction
+        other = evidence.rings(state, KING).set_index("size").fraction
+        moved = float(one.sub(other, fill_value=0.0).abs().sum() / 2)
+        ratios = [
+            evidence.ring_shape(state, KING, size, "aspect_ratio").mean
+            / evidence.ring_shape(ambient, KING, size, "aspect_ratio").mean
+            for size in SIZES
+        ]
+        bent = float(np.mean(np.abs(np.array(ratios) - 1.0)))
+        worst &= moved < bent
+        remarks.append(f"{state.name}: sizes {100 * moved:.1f} %, shape {100 * bent:.1f} %")
+    return holds(worst, "; ".join(remarks))
+
+
+def centre_peak(evidence: Evidence, arguments: str) -> Value:
+    """S(Q) of ring centres is higher near Q1 in the hot glass than in the cold one (row 26)."""
+    del arguments
+    heights = []
+    pair = equally_dense(evidence)
+    for state in pair:
+        q1 = evidence.peak(state, "position").mean
+        near = centres_near(evidence.summary("ring_centre_sq", state), q1)
+        if near.empty:
+            raise AbsentError(f"{state.name} has no S(Q) of ring centres near {q1:.2f} Å⁻¹")
+        errors = pd.to_numeric(near["centre-centre_error"])
+        spread = float(np.sqrt(np.mean(errors**2))) if errors.notna().all() else None
+        mean = np.average(near["centre-centre"], weights=near.counts)
+        heights.append(Value(float(mean), spread))
+    hot, cold = heights
+    remark = f"hot {hot.mean:.3f}, cold {cold.mean:.3f}"
+    return _larger(evidence, pair, (hot, cold), centre_height, remark)
+
+
+def young_modulus(evidence: Evidence, arguments: str) -> Value:
+    """Rise of Young's modulus by a hot cycle, in percent, glass by glass (row 27)."""
+    del arguments
+    hot = _like_the_furnace(evidence)
+    ambient = evidence.origin(hot)
+    rises = []
+    for glass in glass_names(evidence):
+        files = [f"md/{state.name}/{glass}/moduli.json" for state in (hot, ambient)]
+        try:
+            after, before = (evidence.results.json(name)["young_GPa"] for name in files)
+        except AbsentError:
+            continue
+        rises.append(100 * (after / before - 1))
+    if not rises:
+        raise AbsentError(
+            f"no glass has its moduli in {hot.name} and in {ambient.name}: `glassml md moduli` "
+            "calculates them, to moduli.json beside final.extxyz"
+        )
+    mean, error = mean_and_error(rises)
+    each = ", ".join(f"{rise:+.0f}" for rise in rises)
+    remark = f"annealed at {hot.anneal_temperature_K:.0f} K; at 0 K, by glass {each} %"
+    return Value(float(mean or 0.0), error, remark)
+
+
+MEASURES: dict[str, Measure] = by_name(
+    densification,
+    hot_density,
+    hot_above_cold,
+    anneal_height,
+    anneal_position,
+    hot_slope,
+    histogram_small,
+    centre_peak,
+    young_modulus,
+)
