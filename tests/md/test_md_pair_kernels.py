@@ -75,10 +75,25 @@ def test_a_kernel_with_wrong_forces_is_refused(gpu):
         verify(model, sizes=(48, 24))
 
 
+def test_the_order_of_atoms_is_one_in_which_blocks_are_small(gpu, monkeypatch):
+    monkeypatch.setattr(gpu, "BUILD_ROWS", 8)
+    monkeypatch.setattr(gpu, "BUILD_COLUMNS", 128)
+    rng = np.random.default_rng(5)
+    for number in (7, 128, 130, 1500):
+        fractions, cell = rng.uniform(-1.0, 2.0, (number, 3)), np.diag([20.0, 30.0, 40.0])
+        order = gpu.compact_order(fractions, cell)
+        assert sorted(order) == list(range(number))
+    places = ((fractions - np.floor(fractions)) @ cell)[order]
+    # 128 atoms of this density fill a cube of 13 Å, and 8 one of 5 Å
+    for block, most in ((128, 14.0), (8, 5.0)):
+        whole = places[: len(places) // block * block].reshape(-1, block, 3)
+        assert np.ptp(whole, axis=1).mean() < most
+
+
 def in_blocks(gpu, monkeypatch):
     """Give a long glass, a model that cuts it into small blocks, and the blocks' half widths."""
-    for name in ("BUILD_ROWS", "BUILD_COLUMNS"):
-        monkeypatch.setattr(gpu, name, 32)
+    monkeypatch.setattr(gpu, "BUILD_ROWS", 64)
+    monkeypatch.setattr(gpu, "BUILD_COLUMNS", 32)
     long = [glasses(24)[0].repeat((1, 1, 10))]
     rng = np.random.default_rng(2)
     long[0].positions += 0.1 * rng.standard_normal(long[0].positions.shape)
@@ -126,14 +141,14 @@ def test_a_block_that_is_left_out_though_in_reach_is_refused(gpu, monkeypatch):
 
 def test_atoms_are_brought_in_order_again_as_they_diffuse(gpu, monkeypatch):
     monkeypatch.setattr(gpu, "SORT_EVERY", 2)
-    monkeypatch.setattr(gpu, "BUILD_ROWS", 8)
+    monkeypatch.setattr(gpu, "BUILD_ROWS", 16)
     monkeypatch.setattr(gpu, "BUILD_COLUMNS", 32)
     batch = glasses(48)
     model = kernels(gpu)
     model.place(batch)
     first, oxygen = model._order.clone(), np.flatnonzero(batch[0].numbers == 8)
     rng = np.random.default_rng(4)
-    for _ in range(3):
+    for _ in range(2):
         # oxygen takes the place of oxygen
         batch[0].positions[oxygen] = batch[0].positions[rng.permutation(oxygen)]
         assert_right(model, batch)

@@ -23,7 +23,7 @@ MOST_COPIES = 2**29
 FORCE_ROWS, FORCE_COLUMNS = 1, 32
 BUILD_ROWS, BUILD_COLUMNS = 8, 128
 #: Looks at the list between two times that atoms are brought in order; they diffuse slowly.
-SORT_EVERY = 2000
+SORT_EVERY = 4000
 #: A fraction of a box that no atom has.
 NOWHERE = 1e9
 PLACE_BLOCK, SUM_COLUMNS, FLAGS = 128, 1024, 256
@@ -268,13 +268,20 @@ def compact_order(fractions: np.ndarray, cell: np.ndarray) -> np.ndarray:
     waiting = [np.arange(len(places))]
     while waiting:
         some = waiting.pop()
-        block = BUILD_COLUMNS if len(some) > BUILD_COLUMNS else BUILD_ROWS
-        if len(some) <= block:
+        if len(some) <= BUILD_COLUMNS:
             ready.append(some)
             continue
         # at the end of a block, so that none has a part on each side
-        half = block * max(1, round(len(some) / block / 2))
+        half = BUILD_COLUMNS * max(1, round(len(some) / BUILD_COLUMNS / 2))
         axis = int(np.argmax(np.ptp(places[some], axis=0)))
         some = some[np.argsort(places[some, axis], kind="stable")]
         waiting += [some[half:], some[:half]]
-    return np.concatenate(ready)
+    order = np.concatenate(ready)
+    # and each whole block in halves again, all blocks at once, down to those of the rows
+    whole = len(order) - len(order) % BUILD_COLUMNS
+    blocks = order[:whole].reshape(-1, BUILD_COLUMNS)
+    while blocks.size and blocks.shape[1] > BUILD_ROWS:
+        axis = np.argmax(np.ptp(places[blocks], axis=1), axis=1)
+        ranks = np.argsort(places[blocks, axis[:, None]], axis=1, kind="stable")
+        blocks = np.take_along_axis(blocks, ranks, axis=1).reshape(-1, blocks.shape[1] // 2)
+    return np.concatenate([blocks.ravel(), order[whole:]])
