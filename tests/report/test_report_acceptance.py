@@ -9,6 +9,7 @@ from report_campaign import (
     ERROR,
     STATES,
     TRUTH,
+    lorentzian,
     make_config,
     write_campaign,
     write_csv,
@@ -334,6 +335,22 @@ def test_youngs_modulus_is_compared_glass_by_glass(tmp_path, campaign):
     assert outcome.verdict == "pass"
     assert outcome.value.mean == pytest.approx(70.0)
     assert "by glass +70, +70 %" in outcome.remark
+
+
+@pytest.mark.parametrize(("place", "verdict"), [(1.65, "pass"), (1.25, "fail")])
+def test_ring_centres_have_their_peak_near_q1(tmp_path, campaign, place, verdict):
+    root = write_campaign(tmp_path / "centres")
+    path = root / "structure/summary/ring_centre_sq.csv"
+    table = pd.read_csv(path)
+    for state, height in ((HOT, 1.9), (COLD, 1.5)):
+        own = table.state == state
+        table.loc[own, "centre-centre"] = lorentzian(table.q_per_A[own], place, height)
+        table.loc[own, "counts"] = 1000
+    table.to_csv(path, index=False)
+    row = next(row for row in acceptance.load_rows() if row.number == "26")
+    outcome = acceptance.evaluate(row, evidence_of(root, campaign))
+    assert outcome.verdict == verdict
+    assert f"hot 1.900 at {place:.2f} Å⁻¹ (Q1 1.70)" in outcome.remark
 
 
 def without_peak(root, state):

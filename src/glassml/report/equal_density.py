@@ -40,7 +40,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "height_xray": Quantity("S(Q1), X-ray", "", peak_of("xray", "height")),
     "position_neutron": Quantity("Q1, neutron", "Å⁻¹", peak_of("neutron", "position")),
     "ring_slope": Quantity("d l2/dn", "Å", ring_slope),
-    "ring_centres": Quantity("S(Q1) of ring centres", "", centre_height),
+    "ring_centres": Quantity("peak of ring centres", "", centre_height),
 }
 
 

@@ -1,7 +1,6 @@
 """What the rows of the acceptance table about recovered glasses measure: cold against hot."""
 
 import numpy as np
-import pandas as pd
 
 from glassml.campaign.names import KING
 from glassml.report.equal_density import at_equal_density, interpolated_text
@@ -11,7 +10,7 @@ from glassml.report.measures_pressure import SIZES
 from glassml.report.pairs import (
     OfGlass,
     centre_height,
-    centres_near,
+    fit_centres,
     glass_names,
     paired_difference,
     peak_height,
@@ -23,6 +22,7 @@ from glassml.structure.statistics import mean_and_error
 
 HOT_FROM_GPa = 7.7
 HOT_FROM_K, HOT_TO_K = 1373.0, 1800.0  # about 1200 °C
+NEAR_Q1_PER_A = 0.2
 
 
 def densification(evidence: Evidence, peak: str) -> Value:
@@ -220,22 +220,24 @@ def histogram_small(evidence: Evidence, arguments: str) -> Value:
 
 
 def centre_peak(evidence: Evidence, arguments: str) -> Value:
-    """S(Q) of ring centres is higher near Q1 in the hot glass than in the cold one (row 26)."""
+    """S(Q) of ring centres has its peak near Q1, higher in the hot glass than in the cold (row 26).
+
+    Near means within 0.2 Å⁻¹.
+    """
     del arguments
-    heights = []
     pair = equally_dense(evidence)
+    heights, near, places = [], True, []
     for state in pair:
         q1 = evidence.peak(state, "position").mean
-        near = centres_near(evidence.summary("ring_centre_sq", state), q1)
-        if near.empty:
-            raise AbsentError(f"{state.name} has no S(Q) of ring centres near {q1:.2f} Å⁻¹")
-        errors = pd.to_numeric(near["centre-centre_error"])
-        spread = float(np.sqrt(np.mean(errors**2))) if errors.notna().all() else None
-        mean = np.average(near["centre-centre"], weights=near.counts)
-        heights.append(Value(float(mean), spread))
+        peak = fit_centres(evidence.summary("ring_centre_sq", state), state.name)
+        several = int(evidence.summary("states", state).glasses.iloc[0]) > 1
+        heights.append(Value(peak.height, peak.height_error if several else None))
+        near &= abs(peak.position - q1) <= NEAR_Q1_PER_A
+        places.append(f"{peak.height:.3f} at {peak.position:.2f} Å⁻¹ (Q1 {q1:.2f})")
     hot, cold = heights
-    remark = f"hot {hot.mean:.3f}, cold {cold.mean:.3f}"
-    return _larger(evidence, pair, (hot, cold), centre_height, remark)
+    remark = f"hot {places[0]}, cold {places[1]}"
+    larger = _larger(evidence, pair, (hot, cold), centre_height, remark)
+    return holds(near and bool(larger.mean), larger.remark)
 
 
 def young_modulus(evidence: Evidence, arguments: str) -> Value:

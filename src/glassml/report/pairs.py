@@ -15,9 +15,11 @@ from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value
 from glassml.report.results import AbsentError
 from glassml.report.states import State, lineage
+from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, Peak, fit_peak
 
 OfGlass = Callable[[Evidence, State, str], float]
 NEAR_PER_A = 0.1  # half the width in which S(Q) of ring centres is averaged
+SMOOTHED_PER_A = 0.2
 
 
 def glass_names(evidence: Evidence) -> list[str]:
@@ -59,25 +61,56 @@ def ring_slope(evidence: Evidence, state: State, glass: str) -> float:
 
 
 def centre_height(evidence: Evidence, state: State, glass: str) -> float:
-    """Give the mean S(Q) of a glass's ring centres within 0.1 Å⁻¹ of the state's Q1.
+    """Give the mean S(Q) of a glass's ring centres within 0.1 Å⁻¹ of the peak that its state has.
+
+    A single glass has too few Q vectors for a peak of its own.
 
     Raises
     ------
     AbsentError
-        If it was not analysed, the state has no Q1, or no Q vector lies there.
+        If it was not analysed, the state has no such peak, or no Q vector lies there.
     """
-    q1 = evidence.peak(state, "position").mean
+    place = fit_centres(evidence.summary("ring_centre_sq", state), state.name).position
     rows = evidence.results.table(f"structure/{state.name}/{glass}/ring_centre_sq.csv")
-    near = centres_near(rows, q1)
-    if near.empty:
-        raise AbsentError(f"{state.name}/{glass} has no S(Q) of ring centres near {q1:.2f} Å⁻¹")
-    return float(np.average(near["centre-centre"], weights=near.counts))
+    rows = _of_all_sizes(rows)
+    rows = rows[rows.q_per_A.sub(place).abs() < NEAR_PER_A]
+    if rows.empty:
+        raise AbsentError(f"{state.name}/{glass} has no S(Q) of ring centres near {place:.2f} Å⁻¹")
+    return float(np.average(rows["centre-centre"], weights=rows.counts))
 
 
-def centres_near(rows: pd.DataFrame, q1: float) -> pd.DataFrame:
-    """Choose the rows of S(Q) of the centres of all rings within 0.1 Å⁻¹ of Q1."""
-    rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A.sub(q1).abs() < NEAR_PER_A)]
-    return rows[rows["centre-centre"].notna() & (rows.counts > 0)]
+def _of_all_sizes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose the rows of the centres of all rings at which there are Q vectors."""
+    rows = rows[(rows["size"].astype(str) == "all") & rows["centre-centre"].notna()]
+    return rows[rows.counts > 0]
+
+
+def fit_centres(rows: pd.DataFrame, name: str) -> Peak:
+    """Fit the peak of S(Q) of the centres of all rings as the FSDP is fitted.
+
+    Each |ρ|² scatters as much as its mean, so that a bin has the standard error S/√counts, with S
+    smoothed over 0.2 Å⁻¹.
+
+    Parameters
+    ----------
+    rows
+        Of a table of S(Q) of ring centres, of one glass or one state.
+    name
+        Whose they are, for the message.
+
+    Raises
+    ------
+    AbsentError
+        If there is no peak, with the reason.
+    """
+    rows = _of_all_sizes(rows)
+    q, s, counts = (rows[c].to_numpy(float) for c in ("q_per_A", "centre-centre", "counts"))
+    near = np.abs(q[:, None] - q) < SMOOTHED_PER_A / 2
+    smooth = near @ (s * counts) / np.maximum(near @ counts, 1.0)
+    try:
+        return fit_peak(q, s, smooth / np.sqrt(counts), PEAK_RANGES["Q1"])
+    except NoPeakError as error:
+        raise AbsentError(f"{name} has no peak of ring centres: {error}") from None
 
 
 def paired_difference(evidence: Evidence, one: State, other: State, of_glass: OfGlass) -> Value:

@@ -1,6 +1,7 @@
 """Figures of rings: sizes, shapes, centres."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from glassml.report.curves import legend_beside
 from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Table, with_error
+from glassml.report.pairs import fit_centres
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 from glassml.structure.binning import coarser
@@ -217,6 +219,45 @@ def centres(evidence: Evidence, states: Sequence[State]) -> Figure:
         "sum of its shares as its weight. Bands are one standard error over independent glasses."
     )
     return draw("ring_centre_sq", "S(Q) of ring centres", caption, table, paint, size=(7.8, 3.8))
+
+
+def centre_peaks(evidence: Evidence) -> Table:
+    """List the peak of S(Q) of ring centres of each state beside Q1."""
+    rows: list[dict[str, Any]] = []
+    reasons: dict[str, None] = {}
+    for state in evidence.states:
+        try:
+            peak = fit_centres(evidence.summary("ring_centre_sq", state), state.name)
+        except AbsentError as error:
+            reasons[str(error)] = None
+            continue
+        row: dict[str, Any] = {"state": state.name}
+        try:
+            row |= {"Q1_per_A": evidence.peak(state, "position").mean}
+        except AbsentError:
+            row |= {"Q1_per_A": None}
+        row |= {"position_per_A": peak.position, "position_error": peak.position_error}
+        rows.append(row | {"height": peak.height, "height_error": peak.height_error})
+    if not rows:
+        raise AbsentError("; ".join(reasons) or "there are no states")
+    table = pd.DataFrame(rows).astype({"Q1_per_A": float})
+    places = zip(table.position_per_A, table.position_error, strict=True)
+    heights = zip(table.height, table.height_error, strict=True)
+    shown = pd.DataFrame(
+        {
+            "state": table.state,
+            "Q1, Å⁻¹": [with_error(q1, None) for q1 in table.Q1_per_A],
+            "peak of ring centres, Å⁻¹": [with_error(*pair) for pair in places],
+            "its height": [with_error(*pair) for pair in heights],
+        }
+    )
+    caption = (
+        f"Peak of S(Q) of the centres of all {_criteria(evidence)[0]} rings, fitted as the first "
+        "peak of S(Q) is, beside Q1 by neutrons. ± is the error of the fit, from the number of Q "
+        "vectors. A state without such a peak is left out."
+    )
+    title = "Peak of ring centres"
+    return Table("ring_centre_peak", title, caption, table, limit=len(shown), shown=shown)
 
 
 def centre_distances(evidence: Evidence, states: Sequence[State]) -> Figure:

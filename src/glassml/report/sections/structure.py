@@ -58,6 +58,7 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
         ("Sides of rings", lambda: rings.sides(evidence, shown)),
         ("Slope of the short side", lambda: rings.slopes(evidence)),
         ("S(Q) of ring centres", lambda: rings.centres(evidence, shown)),
+        ("Peak of ring centres", lambda: rings.centre_peaks(evidence)),
         ("Distances of ring centres", lambda: rings.centre_distances(evidence, shown)),
     )
     for title, make in figures:
