@@ -25,6 +25,8 @@ SHAPES = (
     (4, 32, 4), (1, 32, 1), (2, 32, 2), (8, 32, 8), (1, 64, 1), (1, 128, 4), (2, 64, 4),
     (4, 32, 2), (2, 32, 1),
 )  # fmt: skip
+#: Of kernels, by potential and shapes.
+VERIFIED = {}
 BUILD_SHAPES = (
     (8, 128, 4), (4, 128, 4), (16, 128, 4), (8, 64, 4), (8, 64, 2), (4, 64, 2), (16, 64, 4),
 )  # fmt: skip
@@ -39,8 +41,12 @@ def pair_model(pieces, name, *, kernels=True):
     if not kernels:
         return PairModel(name, pieces.device), {}
     if pieces.gpu:
-        model, described = load_pair_model(name, "cuda")
-        return model, described["verification"]
+        shapes = [value for key, value in vars(pair_gpu).items() if key.isupper()]
+        known = (name, str(shapes), pair_gpu.compact_order.__name__)
+        if known not in VERIFIED:
+            # seconds on the host
+            VERIFIED[known] = load_pair_model(name, "cuda")[1]["verification"]
+        return pair_gpu.PairKernels(name, pieces.device), VERIFIED[known]
     # by Triton's interpreter, which takes a second for a small block
     pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.FORCE_ROWS = 32, 1024, 32
     return pair_gpu.PairKernels(name, pieces.device), {}

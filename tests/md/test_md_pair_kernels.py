@@ -136,7 +136,7 @@ def test_a_block_that_is_left_out_though_in_reach_is_refused(gpu, monkeypatch):
 
     monkeypatch.setattr(gpu.pair_kernels, "build", Forgetful())
     with pytest.raises(PotentialError, match="kernels are off"):
-        verify(model, sizes=(48, 24))
+        verify(model, (24, 24), (1, 1, 6))
 
 
 def test_atoms_are_brought_in_order_again_as_they_diffuse(gpu, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 
 from glassml.configurations.pair_potentials import POTENTIALS
 from glassml.md.engines.pair_model import PairModel
-from glassml.md.engines.pair_verification import verify
+from glassml.md.engines.pair_verification import LARGE, verify
 from glassml.potential.packages import choose_device
 
 logger = logging.getLogger(__name__)
@@ -53,14 +53,13 @@ def load_pair_model(
 
 def _fast(name: str, device: torch.device) -> tuple[PairModel, dict[str, float]]:
     """Give a model that computes by itself, and how far it is from the reference."""
-    model: PairModel
     if device.type == "cuda":
         # of Triton, which torch brings along for GPUs alone
         from glassml.md.engines.pair_gpu import PairKernels  # noqa: PLC0415
 
-        model = PairKernels(name, device)
-    else:
-        from glassml.md.engines.pair_cpu import PairLoops  # noqa: PLC0415
+        kernels = PairKernels(name, device)
+        return kernels, verify(kernels, repeats=LARGE)
+    from glassml.md.engines.pair_cpu import PairLoops  # noqa: PLC0415
 
-        model = PairLoops(name)
-    return model, verify(model)
+    loops = PairLoops(name)
+    return loops, verify(loops)

@@ -10,23 +10,28 @@ from glassml.potential.packages import PotentialError
 
 #: Forces may differ by this much from those of `PairModel`, in eV/Å.
 TOLERANCE_EV_A = 1e-5
-#: How often a glass is repeated along one edge.
-LONG = 4
+#: How often a glass is repeated along each edge, so that blocks of its atoms are out of reach.
+LARGE = (2, 2, 4)
 
 
-def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, float]:
-    """Compare kernels of our own with torch's functions on their table, for three glasses at once.
+def verify(
+    model: PairModel,
+    sizes: tuple[int, int] = (192, 51),
+    repeats: tuple[int, int, int] | None = None,
+) -> dict[str, float]:
+    """Compare kernels of our own with torch's functions on their table, for glasses at once.
 
-    One is so small that it is repeated, in a box without right angles, and one is so long that some
-    of its atoms are out of reach; atoms then move and the boxes breathe, within the list and beyond
-    it.
+    One is so small that it is repeated, in a box without right angles; atoms then move and the
+    boxes breathe, within the list and beyond it.
 
     Parameters
     ----------
     model
         Its glasses are replaced.
     sizes
-        Atoms of the first two glasses; the third is the first, `LONG` times.
+        Atoms of the glasses.
+    repeats
+        Of the first glass, which make a third: for kernels that leave out what is out of reach.
 
     Returns
     -------
@@ -42,7 +47,8 @@ def verify(model: PairModel, sizes: tuple[int, int] = (192, 51)) -> dict[str, fl
     tilt = np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [-0.1, 0.3, 1.0]])
     glasses = [random_start({"Si": 1, "O": 2}, number, 2.2, rng) for number in sizes]
     glasses[1].set_cell(glasses[1].cell.array @ tilt, scale_atoms=True)
-    glasses.append(glasses[0].repeat((1, 1, LONG)))
+    if repeats is not None:
+        glasses.append(glasses[0].repeat(repeats))
     reference = PairModel(model.name, torch.device("cpu"), model.intervals)
     reference.place(glasses)
     model.place(glasses)
