@@ -93,6 +93,18 @@ def test_exports_of_a_run_are_equal_to_the_byte(made, tmp_path):
         assert (tmp_path / name).read_bytes() == (made / "given/hot/glass00" / name).read_bytes()
 
 
+def test_of_a_campaign_in_progress_what_has_ended_is_exported(made, tmp_path, capsys):
+    shutil.copytree(made / "md/hot/glass00", tmp_path / "md/hot/glass00")
+    command = ["md", "export", "--config", str(made / "campaign.yaml")]
+    command += ["--output-dir", str(tmp_path / "given"), "--input-dir"]
+    assert main([*command, str(tmp_path / "md")]) == 0
+    assert "left out, not ended: " in (told := capsys.readouterr().out)
+    assert "hot/glass01" in told
+    assert [path.name for path in tmp_path.glob("given/*/*")] == ["glass00"]
+    assert main([*command, str(tmp_path / "nowhere")]) == 2
+    assert "has ended there" in capsys.readouterr().err
+
+
 def test_moduli_go_with_their_run(made, tmp_path):
     folder = shutil.copytree(made / "md/hot/glass00", tmp_path / "md")
     write_json(folder / "moduli.json", {"young_GPa": 72.0})

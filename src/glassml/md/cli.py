@@ -66,12 +66,18 @@ def _export(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from glassml.campaign.config import load_campaign
+    from glassml.campaign.errors import GlassmlError
     from glassml.md.given import export_run
 
     md = load_campaign(args.config).md
     runs = [Path(state) / glass for state in md.states for glass in md.glass_names()]
-    for run in tqdm(runs, unit="run"):
+    there = [run for run in runs if (args.input_dir / run / "record.json").is_file()]
+    if not there:
+        raise GlassmlError(f"{args.input_dir}: no run of {args.config} has ended there")
+    for run in tqdm(there, unit="run"):
         export_run(args.input_dir / run, args.output_dir / run)
+    if absent := [str(run) for run in runs if run not in there]:
+        print(f"left out, not ended: {', '.join(absent)}")
 
 
 def _adopt(args: argparse.Namespace) -> None:
