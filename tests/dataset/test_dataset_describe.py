@@ -87,6 +87,32 @@ def test_the_page_has_figure_shares_settings_and_failures(file, tmp_path):
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
+def test_files_are_counted_together_if_their_settings_agree(file, tmp_path, capsys):
+    manifest = {
+        "files": {file.name: ""},
+        "counts": {"labelled": 6, "failed": 1, "not_calculated": 7},
+        "recipes": {"standard": 6},
+        "failures": {"no recipe converged": 1},
+        "settings": {"xc": "PBEsol"},
+        "setups": {"O": "abc"},
+        "versions": {"file": {"gpaw": "26.7.0"}},
+    }
+    file.with_name("manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "later").mkdir()
+    other = tmp_path / "later" / file.name
+    other.write_bytes(file.read_bytes())
+    page = tmp_path / "page.md"
+    command = ["dataset", "describe", str(file), str(other), "--page", str(page)]
+    other.with_name("manifest.json").write_text(json.dumps(manifest))
+    assert main(command) == 0
+    text = " ".join(page.read_text().split())
+    assert "12 labels of cells of 1 to 24 atoms" in text
+    assert "12 labels converged (recipes: standard 12), 2 failed: 2 times" in text
+    other.with_name("manifest.json").write_text(json.dumps(manifest | {"settings": {"xc": "PBE"}}))
+    assert main(command) != 0
+    assert "settings differ" in capsys.readouterr().err
+
+
 def test_coordination_of_crystals_is_exact():
     four = ([0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
     six = ([0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0])

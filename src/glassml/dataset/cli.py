@@ -21,8 +21,8 @@ def register(commands: Commands) -> None:
         "--explored", type=Path, nargs="*", default=[], help="labels of earlier generations"
     )
     build.add_argument("--output-dir", type=Path, required=True)
-    describe = actions.add_parser("describe", help="count and range the labels of a file")
-    describe.add_argument("file", type=Path, help="labelled extxyz, also compressed")
+    describe = actions.add_parser("describe", help="count and range the labels of files")
+    describe.add_argument("files", type=Path, nargs="+", help="labelled extxyz, also compressed")
     describe.add_argument(
         "--page", type=Path, help="write a Markdown page about it, and a figure (.png) beside it"
     )
@@ -108,7 +108,11 @@ def _describe(args: argparse.Namespace) -> None:
     from glassml.dataset import describing
     from glassml.dataset.labels import included_entries
 
-    entries = list(included_entries(str(args.file), LabelKeys(), "unknown"))
+    entries = [
+        entry
+        for file in args.files
+        for entry in included_entries(str(file), LabelKeys(), "unknown")
+    ]
     rows = [describing.TABLE, *describing.family_rows(entries)]
     widths = {key: max(len(row[key]) for row in rows) for key in describing.TABLE}
     for row in rows:
@@ -118,11 +122,9 @@ def _describe(args: argparse.Namespace) -> None:
     figure = args.page.with_suffix(".png")
     with atomic_path(figure) as temporary:
         describing.plot(entries).savefig(temporary, dpi=110)
-    beside = args.file.with_name("manifest.json")
-    manifest = read_json(beside) if beside.exists() else None
-    if manifest and args.file.name not in manifest.get("files", {}):
-        manifest = None
-    write_text(args.page, describing.page(entries, args.file.as_posix(), figure.name, manifest))
+    names = [file.as_posix() for file in args.files]
+    manifest = describing.joined_manifest(args.files)
+    write_text(args.page, describing.page(entries, names, figure.name, manifest))
 
 
 def _compare(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from ase import Atoms
 from matplotlib.figure import Figure
 from matscipy.neighbours import neighbour_list
 
+from glassml.campaign.errors import GlassmlError
+from glassml.campaign.files import read_json
 from glassml.campaign.units import density_g_cm3
 from glassml.dataset.build import pressure_of, statistics
 from glassml.dataset.labels import Entry, isolated_energies
@@ -29,6 +32,7 @@ COLOURS = {
     "dimer": "#8c564b",
 }
 BOND_A = 2.2
+ADDED = ("counts", "failures", "recipes")
 TABLE = {
     "family": "family",
     "configurations": "labels",
@@ -84,18 +88,18 @@ def coordination(frames: Sequence[Atoms]) -> tuple[list[float], list[float]]:
 
 
 def page(
-    entries: Sequence[Entry], name: str, figure: str, manifest: Mapping[str, Any] | None
+    entries: Sequence[Entry], names: Sequence[str], figure: str, manifest: Mapping[str, Any] | None
 ) -> str:
     """Write the page in Markdown.
 
     Parameters
     ----------
     entries
-        Labels of the file.
-    name, figure
-        Of the file, and the path of the figure as the page sees it.
+        Labels of the files.
+    names, figure
+        Of the files, and the path of the figure as the page sees it.
     manifest
-        What `glassml dft collect` wrote beside the file; None where there is none.
+        Of `joined_manifest`.
     """
     labelled = [entry for entry in entries if entry.atoms is not None]
     kinds = Counter(entry.config_type for entry in labelled)
@@ -103,11 +107,12 @@ def page(
     sizes = [len(entry.atoms) for entry in labelled if entry.atoms is not None]
     isolated = isolated_energies(entries)
     summary = (
-        f"`{name}`: {len(labelled)} labels of cells of {min(sizes)} to {max(sizes)} atoms, "
-        f"{sum(sizes)} atoms in all; {disordered} ({100 * disordered / len(labelled):.0f} %) are "
-        "liquid, glass or compressed glass. Energy, forces and stress of each; isolated atoms have "
-        "no stress. Families of `config/reference.yaml`; this page is written by "
-        "`glassml dataset describe` from the file itself."
+        f"{', '.join(f'`{name}`' for name in names)}: {len(labelled)} labels of cells of "
+        f"{min(sizes)} to {max(sizes)} atoms, {sum(sizes)} atoms in all; "
+        f"{disordered} ({100 * disordered / len(labelled):.0f} %) are liquid, glass or compressed "
+        "glass. Energy, forces and stress of each; isolated atoms have no stress. Families of "
+        "`config/reference.yaml`; this page is written by `glassml dataset describe` from the "
+        "files themselves."
     )
     lines = [
         "# The reference set",
@@ -139,6 +144,41 @@ def page(
         "",
     ]
     return "\n".join(map(_wrapped, [*lines, *(_origin(manifest) if manifest else [])]))
+
+
+def joined_manifest(files: Sequence[Path]) -> dict[str, Any] | None:
+    """Join what `glassml dft collect` wrote beside files: numbers of labels add up.
+
+    Returns
+    -------
+    dict or None
+        None where a file has no manifest beside it.
+
+    Raises
+    ------
+    GlassmlError
+        If settings or setups differ: energies of such files do not compare.
+    """
+    manifests = [_manifest(file) for file in files]
+    joined: dict[str, Any] = {}
+    for manifest in manifests:
+        if manifest is None:
+            return None
+        joined = joined or manifest | {key: Counter() for key in ADDED}
+        for key in ("settings", "setups"):
+            if manifest[key] != joined[key]:
+                raise GlassmlError(
+                    f"{', '.join(map(str, files))}: {key} differ: describe them one by one"
+                )
+        for key in ADDED:
+            joined[key].update(manifest[key])
+    return joined
+
+
+def _manifest(file: Path) -> dict[str, Any] | None:
+    beside = file.with_name("manifest.json")
+    manifest = read_json(beside) if beside.exists() else {}
+    return manifest if file.name in manifest.get("files", {}) else None
 
 
 def _wrapped(line: str) -> str:
