@@ -17,7 +17,8 @@ from shipped_labels import shipped
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = {  # and the labels that judge them
-    "potential": "reference_pbesol",
+    "potential": "reference",
+    "potential_pbesol": "reference_pbesol",
     "potential_small": "reference",
     "potential_small_pbesol": "reference_pbesol",
 }
@@ -68,13 +69,20 @@ def test_held_out_glass_is_predicted_as_well_as_the_card_says(name):
 
 
 @pytest.mark.slow
-def test_labels_of_unseen_parents_are_predicted_within_the_targets():
-    unseen = shipped("reference_pbesol/unseen.extxyz.gz")
-    known = shipped("reference_pbesol/labels.extxyz.gz")
-    assert not {a.info["parent"] for a in unseen} & {a.info["parent"] for a in known}
-    frames = [atoms for atoms in unseen if atoms.info["config_type"] in DISORDERED]
-    assert len(frames) == 76
-    calculator = load_calculator(ROOT / "resources/potential/m0.nequip.zip", device="cpu")
+@pytest.mark.parametrize(
+    ("name", "unseen", "count"),
+    [
+        ("potential", "reference/test/labels.extxyz.gz", 180),
+        ("potential_pbesol", "reference_pbesol/unseen.extxyz.gz", 76),
+    ],
+)
+def test_labels_of_unseen_parents_are_predicted_within_the_targets(name, unseen, count):
+    labels = shipped(unseen)
+    known = shipped(f"{SHIPPED[name]}/labels.extxyz.gz")
+    assert not {a.info["parent"] for a in labels} & {a.info["parent"] for a in known}
+    frames = [atoms for atoms in labels if atoms.info["config_type"] in DISORDERED]
+    assert len(frames) == count
+    calculator = load_calculator(ROOT / "resources" / name / "m0.nequip.zip", device="cpu")
     energies, forces, stresses = [], [], []
     for atoms in frames:
         calculator.calculate(atoms, ["energy", "forces", "stress"])
