@@ -87,15 +87,14 @@ def cold_series(evidence: Evidence, hot: State) -> list[State]:
     AbsentError
         If the campaign has none.
     """
-    where = "recovered" if hot.kind.endswith("recovered") else "in situ"
     origin = evidence.origin(hot)
     cold = [
         state
-        for state in evidence.find(f"cold {where}")  # type: ignore[arg-type]
+        for state in evidence.find(f"cold {hot.where}")  # type: ignore[arg-type]
         if evidence.origin(state) == origin
     ]
     if not cold:
-        raise AbsentError(f"the campaign has no cold state {where} to compare {hot.name} with")
+        raise AbsentError(f"the campaign has no cold state {hot.where} to compare {hot.name} with")
     return [origin, *cold]
 
 

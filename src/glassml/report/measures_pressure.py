@@ -103,7 +103,7 @@ def fsdp_error(evidence: Evidence, arguments: str) -> Value:
         try:
             errors[state.name] = evidence.peak(state, "height").sigma()
         except AbsentError as error:
-            if not (state.kind.endswith("in situ") and "has no Q1" in str(error)):
+            if not (state.where == "in situ" and "has no Q1" in str(error)):
                 raise
             without.append(state.name)
     if not errors:

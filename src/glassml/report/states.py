@@ -46,6 +46,11 @@ class State:
     anneal_temperature_K: float
 
     @property
+    def where(self) -> str:
+        """Tell "recovered" from "in situ"; empty for what was not compressed."""
+        return self.kind.partition(" ")[2]
+
+    @property
     def label(self) -> str:
         """Give a short name for legends."""
         if self.kind == "ambient":
@@ -53,7 +58,7 @@ class State:
             return self.name.replace("_", " ")
         if self.kind == "liquid":
             return f"liquid {self.temperature_K:.0f} K"
-        way, where = self.kind.split(" ", 1)
+        way, where = self.kind.partition(" ")[0], self.where
         heat = f" {self.anneal_temperature_K:.0f} K" if way == "hot" else ""
         pressure = self.peak_pressure_GPa if where == "recovered" else (self.pressure_GPa or 0.0)
         return f"{way} {pressure:g} GPa{heat}, {where}"

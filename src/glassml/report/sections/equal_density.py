@@ -109,7 +109,6 @@ def heights(evidence: Evidence) -> Figure:
     """Draw the height of the FSDP against density, hot states beside the cold series."""
     rows = []
     for hot in _hot_states(evidence):
-        where = "recovered" if hot.kind.endswith("recovered") else "in situ"
         try:
             series = cold_series(evidence, hot)
         except AbsentError:
@@ -120,7 +119,7 @@ def heights(evidence: Evidence) -> Figure:
                 height = evidence.peak(state, "height")
             except AbsentError:
                 continue
-            row: dict[str, Any] = {"place": where, "way": way, "state": state.name}
+            row: dict[str, Any] = {"place": hot.where, "way": way, "state": state.name}
             row |= {"anneal_K": state.anneal_temperature_K if way == "hot" else None}
             row |= {"density_g_cm3": density.mean, "density_g_cm3_error": density.error}
             rows.append(row | {"height": height.mean, "height_error": height.error})
