@@ -166,60 +166,57 @@ def _speed(pieces, mode, glasses, atoms, temperature, timestep):
     return {"made_s": round(made_s, 2), "million": round(row["million_atom_steps_per_s"], 2)}
 
 
-def building(pieces, atoms):
-    """Try shapes of the kernel that builds the list, and take the fastest from here on."""
-    begun = pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.BUILD_WARPS
+def _fastest(pieces, table, kernel, shapes, atoms, measured, parts):
+    """Try shapes of a kernel, and take the fastest from here on.
+
+    `measured` gives the times of parts of a model at a place, and which of them to compare.
+    """
+    constants = [f"{kernel}_{name}" for name in ("ROWS", "COLUMNS", "WARPS")]
+    found = [(float("inf"), tuple(getattr(pair_gpu, name) for name in constants))]
     glasses = melts(1, atoms, 1000.0)
     positions = torch.as_tensor(glasses[0].positions).to(pieces.device)
     cells = torch.as_tensor(glasses[0].cell.array[None].copy()).to(pieces.device)
-    found = [(float("inf"), begun)]
-
-    def built(model):
-        model._built_fractions.fill_(pair_gpu.NOWHERE)
-        model.launch(positions, cells, energy=False)
-
-    for shape in BUILD_SHAPES if pieces.gpu else BUILD_SHAPES[:1]:
-        pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.BUILD_WARPS = shape
+    for shape in shapes if pieces.gpu else shapes[:1]:
+        vars(pair_gpu).update(zip(constants, shape, strict=True))
         row = dict(zip(("rows", "columns", "warps"), shape, strict=True))
         try:
             model = pair_gpu.PairKernels("shik", pieces.device)
             model.place(glasses)
             model(positions, cells)
-            times = kernel_times(pieces, lambda m=model: built(m), times=5)
-            found.append((times.get("build", sum(times.values())), shape))
-            row |= {key: times.get(key) for key in ("bounds", "build", "host")}
+            times, cost = measured(model, positions, cells)
+            found.append((cost, shape))
+            row |= {part: times.get(part) for part in parts}
         except RuntimeError as error:
             row["refused"] = str(error)[:100]
-        columns = ("rows", "columns", "warps", "bounds", "build", "host", "refused")
-        pieces.row("building", row, columns)
-    pair_gpu.BUILD_ROWS, pair_gpu.BUILD_COLUMNS, pair_gpu.BUILD_WARPS = min(found)[1]
+        pieces.row(table, row, ("rows", "columns", "warps", *parts, "refused"))
+    vars(pair_gpu).update(zip(constants, min(found)[1], strict=True))
     return min(found)
+
+
+def building(pieces, atoms):
+    """Try shapes of the kernel that builds the list, and take the fastest from here on."""
+
+    def measured(model, positions, cells):
+        def built():
+            model._built_fractions.fill_(pair_gpu.NOWHERE)
+            model.launch(positions, cells, energy=False)
+
+        times = kernel_times(pieces, built, times=5)
+        return times, times.get("build", sum(times.values()))
+
+    parts = ("bounds", "build", "host")
+    return _fastest(pieces, "building", "BUILD", BUILD_SHAPES, atoms, measured, parts)
 
 
 def tuning(pieces, atoms):
     """Try shapes of the force kernel, and take the fastest from here on."""
-    begun = pair_gpu.FORCE_ROWS, pair_gpu.FORCE_COLUMNS, pair_gpu.FORCE_WARPS
-    glasses = melts(1, atoms, 1000.0)
-    positions = torch.as_tensor(glasses[0].positions).to(pieces.device)
-    cells = torch.as_tensor(glasses[0].cell.array[None].copy()).to(pieces.device)
-    columns = ("rows", "columns", "warps", "place", "bounds", "build", "forces_and_sums",
-               "of_systems", "host", "refused")  # fmt: skip
-    found = [(float("inf"), begun)]
-    for shape in SHAPES if pieces.gpu else SHAPES[:1]:
-        pair_gpu.FORCE_ROWS, pair_gpu.FORCE_COLUMNS, pair_gpu.FORCE_WARPS = shape
-        row = dict(zip(("rows", "columns", "warps"), shape, strict=True))
-        try:
-            model = pair_gpu.PairKernels("shik", pieces.device)
-            model.place(glasses)
-            model(positions, cells)
-            times = kernel_times(pieces, lambda m=model: m.launch(positions, cells, energy=False))
-            found.append((sum(times.values()), shape))
-            row |= {key: value for key, value in times.items() if key in columns}
-        except RuntimeError as error:
-            row["refused"] = str(error)[:100]
-        pieces.row("tuning", row, columns)
-    pair_gpu.FORCE_ROWS, pair_gpu.FORCE_COLUMNS, pair_gpu.FORCE_WARPS = min(found)[1]
-    return min(found)
+
+    def measured(model, positions, cells):
+        times = kernel_times(pieces, lambda: model.launch(positions, cells, energy=False))
+        return times, sum(times.values())
+
+    parts = ("place", "bounds", "build", "forces_and_sums", "of_systems", "host")
+    return _fastest(pieces, "tuning", "FORCE", SHAPES, atoms, measured, parts)
 
 
 def shares(pieces, mode, atoms):
