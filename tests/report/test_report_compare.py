@@ -1,6 +1,7 @@
 """Two campaigns side by side: planted differences are found, and nothing else."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -109,6 +110,17 @@ def test_a_campaign_without_results_is_compared_as_far_as_it_goes(pair, tmp_path
     write_config(empty, name="empty")
     summary = compare(pair[0], empty, tmp_path / "out")
     assert all(row["verdict_2"] == "not reached" for row in summary["rows"])
+
+
+def test_a_campaign_from_elsewhere_is_compared_without_its_package(pair, tmp_path):
+    away = tmp_path / "away"
+    shutil.copytree(pair[1], away)
+    config = yaml.safe_load((away / "campaign.yaml").read_text())
+    config["potential"] |= {"mode": "finetune", "package": "elsewhere/model.nequip.zip"}
+    config["md"]["given"] = "elsewhere/runs"
+    (away / "campaign.yaml").write_text(yaml.safe_dump(config))
+    rows = compare(pair[0], away, tmp_path / "out")["rows"]
+    assert rows == compare(*pair, tmp_path / "here")["rows"]
 
 
 def test_folders_that_cannot_be_compared_are_refused(pair, tmp_path):

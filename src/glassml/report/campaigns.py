@@ -27,7 +27,7 @@ def load_results(folder: Path) -> Results:
     path = folder / "campaign.yaml"
     if not path.is_file():
         raise CompareError(f"{folder} is no folder of a campaign: there is no campaign.yaml")
-    return Results(folder, load_campaign(path).model_dump(mode="json"))
+    return Results(folder, load_campaign(path, ended=True).model_dump(mode="json"))
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Campaign(Section):
                 raise ValueError(mistake)
 
 
-def parse_campaign(data: Any, source: str = "configuration") -> Campaign:
+def parse_campaign(data: Any, source: str = "configuration", *, ended: bool = False) -> Campaign:
     """Check a mapping and return it as a `Campaign` with every default filled in.
 
     Parameters
@@ -84,6 +84,8 @@ def parse_campaign(data: Any, source: str = "configuration") -> Campaign:
         What was read from YAML: nested mappings, lists and scalars.
     source
         Name of the file, for messages.
+    ended
+        Whether the campaign is read for its results alone, also where its package is not.
 
     Raises
     ------
@@ -93,15 +95,17 @@ def parse_campaign(data: Any, source: str = "configuration") -> Campaign:
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: expected a mapping of sections, found {type(data).__name__}")
     try:
-        return Campaign.model_validate(data)
+        return Campaign.model_validate(data, context={"ended": ended})
     except ValidationError as error:
         mistakes = _own_mistakes(error.errors())
         lines = [f"{source}: {len(mistakes)} mistake(s)", *map(_explain, mistakes)]
         raise ConfigError("\n".join(lines)) from None
 
 
-def load_campaign(path: str | Path) -> Campaign:
+def load_campaign(path: str | Path, *, ended: bool = False) -> Campaign:
     """Read and check a campaign's YAML file, with what its `base` says.
+
+    `ended` is that of `parse_campaign`.
 
     Raises
     ------
@@ -109,7 +113,7 @@ def load_campaign(path: str | Path) -> Campaign:
         If the file cannot be read, is not YAML, or does not describe a campaign.
     """
     path = Path(path)
-    return parse_campaign(inherit(read_yaml(path), [path]), str(path))
+    return parse_campaign(inherit(read_yaml(path), [path]), str(path), ended=ended)
 
 
 def resolved_text(campaign: Campaign) -> str:

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from glassml.campaign.config.base import Section
+from glassml.campaign.config.base import Section, has_ended
 from glassml.campaign.config.states import (
     Pressure,
     Stage,
@@ -175,8 +175,8 @@ class MolecularDynamics(Section):
     )
 
     @model_validator(mode="after")
-    def _check_given(self) -> "MolecularDynamics":
-        if self.given is not None:
+    def _check_given(self, info: ValidationInfo) -> "MolecularDynamics":
+        if self.given is not None and not has_ended(info):
             runs = [f"{state}/{glass}" for state in self.states for glass in self.glass_names()]
             missing = [run for run in runs if not (Path(self.given) / run / "record.json").exists()]
             if missing:

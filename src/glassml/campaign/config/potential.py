@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from glassml.campaign.config.base import Section
+from glassml.campaign.config.base import Section, has_ended
 from glassml.campaign.config.configurations import Polymorph
 from glassml.campaign.config.dft import Functional
 from glassml.campaign.trust import mistake
@@ -408,7 +408,7 @@ class Potential(Section):
         return self
 
     @model_validator(mode="after")
-    def _check_package(self) -> "Potential":
+    def _check_package(self, info: ValidationInfo) -> "Potential":
         if self.mode == "scratch":
             if self.package is not None:
                 raise ValueError("mode scratch starts from nothing: remove `package`")
@@ -420,7 +420,7 @@ class Potential(Section):
                 "a committee of one package would always agree: "
                 "put {member} in the path, or set committee to 1"
             )
-        for path in map(Path, self.packages()):
+        for path in () if has_ended(info) else map(Path, self.packages()):
             if not path.name.endswith(".nequip.zip") or not path.is_file():
                 raise ValueError(f"package: {path} is not an existing .nequip.zip file")
             if untrusted := mistake(path, self.trust):
