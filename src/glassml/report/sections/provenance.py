@@ -143,13 +143,22 @@ def _timing_figure(rows: pd.DataFrame) -> Figure:
     return draw("longest_jobs", "Longest jobs", caption, longest, paint, size=(7.2, height))
 
 
-def _versions() -> Table:
-    rows = [{"package": "Python", "version": python_version()}]
+def versions() -> dict[str, str]:
+    """Give the versions of Python and of the packages here; empty where one is not installed."""
+    found = {"Python": python_version()}
     for package in PACKAGES:
         try:
-            rows.append({"package": package, "version": version(package)})
+            found[package] = version(package)
         except PackageNotFoundError:
-            rows.append({"package": package, "version": "not installed"})
+            found[package] = ""
+    return found
+
+
+def _versions() -> Table:
+    rows = [
+        {"package": package, "version": found or "not installed"}
+        for package, found in versions().items()
+    ]
     caption = "Versions in the environment that made this page."
     return Table("versions", "Versions", caption, pd.DataFrame(rows))
 

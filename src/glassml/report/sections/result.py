@@ -149,8 +149,8 @@ def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:
         way = "as independent glasses"
     if not change.error:
         return ""
-    sigmas = change.mean / change.error
-    return f"Hot minus cold, {way}: {_text(change)}, {sigmas:.1f} standard errors."
+    sigmas = f"{change.mean / change.error:.1f}".replace("-", "−")
+    return f"Hot minus cold, {way}: {_text(change)}, {sigmas} standard errors."
 
 
 def _rings(evidence: Evidence) -> str:
