@@ -1,5 +1,6 @@
 """Disks that are full or read-only, and files that are cut off or foreign: a sentence, no loss."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -62,6 +63,27 @@ def test_a_disk_that_fills_and_one_that_is_read_only(small_disk):
     assert "Read-only file system" in _sentence(_generate(small_disk))
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert _generate(small_disk).returncode == 0
+
+
+def _fill(folder, left):
+    """Leave so many bytes of a disk free."""
+    filler = folder / "filler"
+    filler.write_bytes(b"x" * (shutil.disk_usage(folder).free - left))
+    return filler
+
+
+@pytest.mark.parametrize("left", [40_000, 200_000], ids=["LAMMPS", "trajectory"])
+def test_dynamics_on_a_disk_that_fills_go_on_when_there_is_room(made, small_disk, left):
+    """In LAMMPS, which says "I/O error", and in HDF5, which crashes on a full disk."""
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    filler = _fill(small_disk, left)
+    output = small_disk / "md" / "glass00"
+    assert "no space is left" in _sentence(_run(made, output=output))
+    assert not (output / "record.json").exists()
+    filler.unlink()
+    assert _run(made, output=output).returncode == 0
+    assert json.loads((output / "record.json").read_text())["status"] == "finished"
+    assert not list(output.glob(".tmp-*"))
 
 
 @pytest.fixture(scope="module")

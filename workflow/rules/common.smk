@@ -1,22 +1,33 @@
 """What all rules share: the checked configuration, paths, and digests of the code."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 from glassml.campaign.config import inherit, parse_campaign, write_resolved
 from glassml.campaign.digests import command_digest
-from glassml.campaign.errors import GlassmlError
+from glassml.campaign.errors import GlassmlError, file_trouble
 from glassml.campaign.plan import label_seconds
 from glassml.campaign.requests import SNAKEMAKES_MB, measured_megabytes
 from glassml.campaign.running import bring_back_times, hold_campaign
 from glassml.campaign.why import record_code
 from glassml.dft.settings import require_functional, require_setups
 
-try:
+
+@contextmanager
+def in_a_sentence():
+    """Say in a sentence what a user can mend: a configuration, a disk that is full."""
+    try:
+        yield
+    except GlassmlError as error:
+        raise WorkflowError(str(error)) from None
+    except OSError as error:
+        raise WorkflowError(file_trouble(error) or str(error)) from None
+
+
+with in_a_sentence():
     CAMPAIGN = parse_campaign(inherit(dict(config), workflow.configfiles), "config")
     require_setups(CAMPAIGN.configurations.elements(), CAMPAIGN.dft.xc)
     require_functional(CAMPAIGN.dft.xc)
-except GlassmlError as error:
-    raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{CAMPAIGN.name}"
 LOGS = f"logs/{CAMPAIGN.name}"
@@ -26,7 +37,8 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 # the settings that it depends on as params. A dry run beside a running campaign changes nothing.
 CONFIG = f"{RESULTS}/campaign.yaml"
 if not Path(CONFIG).exists():
-    write_resolved(CAMPAIGN, CONFIG)
+    with in_a_sentence():
+        write_resolved(CAMPAIGN, CONFIG)
 
 
 def section(name):
@@ -84,10 +96,11 @@ def gate_threads(gate):
 
 
 onstart:
-    hold_campaign(RESULTS)
-    bring_back_times(RESULTS)
-    write_resolved(CAMPAIGN, CONFIG)
-    record_code(RESULTS, CODE)
+    with in_a_sentence():
+        hold_campaign(RESULTS)
+        bring_back_times(RESULTS)
+        write_resolved(CAMPAIGN, CONFIG)
+        record_code(RESULTS, CODE)
 
 
 wildcard_constraints:

@@ -1,11 +1,13 @@
 """Atomic writes: a file is either whole or not there, also after kill -9; digests of files."""
 
 import csv
+import errno
 import gzip
 import hashlib
 import io
 import json
 import os
+import shutil
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +61,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_room(path: Path, size: int) -> None:
+    """Refuse to write where a disk has no room: for what fails badly, or dumbly, on a full one.
+
+    Parameters
+    ----------
+    path
+        A file, or where one will be.
+    size
+        Bytes that it takes.
+
+    Raises
+    ------
+    OSError
+        With the number of a full disk, of which `glassml` makes a sentence.
+    """
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 @contextmanager

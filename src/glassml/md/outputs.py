@@ -18,7 +18,7 @@ from MDAnalysis.coordinates.H5MD import H5MDWriter
 
 from glassml import __version__
 from glassml.campaign.errors import GlassmlError, StructureError
-from glassml.campaign.files import atomic_path
+from glassml.campaign.files import atomic_path, require_room
 from glassml.md.checkpoint import NUMBERS, Samples
 from glassml.md.cutout import can_be_cut, cut_out
 from glassml.md.thermodynamics import SERIES_COLUMNS
@@ -26,6 +26,8 @@ from glassml.md.thermodynamics import SERIES_COLUMNS
 logger = logging.getLogger(__name__)
 
 Segments = Iterable[Mapping[str, np.ndarray]]
+
+HDF5_BYTES = 300_000  # what an H5MD file takes beside its arrays, at most
 
 
 def write_series(path: Path, segments: Segments, stage_names: Sequence[str]) -> None:
@@ -96,6 +98,9 @@ def write_trajectory(
         )
         with writer:
             for segment in _or_one_frame(segments, atoms):
+                # HDF5 may crash where it cannot write what it kept in memory
+                size = sum(np.asarray(array).nbytes for array in segment.values())
+                require_room(path, 2 * size + HDF5_BYTES)
                 for index in range(len(segment["frame_step"])):
                     timestep.positions = segment["frame_positions"][index]
                     if velocities:
@@ -107,6 +112,8 @@ def write_trajectory(
                     stages.append(int(segment["frame_stage"][index]))
                     cells.append(segment["frame_cell"][index])
                     writer.write(universe.atoms)
+                if stages:
+                    writer.h5md_file.flush()
         with h5py.File(temporary, "r+") as file:
             # The writer turns cells so that a is along x; positions are those of the cell as it is.
             file["particles/trajectory/box/edges/value"][:] = np.array(cells)
