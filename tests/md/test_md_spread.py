@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,29 @@ def test_groups_that_run_at_once_have_checkpoints_of_their_own(config, one_by_on
     running = [start(config, tmp_path, "--glasses", *group) for group in groups]
     assert [process.wait(300) for process in running] == [0, 0]
     assert_same(tmp_path, one_by_one)
+
+
+def test_what_is_there_is_said_before_anything_is_loaded(config, one_by_one, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "glassml.md.engines.torchmd", None)  # cannot be imported
+    with caplog.at_level("INFO"):
+        assert main(command(config, one_by_one, "--processes", "2")) == 0
+        assert main(command(config, one_by_one, "--states", "warm", "--glasses", "glass01")) == 0
+    every, one = (record.message for record in caplog.records if "nothing" in record.message)
+    states, glasses = ", ".join(STATES), "glass00, glass01, glass02"
+    assert every == f"{one_by_one}: nothing to run: {states} of {glasses} are there"
+    assert one == f"{one_by_one}: nothing to run: hot, warm of glass01 are there"
+
+
+def test_a_state_that_is_missing_is_run_by_no_more_processes_than_it_needs(
+    config, one_by_one, tmp_path, monkeypatch
+):
+    results = tmp_path / "md"
+    shutil.copytree(one_by_one, results)
+    shutil.rmtree(results / "cold/later/glass02")
+    # more than one would be processes
+    monkeypatch.setattr("glassml.md.spread.spread", None)
+    assert main(command(config, results, "--processes", "3")) == 0
+    assert_same(results, one_by_one)
 
 
 def test_a_process_that_fails_stops_the_others_by_its_code(config, tmp_path):

@@ -108,23 +108,34 @@ def _run_all(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
     from glassml.md.jobs import check_committee
     from glassml.md.potential import gate_warnings
-    from glassml.md.spread import devices, run_ready, spread
+    from glassml.md.spread import Task, devices, run_ready, spread
 
     campaign = load_campaign(args.config)
     md = campaign.md
     check_committee(md, args)
     check_engine(md)
     warnings = gate_warnings(args.gates, md.allow_red_potential)
+    states, glasses = _wanted_states(md, args), chosen_glasses(md, args)
+    if all(Task(state, None, tuple(glasses)).is_done(args.output_dir) for state in states):
+        logger.info(
+            "%s: nothing to run: %s of %s are there",
+            args.output_dir,
+            ", ".join(states),
+            ", ".join(glasses),
+        )
+        return 0
     places = devices(args.device, args.processes)
-    tasks = _tasks(md, args, len(places))
+    tasks = _tasks(md, args, states, len(places))
     # more processes than states that can run at a time would only wait
-    ends = {task.state for task in tasks} - {task.parent for task in tasks}
-    places = places[: len(ends) * len({task.glasses for task in tasks})]
+    missing = [task for task in tasks if not task.is_done(args.output_dir)]
+    ends = {(task.state, task.glasses) for task in missing}
+    ends -= {(task.parent, task.glasses) for task in missing}
+    places = places[: len(ends)]
     if len(places) > 1:
         return spread([*args.argv, "--processes", "1"], places)
     engine, described = _load_engine(md, args)
 
-    def run(task: "Task") -> None:
+    def run(task: Task) -> None:
         parent = [
             args.output_dir / task.parent / glass / file
             for glass in task.glasses
@@ -144,21 +155,26 @@ def _run_all(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tasks(md: "MolecularDynamics", args: argparse.Namespace, places: int) -> "list[Task]":
-    """Give the states of batches that are asked for, parents before children."""
-    from glassml.md.spread import Task, batches
-
+def _wanted_states(md: "MolecularDynamics", args: argparse.Namespace) -> list[str]:
+    """Give the states that are asked for and what they continue from, parents before children."""
     wanted = args.states or list(md.states)
     for name in wanted:
         md.check_state(name)
+    return list(dict.fromkeys(each for name in wanted for each in md.lineage(name)))
+
+
+def _tasks(
+    md: "MolecularDynamics", args: argparse.Namespace, states: list[str], places: int
+) -> "list[Task]":
+    """Give the states of batches, parents before children."""
+    from glassml.md.spread import Task, batches
+
     chosen = chosen_glasses(md, args)
     groups = [chosen]
     if not args.glasses:
         groups = batches(args.output_dir, chosen, args.batches, places)
     return [
-        Task(state, md.states[state].parent, tuple(group))
-        for state in dict.fromkeys(each for name in wanted for each in md.lineage(name))
-        for group in groups
+        Task(state, md.states[state].parent, tuple(group)) for state in states for group in groups
     ]
 
 
