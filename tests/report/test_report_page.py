@@ -21,7 +21,10 @@ from report_campaign import STATES, write_dynamics, write_json
 from glassml.cli import main
 from glassml.report import page
 from glassml.report.build import build
+from glassml.report.evidence import Evidence
+from glassml.report.results import Results
 from glassml.report.sections.provenance import grouped
+from glassml.report.sections.result import answers
 from glassml.report.states import describe_all
 
 
@@ -371,6 +374,17 @@ def test_what_came_out_is_said_in_five_lines_with_errors(report):
     assert "In situ at 7.7 GPa 2.670 ± 0.010" in lines["Cold"]
     assert "1.700 ± 0.010" in lines["Hot"]
     assert "rest 0.1250 ± 0.0020, cold 0.1240 ± 0.0020, hot 0.0850 ± 0.0020" in lines["Rings"]
+
+
+@pytest.mark.parametrize(
+    ("potential", "by"),
+    [("trained", "by a potential from r2SCAN labels."), ("shik", "the published potential shik.")],
+)
+def test_what_was_asked_names_the_potential(tiny, campaign, potential, by):
+    config = campaign.model_dump(mode="json")
+    config["md"]["potential"] = potential
+    results = Results(tiny, config)
+    assert dict(answers(results, Evidence(results)))["Asked"].endswith(by)
 
 
 def test_findings_come_before_the_rest_and_methods_are_folded(text):

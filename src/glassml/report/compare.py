@@ -135,8 +135,8 @@ def _headline(rows: pd.DataFrame, differences: pd.DataFrame) -> str:
     alone = int((reached.sum(axis=1) == 1).sum())
     return (
         f"{len(differences)} settings differ. Of {len(both)} rows that both reach, {far} differ by "
-        f"more than {FAR:g} standard errors and {changed} have another verdict; {alone} rows are "
-        "reached by one alone."
+        f"more than {FAR:g} standard errors and {changed} have another verdict; rows "
+        f"that one alone reaches: {alone}."
     )
 
 

@@ -130,6 +130,7 @@ def _rings(pair: Pair) -> Figure:
                     own["size"], own[column], yerr=known, ms=3.5, capsize=2, label=text, **look
                 )
             axis.set(xlabel=r"ring size $n$, Si atoms", ylabel=label)
+            axis.set_xticks(range(int(table["size"].min()), int(table["size"].max()) + 1))
         handles, texts = axes[0].get_legend_handles_labels()
         canvas.legend(handles, texts, loc="outside lower center", ncols=3)
 

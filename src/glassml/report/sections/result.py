@@ -69,11 +69,16 @@ def _asked(results: Results, evidence: Evidence) -> str:
         if pressed
         else "What is the structure of the glass at rest?"
     )
-    glasses = md["glasses"]
+    glasses, states = md["glasses"], len(evidence.states)
     of = "independent glass" if glasses == 1 else "independent glasses"
+    by = (
+        f"a potential from {results.config['dft']['xc']} labels"
+        if md["potential"] == "trained"
+        else f"the published potential {md['potential']}"
+    )
     return (
-        f"{question} {glasses} {of} of {md['atoms']} atoms in {len(evidence.states)} states, by "
-        f"a potential from {results.config['dft']['xc']} labels."
+        f"{question} {glasses} {of} of {md['atoms']} atoms in {states} "
+        f"state{'s' if states > 1 else ''}, by {by}."
     )
 
 
