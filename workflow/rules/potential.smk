@@ -64,6 +64,8 @@ rule evaluate_potential:
         f"{LOGS}/potential/g{{generation}}/m{{member}}/evaluate.log",
     benchmark:
         f"{BENCHMARKS}/potential/evaluate/g{{generation}}_m{{member}}.tsv"
+    # Compiling takes longest, so that it begins first: predictions fill the cores that it leaves.
+    priority: -1
     conda:
         "../envs/glassml.yaml"
     threads: 1
