@@ -146,6 +146,14 @@ def test_a_command_that_is_none_is_refused(command):
         command_digest(command)
 
 
+def test_a_mistake_in_the_code_is_told_with_its_file(package):
+    path = package / "structure" / "fsdp.py"
+    edit(path, "SIGNIFICANT = ", "SIGNIFICANT = 1 1")
+    with pytest.raises(SyntaxError) as refused:
+        command_digest("structure analyse", root=package)
+    assert refused.value.filename == str(path)
+
+
 def test_a_module_that_is_none_is_refused():
     with pytest.raises(GlassmlError, match=r"md\.wings"):
         command_digest("md run", ["md.wings"])

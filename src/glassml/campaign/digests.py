@@ -279,7 +279,9 @@ def _path(module: str, root: Path) -> Path | None:
 def _source(module: str, root: Path) -> Source:
     path = _path(module, root)
     assert path is not None, module
-    return Source(module, path, _without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+    # a mistake in the code is told with the file's name
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return Source(module, path, _without_docstrings(tree))
 
 
 def _data(source: Source) -> list[Path]:
