@@ -71,7 +71,7 @@ def test_a_terminated_command_takes_its_trainer_along(tmp_path):
         "    return Popen([sys.executable, '-c', trainer])\n"
         "training.subprocess.Popen = start\n"
         "try:\n"
-        "    training.run_nequip(['train'], 1)\n"
+        "    training.run_nequip(['train'], 1, training.Path('x'))\n"
         "except Interrupted as interruption:\n"
         "    sys.exit(128 + interruption.number)\n"
     )

@@ -22,6 +22,10 @@ from glassml.campaign.errors import GlassmlError
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, IndexError, BadZipFile, zlib.error)
 
 
+#: A disk with less room than that is full: programs that stopped there say so badly, if at all.
+FULL_BYTES = 1_000_000
+
+
 class UnreadableError(GlassmlError):
     """A file that is not what it should be."""
 
@@ -63,7 +67,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def require_room(path: Path, size: int) -> None:
+def require_room(path: Path, size: int = FULL_BYTES) -> None:
     """Refuse to write where a disk has no room: for what fails badly, or dumbly, on a full one.
 
     Parameters

@@ -101,7 +101,7 @@ def _try(
     if record["backend"] == AOTINDUCTOR:
         options = ["--mode", "aotinductor", "--device", device, "--target", "ase"]
         try:
-            run_nequip(["compile", str(package), str(target), *options], threads)
+            run_nequip(["compile", str(package), str(target), *options], threads, target)
         except PotentialError as error:
             target.unlink(missing_ok=True)
             return str(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from glassml.campaign.errors import Interrupted
-from glassml.campaign.files import atomic_path, file_sha256
+from glassml.campaign.files import atomic_path, file_sha256, require_room
 from glassml.campaign.signals import interrupting
 from glassml.campaign.trust import trust
 from glassml.potential.packages import PotentialError, choose_device
@@ -77,7 +77,8 @@ def train(folder: Path, device: str | None = None, threads: int = 1, place: int 
             return
         before = _modified(folder / LAST)
         try:
-            run_nequip(_train_command(folder, device, threads, place), threads, keep_open=(lock,))
+            command = _train_command(folder, device, threads, place)
+            run_nequip(command, threads, folder / LAST, keep_open=(lock,))
         except Interrupted as interruption:
             interruption.progressed = _modified(folder / LAST) != before
             raise
@@ -139,13 +140,18 @@ def package(folder: Path, output: Path) -> None:
     ):
         # a package holds its own name, which must not differ between two of the same
         made = Path(place) / output.name
-        run_nequip(["package", "build", str(folder / BEST), str(made)], threads=1)
+        run_nequip(["package", "build", str(folder / BEST), str(made)], 1, output)
         made.replace(temporary)
     trust([file_sha256(output)])
 
 
-def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()) -> None:
-    """Run one of NequIP's commands ("train", "package", "compile") with this Python."""
+def run_nequip(
+    command: list[str], threads: int, output: Path, keep_open: tuple[int, ...] = ()
+) -> None:
+    """Run one of NequIP's commands ("train", "package", "compile") with this Python.
+
+    `output` is what it writes: where that has no room, that is said.
+    """
     environment = os.environ | {
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
@@ -162,4 +168,5 @@ def run_nequip(command: list[str], threads: int, keep_open: tuple[int, ...] = ()
             process.wait()
             raise
     if code != 0:
+        require_room(output)
         raise PotentialError(f"{command[2]} ended with exit code {code}: see the log above")

@@ -49,7 +49,6 @@ logger = logging.getLogger(__name__)
 FOLDER = "lammps"
 PIECES_FILE = "pieces.json"
 POLL_S = 0.2
-FULL_BYTES = 1_000_000  # with less room, that is why LAMMPS stopped: it says "I/O error" at best
 #: What a restart file of LAMMPS begins and ends with, if it is whole.
 RESTART_MAGIC = b"LammpS RestartT\0"
 #: Errors of LAMMPS that say that atoms went where they mean nothing.
@@ -285,7 +284,7 @@ def _run_piece(
         return ""
     if any(sign in log.error for sign in PHYSICS):
         return f"LAMMPS: {log.error}"
-    require_room(place / piece.file("in"), FULL_BYTES)
+    require_room(place / piece.file("in"))  # LAMMPS says "I/O error" at best
     said = log.error or (place / piece.file("screen")).read_text(errors="replace")[-500:].strip()
     raise LammpsError(
         f"{place / piece.file('in')}: LAMMPS stopped with exit code {process.returncode}: {said}"
