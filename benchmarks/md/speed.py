@@ -61,11 +61,10 @@ def plot(folder):
     speed.legend(fontsize=8)
     rows = pd.read_csv(folder / "networks.csv", keep_default_na=False)
     rows = rows[(rows.network == rows.network[0]) & (rows.atoms == rows.atoms[0])]
-    rows = rows[~rows.duplicated(["shortcuts", "mode"])].reset_index(drop=True)
-    names = rows.shortcuts.where(rows["mode"] != "steps", rows.shortcuts + ", step by step")
-    steps.barh(names, rows.model_ms, label="model")
+    rows = rows[~rows.duplicated("shortcuts")].reset_index(drop=True)
+    steps.barh(rows.shortcuts, rows.model_ms, label="model")
     rest = rows.step_ms - rows.model_ms
-    steps.barh(names, rest, left=rows.model_ms, label="the rest")
+    steps.barh(rows.shortcuts, rest, left=rows.model_ms, label="the rest")
     for place, row in enumerate(rows.itertuples()):
         text = f" {row.million_atom_steps_per_s:.2f} million atom·steps/s"
         steps.text(0.1, place, text, va="center", color="white", fontsize=8)

@@ -18,7 +18,7 @@ from glassml.potential.shortcuts import check_shortcuts
 
 NONE, TF32, ALL, COMPILE = (), ("tf32",), ("tf32", "compile"), ("compile",)
 COLUMNS = (
-    "network", "backend", "shortcuts", "mode", "glasses", "atoms", "pairs", "step_ms", "model_ms",
+    "network", "backend", "shortcuts", "glasses", "atoms", "pairs", "step_ms", "model_ms",
     "rest_percent", "million_atom_steps_per_s", "load_s", "first_step_s", "peak_GiB",
 )  # fmt: skip
 
@@ -88,44 +88,39 @@ def model_ms(pieces, model):
     return 1e3 * float(np.median(times))
 
 
-def moved(model, glasses, atoms, mode):
-    """Give a batch that a network moves: by graphs of several steps, or step by step."""
-    moving = ramped(model, [silica(atoms, seed) for seed in range(glasses)], 300.0, 1.5)
-    if mode == "steps":
-        moving._launches = None
-    return moving
+def moved(model, glasses, atoms):
+    """Give a batch that a network moves."""
+    return ramped(model, [silica(atoms, seed) for seed in range(glasses)], 300.0, 1.5)
 
 
-def speed(pieces, loaded, package, shortcuts, glasses, atoms, mode="launches"):
-    """Measure a network with shortcuts: mode is launches (of several steps) or steps (before)."""
+def speed(pieces, loaded, package, shortcuts, glasses, atoms):
+    """Measure a network with shortcuts."""
     model, described = loaded.get(package, shortcuts)
     if pieces.gpu:
         torch.cuda.reset_peak_memory_stats()
     begin = time.monotonic()
-    moving = moved(model, glasses, atoms, mode)
+    moving = moved(model, glasses, atoms)
     moving.advance(1)
     pieces.wait()
     first = time.monotonic() - begin
     moving.advance(20 if pieces.gpu else 1)
     step, _ = time_steps(pieces, moving, 1.5 if pieces.gpu else 0.0)
-    if pieces.gpu and mode == "launches" and (not model.graph or moving._launches._graphs_fail):
-        mode = "launches, without a graph"
     total = len(moving.batch.masses)
     alone = model_ms(pieces, model)
     row = described | {
-        "mode": mode, "glasses": glasses, "atoms": total, "pairs": model._used,
+        "glasses": glasses, "atoms": total, "pairs": model._used,
         "step_ms": 1e3 * step, "model_ms": alone,
         "rest_percent": 100.0 * (1.0 - 1e-3 * alone / step),
         "million_atom_steps_per_s": 1e-6 * total / step, "first_step_s": first,
         "peak_GiB": torch.cuda.max_memory_allocated() / 2**30 if pieces.gpu else 0.0,
     }  # fmt: skip
     pieces.row("networks", row, COLUMNS)
-    return {"million": 1e-6 * total / step, "mode": mode}
+    return {"million": 1e-6 * total / step}
 
 
 def shares(pieces, loaded, package, shortcuts, glasses, atoms):
     """Profile steps of a batch moved by a network."""
-    moving = moved(loaded.get(package, shortcuts)[0], glasses, atoms, "launches")
+    moving = moved(loaded.get(package, shortcuts)[0], glasses, atoms)
     many = 4 if pieces.gpu else 1
     moving.advance(2 * many)
     found = kernel_times(pieces, lambda: moving.advance(many), times=3)
@@ -159,7 +154,6 @@ def run(pieces, packages, labels, at_most):
             do(name, speed, package, shortcuts, *batch)
             if shortcuts != TF32:
                 do(f"{name}, shares", shares, package, shortcuts, *batch)
-                do(f"{name}, step by step", speed, package, shortcuts, *batch, "steps")
             if known:
                 do(f"{name}, errors", errors_on_labels, package, shortcuts, known)
         for number in (999, 24000) if pieces.gpu else ():

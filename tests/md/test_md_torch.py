@@ -281,7 +281,7 @@ def test_an_element_that_the_network_does_not_know_is_refused(networks):
 class Spring:
     """Atoms on springs to lattice sites that move with the box; exact, and quick."""
 
-    device, capacity, steps_at_once = CPU, 0, ()
+    device, capacity = CPU, 0
 
     def __init__(self, stiffness=1.0, failing=None, forces=0.0):
         self.stiffness, self.failing, self.extra, self.calls = stiffness, failing, forces, 0
@@ -460,55 +460,23 @@ def test_interrupted_run_of_a_network_goes_on_to_the_same_bytes(tmp_path, networ
         assert whole.read_bytes() == cut.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("capacity", "temperature_K", "fails"),
-    [(0, 300.0, False), (0, 30_000.0, False), (50, 300.0, False), (0, 300.0, True)],
-    ids=["good list", "atoms run away from it", "no room at first", "graphs fail"],
-)
-def test_steps_of_a_network_made_at_once_are_the_steps(networks, capacity, temperature_K, fails):
-    glasses = [silica(24, 1, temperature_K), silica(36, 2, temperature_K)]
-    stage = Stage("a", "npt", 40, 1.0, (temperature_K, temperature_K), (0.0, 0.0), 10, 10)
-    rng = np.random.default_rng(3)
-    drawn = [(rng.normal(size=(4, 60, 3)), rng.normal(size=(4, 2))) for _ in range(6)]
-    ends, renewed = [], []
-    for lengths in ((4,), ()):
-        model = padded(networks[0], skin_A=0.4)
-        model.steps_at_once = lengths
-        moving = RampedBatch(Batch([each.copy() for each in glasses], model, 1), stage, COUPLING)
-        if lengths:
-            model.capacity = capacity or model.capacity
-            moving._launches._graphs_fail = fails
-            numbers = iter([each for pair in drawn for each in pair])
-        else:
-            numbers = iter([each[i] for pair in drawn for i in range(4) for each in pair])
-        moving.batch.normal = lambda *_, numbers=numbers: torch.as_tensor(next(numbers))
-        moving.advance(24)
-        assert moving.step == 24
-        renewed.append(model._edges.builds)
-        ends.append({name: getattr(moving.batch, name) for name in RampedBatch._OF_BATCH})
-    for name, value in ends[0].items():
-        assert torch.allclose(value, ends[1][name], atol=1e-9), name
-    if temperature_K > 1000.0:
-        assert renewed[0] > 2
-
-
-def test_a_list_that_was_too_old_within_a_graph_is_told(networks):
-    model, glass = padded(networks[0], skin_A=0.2), silica(24, 1)
-    model.place([glass])
-    begin = tensors([glass])
-    model.prepare(*begin)
-    model.launch(*begin)
-    assert not model.mend(*begin)
-    far = begin[0].clone()
-    far[3, 0] += 0.3
-    model.launch(far, begin[1])
-    assert model.mend(*begin)
-    builds = model._edges.builds
-    far[3, 0] -= 0.23  # more than half of what the list allows: soon
-    model.launch(far, begin[1])
-    assert not model.mend(*begin)
-    model.prepare(far, begin[1])
-    assert model._edges.builds == builds + 1
+def test_a_hot_batch_of_a_network_goes_on_to_the_same_bits_from_a_list_built_elsewhere(networks):
+    glasses = [silica(24, 1, 30_000.0), silica(36, 2, 30_000.0)]
+    stage = Stage("a", "npt", 40, 1.0, (30_000.0, 20_000.0), (0.0, 1.0), 10, 10)
+    batches = [
+        RampedBatch(
+            Batch([each.copy() for each in glasses], padded(networks[0]), 1), stage, COUPLING
+        )
+        for _ in range(2)
+    ]
+    whole, cut = batches
+    whole.advance(17)
+    cut.restore(whole.arrays())
+    whole.advance(23)
+    cut.advance(23)
+    assert whole.batch.model._edges.builds > 2
+    for name, value in whole.arrays().items():
+        assert np.array_equal(value, cut.arrays()[name]), name
 
 
 def test_a_glass_that_trips_leaves_and_the_batch_goes_on(tmp_path):
@@ -634,7 +602,7 @@ def test_the_engine_of_ase_asks_the_committee_too(tmp_path):
 class VolumeSpring:
     """Atoms that feel nothing but the volume: E = K V0 (V / V0 - 1)² / 2; K = 0 is an ideal gas."""
 
-    device, capacity, steps_at_once = CPU, 0, ()
+    device, capacity = CPU, 0
 
     def __init__(self, modulus, volume):
         self.modulus, self.volume = modulus, volume

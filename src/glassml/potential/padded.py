@@ -11,6 +11,7 @@ these come forces, and the stress of each glass: σ = Σ r ⊗ dE/dr / V.
 
 import importlib.util
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +26,6 @@ from glassml.campaign.errors import StructureError
 from glassml.campaign.files import file_sha256
 from glassml.potential.edges import Edges, volumes
 from glassml.potential.packages import choose_device, load_package, with_openequivariance
-from glassml.potential.pairs_on_device import PairsOnDevice
 from glassml.potential.shortcuts import shortened
 
 logger = logging.getLogger(__name__)
@@ -34,12 +34,8 @@ logger = logging.getLogger(__name__)
 ROOM = 1.05
 #: Forces of accelerated kernels may differ by this much from the plain network's, in eV/Å.
 KERNEL_TOLERANCE = 1e-3
-
-#: Relative difference between steps in a graph and the same one by one: sums of single precision
-#: come in any order.
-GRAPH_TOLERANCE = 1e-4
-#: The list is built anew when atoms moved so far, as a part of what it allows.
-RENEW_AT = 0.5
+#: A graph is recorded while no other thread uses the device.
+RECORDING = threading.Lock()
 
 #: Tensors by name, in eV and Å.
 Result = dict[str, torch.Tensor]
@@ -63,7 +59,7 @@ def cuda_graph(evaluate: Callable[[], T]) -> Callable[[], T]:
             evaluate()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with RECORDING, torch.cuda.graph(graph):
         found = evaluate()
 
     def replay() -> T:
@@ -110,9 +106,6 @@ class PaddedNetwork:
         self.device = next(network.parameters()).device
         self.dtype = torch.float64
         self.graph = graph and self.device.type == "cuda"
-        #: Numbers of steps that are made in one CUDA graph; none on a CPU.
-        self.steps_at_once: tuple[int, ...] = (4, 1) if self.graph else ()
-        self.graph_tolerance, self.replays_itself = GRAPH_TOLERANCE, True
         self.capacity = 0
         self.captures = 0
         self._used = 0
@@ -139,8 +132,6 @@ class PaddedNetwork:
             [len(atoms) for atoms in glasses], self.cutoff_A, self.skin_A, self.device
         )
         self._replay: Callable[[], Result] | None = None
-        self._pairs = PairsOnDevice(self._edges)
-        self._due = True
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3), `stress` (systems, 3, 3) in eV and Å.
@@ -168,55 +159,6 @@ class PaddedNetwork:
             "stress": found["virial"] / volumes(cells)[:, None, None],
         }
 
-    @property
-    def layout(self) -> tuple[int, int]:
-        """Changes when what a graph of `launch` points to is gone."""
-        return self._pairs.layout, self.capacity
-
-    def prepare(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
-        """Make ready for steps by `launch`: build the list anew where that is due."""
-        if self._due:
-            self._pairs.renew(positions, cells)
-            self._due = False
-        if self.capacity == 0:
-            self.capacity = int(ROOM * len(self._edges.find(positions, cells)[0])) + 64
-
-    def launch(
-        self,
-        positions: torch.Tensor,
-        cells: torch.Tensor,
-        *,
-        energy: bool = True,  # noqa: ARG002  (a neural network gives it in any case)
-    ) -> Result:
-        """Compute as `__call__`, without a look at whether the list is good: see `mend`."""
-        found = self._evaluate(*self._pairs.find(positions, cells, self._padded()))
-        stress = found["virial"] / volumes(cells)[:, None, None]
-        return {"energy": found["energy"], "forces": found["forces"], "stress": stress}
-
-    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
-        """Look whether steps by `launch` had a good list with room, and mend that.
-
-        Parameters
-        ----------
-        positions, cells
-            Where those steps began.
-
-        Returns
-        -------
-        bool
-            Whether they have to be made again.
-        """
-        needed, moved = self._pairs.noted()
-        self._due = moved > RENEW_AT
-        if moved > 1.0:
-            self._pairs.renew(positions, cells)
-            self._due = False
-        if needed > self.capacity:
-            self.capacity = int(ROOM * needed) + 64
-        elif moved <= 1.0:
-            return False
-        return True
-
     def reserve(self, capacity: int) -> None:
         """Make room for so many pairs at the next evaluation, as a run had that goes on."""
         if capacity != self.capacity:
@@ -234,27 +176,20 @@ class PaddedNetwork:
         """Make the fixed inputs for `count` pairs and some more, and capture the graph."""
         if count > self.capacity:
             self.capacity = int(ROOM * count) + 64
-        self._padding, self._second, self._vectors = self._padded()
-        self._first, self._far = self._padding.clone(), self._vectors[:1].clone()
+        # spread over the atoms, so that its zeros are not all added in one place
+        self._padding = torch.arange(self.capacity, device=self.device) % max(len(self._types), 1)
+        self._first, self._second = self._padding.clone(), self._padding.clone()
+        self._far = torch.zeros((1, 3), dtype=self.dtype, device=self.device)
+        self._far[0, 0] = 2.0 * self.cutoff_A
+        self._vectors = self._far.repeat(self.capacity, 1)
         self._used = self.capacity
         self._replay = self._evaluate_fixed
         if self.graph:
             self._replay = self._captured()
 
-    def _padded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give pairs that are padding: first and second atoms, and vectors beyond the cutoff."""
-        # spread over the atoms, so that its zeros are not all added in one place
-        atoms = torch.arange(self.capacity, device=self.device) % max(len(self._types), 1)
-        vectors = torch.zeros((self.capacity, 3), dtype=self.dtype, device=self.device)
-        vectors[:, 0] = 2.0 * self.cutoff_A
-        return atoms, atoms.clone(), vectors
-
     def _evaluate_fixed(self) -> Result:
         """Evaluate the network for the fixed inputs."""
-        return self._evaluate(self._first, self._second, self._vectors)
-
-    def _evaluate(self, first: torch.Tensor, second: torch.Tensor, vectors: torch.Tensor) -> Result:
-        """Evaluate the network for pairs of atoms."""
+        first, second, vectors = self._first, self._second, self._vectors
         atomic_energies, pulls = self._network(
             vectors.detach(), torch.stack([first, second]), self._types
         )

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from glassml.md.engines.launches import RECORDING
 from glassml.potential.disagreement import worst_force
+from glassml.potential.padded import RECORDING
 
 #: Of each glass, largest standard deviation of a force in eV/Å, and the atom that has it.
 Spreads = list[tuple[float, int]]

@@ -6,20 +6,44 @@ each replay; if it had not, the steps are made again from where they began, with
 """
 
 import logging
-import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from glassml.campaign.errors import GlassmlError
+from glassml.potential.padded import RECORDING, Result
 
 logger = logging.getLogger(__name__)
 
-#: A graph is recorded while no other thread uses the device.
-RECORDING = threading.Lock()
 #: Times that room is made for the same steps.
 MOST_MENDINGS = 20
+#: Relative difference between a graph and its steps, whose lists may have been built elsewhere.
+GRAPH_TOLERANCE = 1e-8
+
+
+@runtime_checkable
+class Launched(Protocol):
+    """What a model of a batch has besides that `Launches` makes its steps.
+
+    Attributes
+    ----------
+    steps_at_once
+        Numbers of steps of a graph; the largest that fits is taken first.
+    layout
+        Changes when what a graph points to is gone.
+    """
+
+    steps_at_once: tuple[int, ...]
+    layout: int
+
+    def launch(
+        self, positions: torch.Tensor, cells: torch.Tensor, *, energy: bool = True
+    ) -> Result:
+        """Compute as `__call__`, without a look at whether the list has room."""
+
+    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
+        """Tell whether steps from there have to be made again, for which there is room now."""
 
 
 class Launches:
@@ -28,11 +52,7 @@ class Launches:
     Parameters
     ----------
     ramped
-        A `RampedBatch` whose model has `steps_at_once`: numbers of steps of a graph, of which the
-        largest that fits is taken first; `prepare`, which is called before each graph; `launch`;
-        `mend`, which tells whether the steps have to be made again; `layout`, which changes when
-        what a graph points to is gone; `graph_tolerance`; and `replays_itself`: whether it has a
-        graph of its own, so that it is called step by step where several steps are no good.
+        A `RampedBatch` whose model is `Launched`.
     """
 
     _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
@@ -43,7 +63,6 @@ class Launches:
         self._graphs: dict[int, tuple[Callable[[], None], dict[str, torch.Tensor | None]]] = {}
         self._state: dict[str, torch.Tensor] = {}
         self._layout: Any = None
-        self._graphs_fail = False
 
     def advance(self, count: int) -> None:
         """Make steps.
@@ -70,11 +89,6 @@ class Launches:
         self._hold()
         begin = {name: tensor.clone() for name, tensor in self._state.items()}
         where, model = (begin["positions"], begin["cells"]), ramped.batch.model
-        if self._graphs_fail and model.replays_itself:
-            self._one_by_one(inputs, length)
-            return
-        model.prepare(*where)
-        outrun = 0
         for _ in range(MOST_MENDINGS):
             if model.layout != self._layout:
                 self._graphs.clear()
@@ -83,11 +97,6 @@ class Launches:
                 ramped.step += length
                 return
             self._restore(begin)
-            outrun += model.layout == self._layout
-            # a new list does not last for so many steps
-            if outrun > 1 and model.replays_itself:
-                self._one_by_one(inputs, length)
-                return
         raise GlassmlError(
             f"the neighbour list found no room after {MOST_MENDINGS} tries: atoms pile up, or the "
             "box changes by more than a tenth in a few steps; look at the time step and the start"
@@ -106,18 +115,6 @@ class Launches:
                 fixed[name].copy_(tensor)  # type: ignore[union-attr]
         replay()
         return True
-
-    def _one_by_one(self, inputs: dict[str, torch.Tensor | None], length: int) -> None:
-        """Make steps by calls of the model, which looks after its list itself."""
-        ramped = self.ramped
-        for step in range(length):
-            rows = {name: None if x is None else x[step] for name, x in inputs.items()}
-            # the model may record a graph of its own
-            with RECORDING:
-                ramped.move(
-                    rows["targets"], rows["noise"], rows["strain_noise"], ramped.batch.model
-                )
-        ramped.step += length
 
     def _hold(self) -> None:
         """Keep the state in tensors that stay where they are."""
@@ -180,7 +177,6 @@ class Launches:
                 steps()
         except RuntimeError as error:
             logger.warning("no CUDA graph of several steps: %s", error)
-            self._graphs_fail = True
             self._restore(begin)
             return steps
         self._restore(begin)
@@ -190,9 +186,8 @@ class Launches:
             for name, value in expected.items()
         }
         self._restore(begin)
-        if not max(off.values()) < model.graph_tolerance:
+        if not max(off.values()) < GRAPH_TOLERANCE:
             logger.warning("a CUDA graph goes elsewhere than its steps: not used: %s", off)
-            self._graphs_fail = True
             return steps
         return graph.replay
 

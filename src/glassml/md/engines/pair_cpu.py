@@ -64,7 +64,7 @@ class PairLoops(PairModel):
         "bks", "chik" or "shik".
     """
 
-    steps_at_once = (16, 4, 1)
+    steps_at_once, layout = (16, 4, 1), 0
     intervals = octaves()
 
     def __init__(self, name: str) -> None:

@@ -45,7 +45,7 @@ class PairKernels(PairModel):
         Where it computes: a GPU, or a CPU with Triton's interpreter.
     """
 
-    steps_at_once = (16, 4, 1)
+    steps_at_once, layout = (16, 4, 1), 0
 
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch; see `PairModel`."""

@@ -43,13 +43,6 @@ class PairModel:
     """
 
     capacity = 0
-    #: Numbers of steps that are made at once, by models that have `launch`; see `Launches`.
-    steps_at_once: tuple[int, ...] = ()
-    #: Between a graph of steps and the steps: lists may have been built elsewhere.
-    graph_tolerance = 1e-8
-    layout = 0
-    replays_itself = False
-
     #: Of the table, where they are not those of `pair_table`.
     intervals: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -70,9 +63,6 @@ class PairModel:
 
     def reserve(self, capacity: int) -> None:
         """Do nothing: nothing is padded."""
-
-    def prepare(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
-        """Do nothing: a list is built where it is needed."""
 
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch, and arrange what depends on their boxes.

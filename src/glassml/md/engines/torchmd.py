@@ -15,7 +15,7 @@ from ase import Atoms, units
 
 from glassml.md.engines.committee import Committee
 from glassml.md.engines.integrator import barostat_mass
-from glassml.md.engines.launches import Launches
+from glassml.md.engines.launches import Launched, Launches
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.edges import volumes
 from glassml.potential.kernels import Kernel
@@ -30,8 +30,6 @@ class Model(Protocol):
 
     device: torch.device
     capacity: int
-    #: Numbers of steps that are made at once, largest first; see `Launches`.
-    steps_at_once: tuple[int, ...]
 
     def reserve(self, capacity: int) -> None:
         """Take up the capacity of a run that goes on: sums come out the same, bit for bit."""
@@ -221,7 +219,7 @@ class RampedBatch:
         self._before = Kernel(before_forces, batch.cells.device)
         self._on_strain = Kernel(forces_on_strain, batch.cells.device)
         self.strain_forces = self._strain_forces(self.targets(0, 1)[0])
-        self._launches = Launches(self) if batch.model.steps_at_once else None
+        self._launches = Launches(self) if isinstance(batch.model, Launched) else None
 
     def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
         """Put a number on the device: a compiled kernel would be one for each value."""
