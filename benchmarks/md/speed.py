@@ -102,7 +102,11 @@ def main():
     parser.add_argument("--plot", type=Path, help="draw the tables of a folder, and do no more")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--seconds", type=float, default=85.0, help="for all pieces")
-    parser.add_argument("--only", choices=["pair", "network", "others"], help="one kind of pieces")
+    parser.add_argument(
+        "--only",
+        choices=["pair", "network", "parts", "others"],
+        help="one kind of pieces; parts: of a network's step",
+    )
     parser.add_argument("--network", type=Path, action="append", default=[], help="a package")
     parser.add_argument("--labels", type=Path, help="test labels, extxyz")
     parser.add_argument("--max-labels", type=int, default=40)
@@ -118,6 +122,10 @@ def main():
         pairs(pieces)
     if args.only in (None, "network"):
         networks(pieces, args)
+    if args.only == "parts":
+        import speed_networks
+
+        speed_networks.run_parts(pieces, args.network)
     if args.only in (None, "others"):
         others(pieces, args)
 

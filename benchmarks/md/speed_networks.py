@@ -4,6 +4,7 @@
 
 import json
 import time
+import warnings
 
 import ase.io
 import numpy as np
@@ -76,13 +77,13 @@ def errors_on_labels(pieces, loaded, package, shortcuts, labels):
     return errors
 
 
-def model_ms(pieces, model):
-    """Time an evaluation of the network alone."""
+def median_ms(pieces, function):
+    """Time a function that the device is waited for."""
     times = []
-    for _ in range(10):
+    for _ in range(10 if pieces.gpu else 3):
         pieces.wait()
         start = time.perf_counter()
-        model._replay()
+        function()
         pieces.wait()
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
@@ -106,7 +107,7 @@ def speed(pieces, loaded, package, shortcuts, glasses, atoms):
     moving.advance(20 if pieces.gpu else 1)
     step, _ = time_steps(pieces, moving, 1.5 if pieces.gpu else 0.0)
     total = len(moving.batch.masses)
-    alone = model_ms(pieces, model)
+    alone = median_ms(pieces, model._replay)
     row = described | {
         "glasses": glasses, "atoms": total, "pairs": model._used,
         "step_ms": 1e3 * step, "model_ms": alone,
@@ -132,11 +133,64 @@ def shares(pieces, loaded, package, shortcuts, glasses, atoms):
     return f"{total / many:.0f} us of kernels a step"
 
 
+def parts(pieces, loaded, package, shortcuts, glasses, atoms):
+    """Time the parts of a step, each for itself, and count a step's waits for the device."""
+    moving = moved(loaded.get(package, shortcuts)[0], glasses, atoms)
+    moving.advance(8 if pieces.gpu else 1)
+    batch, edges = moving.batch, moving.batch.model._edges
+    where, targets, noise = (batch.positions, batch.cells), moving.targets(1, 1)[0], moving.noise()
+    still = lambda *_: {"energy": batch.energy, "forces": batch.forces, "stress": batch.stress}  # noqa: E731
+    builds = edges.builds
+    step, steps = time_steps(pieces, moving, 1.0 if pieces.gpu else 0.0)
+    builds = 1000.0 * (edges.builds - builds) / steps
+    named_parts = {
+        "random numbers": moving.noise,
+        "integrator": lambda: moving.move(targets, *noise, still),
+        "is the list good": lambda: edges._stale(*where),
+        "pairs within the cutoff": lambda: edges._near(*where),
+        "pairs, padding, network": lambda: batch.model(*where),
+        "network": batch.model._replay,
+        "a new list": lambda: edges._build(*where),
+    }
+    row = {"network": package.name, "shortcuts": named(shortcuts), "atoms": len(batch.masses)}
+    waits = count_waits(pieces, moving)
+    whole = {"us": 1e6 * step, "percent": 100.0, "waits": waits, "builds_per_1000": builds}
+    pieces.row("network_parts", row | {"part": "step"} | whole)
+    for part, function in named_parts.items():
+        us = 1e3 * median_ms(pieces, function)
+        pieces.row("network_parts", row | {"part": part, "us": us, "percent": 1e-4 * us / step})
+    return whole
+
+
+def count_waits(pieces, moving):
+    """Give how often the host waits for the device in a step; nothing without a GPU."""
+    if not pieces.gpu:
+        return ""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            moving.advance(16)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(each.message) for each in seen) / 16
+
+
 def cached(pieces, loaded, package, shortcuts, glasses, atoms):
     """Measure the time to the first step of a network whose kernels lie on disk."""
     loaded.forget()
     torch.compiler.reset()
     return speed(pieces, loaded, package, shortcuts, glasses, atoms)
+
+
+def run_parts(pieces, packages):
+    """Time the parts of a step of each network, with all shortcuts and without."""
+    loaded = Loaded(pieces)
+    batch = (3, 2880) if pieces.gpu else (1, 24)
+    for package in packages:
+        for shortcuts in (ALL, NONE) if pieces.gpu else (NONE,):
+            name = f"{package.name} {named(shortcuts)}, parts"
+            pieces.run(name, parts, loaded, package, shortcuts, *batch, at_most_s=150)
 
 
 def run(pieces, packages, labels, at_most):
@@ -154,6 +208,7 @@ def run(pieces, packages, labels, at_most):
             do(name, speed, package, shortcuts, *batch)
             if shortcuts != TF32:
                 do(f"{name}, shares", shares, package, shortcuts, *batch)
+                do(f"{name}, parts", parts, package, shortcuts, *batch)
             if known:
                 do(f"{name}, errors", errors_on_labels, package, shortcuts, known)
         for number in (999, 24000) if pieces.gpu else ():

@@ -25,6 +25,7 @@ from barostats import (  # noqa: E402
     exact_volume,
     gas,
 )
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from glassml.campaign.config.potential import Network  # noqa: E402
 from glassml.campaign.errors import Interrupted, StructureError  # noqa: E402
@@ -132,6 +133,32 @@ def test_pairs_of_an_old_list_are_those_of_a_new_one_in_the_same_order():
         assert torch.equal(kept[1], fresh[1])
         assert torch.allclose(kept[2], fresh[2], atol=1e-9)
     assert 2 < edges.builds < 40
+
+
+class Waits(TorchDispatchMode):
+    """Notes what makes the host wait for a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if name in ("nonzero", "_local_scalar_dense", "masked_select", "_unique2"):
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def test_pairs_of_a_good_list_are_waited_for_once_and_then_the_list_is_looked_at():
+    glass = random_start({"Si": 1, "O": 2}, 240, 2.2, np.random.default_rng(1))
+    edges = Edges([240], CUTOFF_A, 0.5, CPU)
+    edges.find(*tensors([glass]))
+    glass.positions += 0.01
+    with Waits() as waits:
+        edges.near(*tensors([glass]))
+    # the second is there when the first is
+    assert waits.seen == ["nonzero", "_local_scalar_dense"]
+    assert edges.builds == 1
 
 
 @pytest.mark.parametrize("name", ["shik", "chik"])
@@ -458,6 +485,14 @@ def test_interrupted_run_of_a_network_goes_on_to_the_same_bytes(tmp_path, networ
     for name in job:
         whole, cut = (tmp_path / each / name / "restart.npz" for each in ("whole", "cut"))
         assert whole.read_bytes() == cut.read_bytes()
+
+
+def test_the_integrator_never_waits_for_the_device():
+    stage = Stage("a", "npt", 40, 1.0, (300.0, 200.0), (0.0, 1.0), 10, 10)
+    moving = RampedBatch(Batch([argon(1), argon(2)], Spring(), 1), stage, COUPLING)
+    with Waits() as waits:
+        moving.advance(3)
+    assert waits.seen == []
 
 
 def test_a_hot_batch_of_a_network_goes_on_to_the_same_bits_from_a_list_built_elsewhere(networks):

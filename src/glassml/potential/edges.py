@@ -38,7 +38,7 @@ class Edges:
         #: 1 where an atom (column) is in a system (row): sums over atoms are products with it.
         self.membership = (self.system == glass).to(torch.float64)
         self.builds = 0
-        self.built_at: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._built_at: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def find(
         self, positions: torch.Tensor, cells: torch.Tensor
@@ -58,10 +58,42 @@ class Edges:
             Indices of atoms, shape (pairs,), each pair in both directions, and the vectors from the
             first to the second in Å, shape (pairs, 3).
         """
-        first, second, shift, shifts = self.candidates(positions, cells)
-        vectors = positions[second] - positions[first] + shifts[shift]
-        near = torch.nonzero((vectors**2).sum(dim=1) < self.cutoff_A**2)[:, 0]
-        return first[near], second[near], vectors[near]
+        near, vectors = self.near(positions, cells)
+        return self.first[near], self.second[near], vectors[near]
+
+    def near(
+        self, positions: torch.Tensor, cells: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tell which pairs of the list, `first` and `second`, are within the cutoff.
+
+        It waits for the device once, when those pairs are counted. Whether the list was good is
+        computed before and looked at after that, when it costs no further wait.
+
+        Parameters
+        ----------
+        positions, cells
+            As in `find`.
+
+        Returns
+        -------
+        near, vectors
+            Indices into the list, shape (pairs,), and the vectors of all in the list in Å.
+        """
+        if self._built_at is None:
+            self._build(positions, cells)
+        stale = self._stale(positions, cells)
+        found = self._near(positions, cells)
+        if bool(stale):
+            self._build(positions, cells)
+            found = self._near(positions, cells)
+        return found
+
+    def _near(
+        self, positions: torch.Tensor, cells: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        shifts = self._shifts_in(cells)
+        vectors = positions[self.second] - positions[self.first] + shifts[self._shift]
+        return torch.nonzero((vectors**2).sum(dim=1) < self.cutoff_A**2)[:, 0], vectors
 
     def candidates(
         self, positions: torch.Tensor, cells: torch.Tensor
@@ -79,29 +111,30 @@ class Edges:
             Indices of atoms, shape (pairs,), and where in `shifts`, shape (n, 3) in Å, is what is
             to be added to the second atom: there are few different ones.
         """
-        if self._is_stale(positions, cells):
-            self.build(positions, cells)
-        shifts = (self.shifts[:, :, None] * cells[self.shift_systems]).sum(dim=1)
-        return self.first, self.second, self.shift, shifts
+        if self._built_at is None or bool(self._stale(positions, cells)):
+            self._build(positions, cells)
+        return self.first, self.second, self._shift, self._shifts_in(cells)
 
-    def _is_stale(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
+    def _shifts_in(self, cells: torch.Tensor) -> torch.Tensor:
+        return (self._shifts[:, :, None] * cells[self._shift_systems]).sum(dim=1)
+
+    def _stale(self, positions: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Tell whether a pair may have come within the cutoff that is not in the list.
 
         A pair that was `cutoff + skin` apart is at least `s (cutoff + skin) - 2 d` apart after the
         box was scaled by s and atoms moved by d against it. Not-a-number is no reason to build.
         """
-        if self.built_at is None:
-            return True
-        old_positions, old_inverses = self.built_at
+        assert self._built_at is not None
+        old_positions, old_inverses = self._built_at
         strain = old_inverses @ cells
         scale = volumes(strain) ** (1.0 / 3.0)
         expected = torch.bmm(old_positions[:, None], strain[self.system])[:, 0]
         moved = (positions - expected).norm(dim=1)
         allowed = 0.5 * (scale * (self.cutoff_A + self.skin_A) - self.cutoff_A)
-        return bool((moved > allowed[self.system]).any())
+        return (moved > allowed[self.system]).any()
 
-    def build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
-        """Build the list: `first`, `second`, `shift`, `shifts` in boxes and `shift_systems`."""
+    def _build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+        """Build the list: pairs, and the shifts of boxes and systems that they have."""
         reach = self.cutoff_A + self.skin_A
         self.first, self.second, shifts = pairs(positions, cells, self.system, reach)
         # one number for each different shift and system
@@ -111,13 +144,13 @@ class Edges:
         keys = self.system[self.first]
         for axis in range(3):
             keys = keys * base + digits[:, axis]
-        keys, self.shift = torch.unique(keys, return_inverse=True)
+        keys, self._shift = torch.unique(keys, return_inverse=True)
         columns: list[torch.Tensor] = []
         for _ in range(3):
             columns.insert(0, (keys % base) + lowest)
             keys = torch.div(keys, base, rounding_mode="floor")
-        self.shifts, self.shift_systems = torch.stack(columns, dim=1), keys
-        self.built_at = (positions.clone(), torch.linalg.inv(cells))
+        self._shifts, self._shift_systems = torch.stack(columns, dim=1), keys
+        self._built_at = (positions.clone(), torch.linalg.inv(cells))
         self.builds += 1
 
 

@@ -141,12 +141,14 @@ class PaddedNetwork:
         positions, cells
             As in `Edges.find`, in double precision.
         """
-        first, second, vectors = self._edges.find(positions, cells)
-        count = len(first)
+        edges = self._edges
+        near, vectors = edges.near(positions, cells)
+        count = len(near)
         if self._replay is None or count > self.capacity:
             self._make_room(count)
-        self._first[:count], self._second[:count] = first, second
-        self._vectors[:count] = vectors
+        torch.index_select(edges.first, 0, near, out=self._first[:count])
+        torch.index_select(edges.second, 0, near, out=self._second[:count])
+        torch.index_select(vectors, 0, near, out=self._vectors[:count])
         self._first[count : self._used] = self._padding[count : self._used]
         self._second[count : self._used] = self._padding[count : self._used]
         self._vectors[count : self._used] = self._far

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from ase import Atoms, units
 
+from glassml.md.engines.baoab import after_forces, before_forces, forces_on_strain
 from glassml.md.engines.committee import Committee
 from glassml.md.engines.integrator import barostat_mass
 from glassml.md.engines.launches import Launched, Launches
@@ -106,93 +107,6 @@ class Batch:
         self._count()
 
 
-def before_forces(
-    positions: torch.Tensor,
-    momenta: torch.Tensor,
-    cells: torch.Tensor,
-    forces: torch.Tensor,
-    masses: torch.Tensor,
-    system: torch.Tensor,
-    sizes: torch.Tensor,
-    strain_momenta: torch.Tensor,
-    strain_forces: torch.Tensor,
-    barostat_masses: torch.Tensor,
-    half: torch.Tensor,
-    targets: torch.Tensor,
-    noise: torch.Tensor | None,
-    strain_noise: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Make the part of a step that comes before the forces: BAOA.
-
-    Parameters
-    ----------
-    positions, momenta, cells, forces, masses, system, sizes
-        Of the batch.
-    strain_momenta, strain_forces, barostat_masses
-        Of the boxes.
-    half
-        Half a time step, a number.
-    targets
-        Rates of thermostat and barostat, and k T.
-    noise, strain_noise
-        Normal random numbers for the atoms, None without a thermostat; for the boxes, None at
-        constant volume.
-
-    Returns
-    -------
-    positions, momenta, cells, strain_momenta
-    """
-    npt = strain_noise is not None
-    if npt:
-        strain_momenta = strain_momenta + half * strain_forces
-    momenta = momenta + half * forces
-    if npt:
-        factor = torch.exp(half * strain_momenta / barostat_masses)
-        cells, positions = cells * factor[:, None, None], positions * factor[system, None]
-    positions = positions + half * momenta / masses[:, None]
-    if noise is not None:
-        rate, barostat_rate, thermal = targets[0], targets[1], targets[2]
-        friction = rate + torch.zeros_like(strain_momenta)
-        if npt:
-            friction = friction + (1.0 + 1.0 / sizes) * strain_momenta / barostat_masses
-        width = (thermal * (1.0 - torch.exp(-4.0 * rate * half))).sqrt()
-        damped = momenta * torch.exp(-2.0 * friction * half)[system, None]
-        momenta = damped + width * masses[:, None].sqrt() * noise
-        if strain_noise is not None:
-            width = (thermal * (1.0 - torch.exp(-4.0 * barostat_rate * half))).sqrt()
-            damped = strain_momenta * torch.exp(-2.0 * barostat_rate * half)
-            strain_momenta = damped + width * barostat_masses.sqrt() * strain_noise
-    positions = positions + half * momenta / masses[:, None]
-    if npt:
-        factor = torch.exp(half * strain_momenta / barostat_masses)
-        cells, positions = cells * factor[:, None, None], positions * factor[system, None]
-    return positions, momenta, cells, strain_momenta
-
-
-def forces_on_strain(
-    momenta: torch.Tensor,
-    masses: torch.Tensor,
-    membership: torch.Tensor,
-    sizes: torch.Tensor,
-    cells: torch.Tensor,
-    stress: torch.Tensor,
-    targets: torch.Tensor,
-) -> torch.Tensor:
-    """Give the force on the logarithm of each box's edge, in eV.
-
-    Parameters
-    ----------
-    momenta, masses, membership, sizes, cells, stress
-        Of the batch.
-    targets
-        The last of the four is the wanted pressure in eV/Å³.
-    """
-    twice_kinetic = membership @ ((momenta**2).sum(dim=1) / masses)
-    volume = volumes(cells)
-    trace = stress.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return twice_kinetic * (1.0 + 1.0 / sizes) - volume * (trace + 3.0 * targets[3])
-
-
 class RampedBatch:
     """Integrates one stage for all glasses of a batch.
 
@@ -217,8 +131,16 @@ class RampedBatch:
         self.barostat_masses = self._number([barostat_mass(volume, coupling) for volume in boxes])
         self.strain_momenta = torch.zeros_like(self.barostat_masses)
         self._before = Kernel(before_forces, batch.cells.device)
-        self._on_strain = Kernel(forces_on_strain, batch.cells.device)
-        self.strain_forces = self._strain_forces(self.targets(0, 1)[0])
+        self._after = Kernel(after_forces, batch.cells.device)
+        self.strain_forces = forces_on_strain(
+            batch.momenta,
+            batch.masses,
+            batch.membership,
+            batch.sizes,
+            batch.cells,
+            batch.stress,
+            self.targets(0, 1)[0],
+        )
         self._launches = Launches(self) if isinstance(batch.model, Launched) else None
 
     def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
@@ -249,19 +171,6 @@ class RampedBatch:
         if len(rows) < count:
             return torch.cat([rows, self.targets(begin + len(rows), count - len(rows))])
         return rows
-
-    def _strain_forces(self, targets: torch.Tensor) -> torch.Tensor:
-        """Give the force on the logarithm of the box's edge, in eV."""
-        batch = self.batch
-        return self._on_strain(
-            batch.momenta,
-            batch.masses,
-            batch.membership,
-            batch.sizes,
-            batch.cells,
-            batch.stress,
-            targets,
-        )
 
     def noise(self, *steps: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Draw the random numbers of a step, or of so many steps, for atoms and for boxes."""
@@ -308,10 +217,21 @@ class RampedBatch:
         )
         found = model(batch.positions, batch.cells)
         batch.energy, batch.forces, batch.stress = found["energy"], found["forces"], found["stress"]
-        if self.npt:
-            self.strain_forces = self._strain_forces(targets)
-            self.strain_momenta = self.strain_momenta + self.half * self.strain_forces
-        batch.momenta = batch.momenta + self.half * batch.forces
+        if not self.npt:
+            batch.momenta = batch.momenta + self.half * batch.forces
+            return
+        batch.momenta, self.strain_momenta, self.strain_forces = self._after(
+            batch.momenta,
+            batch.forces,
+            batch.masses,
+            batch.membership,
+            batch.sizes,
+            batch.cells,
+            batch.stress,
+            self.strain_momenta,
+            self.half,
+            targets,
+        )
 
     _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
     _OWN = ("barostat_masses", "strain_momenta", "strain_forces")
