@@ -100,7 +100,7 @@ class BatchSimulation:
         #: Glasses as they were when the committee was asked about them, until it has answered.
         self._asked: dict[str, Atoms] = {}
         #: Wall time of this piece by what it was spent on, in s: what limits a run.
-        self.spent = {"moving": 0.0, "samples": 0.0, "checkpoints": 0.0}
+        self.spent = {"steps": 0.0, "samples": 0.0, "checkpoints": 0.0}
 
     def alive(self) -> list[str]:
         """Give the names of the glasses that are in the batch, in its order."""
@@ -210,7 +210,7 @@ class BatchSimulation:
         saved_at = time.monotonic()
         while integrator.step < stage.steps and self.alive():
             count = steps_to_next(stage, integrator.step)
-            with self._spending("moving"):
+            with self._spending("steps"):
                 integrator.advance(count)
             progress.steps += count
             bar.update(count)
@@ -349,7 +349,7 @@ class BatchSimulation:
 def _limit(spent: Mapping[str, float]) -> str:
     """Say what most of the time goes into."""
     use = max(spent, key=lambda each: spent[each])
-    return f"{spent[use] / (sum(spent.values()) or 1.0):.0%} in {use}"
+    return f"{spent[use] / (sum(spent.values()) or 1.0):.0%} of the time in {use}"
 
 
 def steps_to_next(stage: Stage, step: int) -> int:
