@@ -1,0 +1,72 @@
+"""Mean error of pressure and energy near rest, which decides on density: a mean, not its square.
+
+    python benchmarks/potential/pressure_at_rest.py resources/potential/m0.nequip.zip \
+      resources/reference/{,later/,test/}labels.extxyz.gz
+
+Glasses quenched or released, of 2.1 to 2.3 g/cm³, no force above 4 eV/Å; and, apart, cells of the
+family rest_cristobalite, alpha and beta.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms, units
+
+from glassml.campaign.extxyz import read_extxyz
+from glassml.campaign.units import density_g_cm3
+from glassml.potential.labels import stress_matrix
+from glassml.potential.padded import load_network
+
+DENSITY_G_CM3 = (2.1, 2.3)
+LARGEST_FORCE_EV_A = 4.0
+
+
+def group(atoms: Atoms) -> str | None:
+    """Give the name of the group that a label belongs to, if any."""
+    if atoms.info.get("family") == "rest_cristobalite":
+        return str(atoms.info["parent"]).split("/")[1]
+    calm = np.abs(atoms.arrays["REF_forces"]).max() < LARGEST_FORCE_EV_A
+    at_rest = DENSITY_G_CM3[0] <= density_g_cm3(atoms) <= DENSITY_G_CM3[1]
+    kind = atoms.info["config_type"] in {"glass", "decompressed"}
+    return "glass" if kind and calm and at_rest and "REF_stress" in atoms.info else None
+
+
+def errors(network: Any, atoms: Atoms) -> tuple[float, float]:
+    """Give the error of the pressure in GPa and of the energy in meV/atom."""
+    network.place([atoms])
+    found = network(
+        torch.as_tensor(atoms.positions).to(network.device),
+        torch.as_tensor(atoms.cell.array[None]).to(network.device),
+    )
+    stress = found["stress"][0].cpu().numpy() - stress_matrix(atoms)
+    energy = float(found["energy"][0]) - atoms.info["REF_energy"]
+    return -np.trace(stress) / 3.0 / units.GPa, 1e3 * energy / len(atoms)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print a line for each group."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("package", type=Path)
+    parser.add_argument("labels", type=Path, nargs="+")
+    args = parser.parse_args(arguments)
+    network, _ = load_network(args.package, graph=False)
+    groups = defaultdict(list)
+    for atoms in (each for path in args.labels for each in read_extxyz(path)):
+        if (name := group(atoms)) is not None:
+            groups[name].append(errors(network, atoms))
+    for name, rows in sorted(groups.items()):
+        mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
+        error = spread / np.sqrt(len(rows))
+        print(
+            f"{name}: {len(rows)} labels, pressure {mean[0]:+.3f} +- {error[0]:.3f} GPa, "
+            f"energy {mean[1]:+.2f} +- {error[1]:.2f} meV/atom"
+        )
+
+
+if __name__ == "__main__":
+    main()
