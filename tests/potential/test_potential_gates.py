@@ -67,9 +67,11 @@ def test_error_gate_takes_the_worst_member(parity):
     assert results["energy"].value == pytest.approx(4.0)
     assert results["energy"].status == "amber"
     assert results["force"].status == "green"
+    assert results["force"].name.endswith("held-out labels, worst member")
     glass = errors[errors["quantity"] == "energy"].assign(group="disordered", mae=1.0)
     judged = gates.error_gate(pd.concat([errors, glass]), limits, 2.0)
     assert judged[0].value == 1.0  # liquid and glass are what counts, where there are some
+    assert "held-out liquid and glass" in judged[0].name
     nothing = gates.error_gate(errors[errors["set"] == "train"], limits, 2.0)
     assert {result.status for result in nothing} == {"unknown"}
 

@@ -75,10 +75,11 @@ def error_gate(
         Width of the amber range.
     """
     rows = held_out_rows(errors)
+    whose = "liquid and glass" if set(rows["group"]) == {"disordered"} else "labels"
     return [
         judge(
             "errors",
-            f"{quantity}: mean absolute error on held-out liquid and glass, worst member",
+            f"{quantity}: mean absolute error on held-out {whose}, worst member",
             _largest(rows[rows["quantity"] == quantity]["mae"]),
             threshold=threshold,
             unit=UNITS[quantity],
