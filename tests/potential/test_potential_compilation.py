@@ -52,7 +52,7 @@ def test_a_model_of_another_machine_is_not_used(tmp_path):
 
 @pytest.mark.parametrize("wanted", ["auto", "always"])
 def test_what_cannot_be_compiled_is_said_or_refused(package, tmp_path, monkeypatch, wanted):
-    def fail(command, threads):
+    def fail(command, threads, target):
         raise PotentialError("no compiler here")
 
     monkeypatch.setattr(compilation, "run_nequip", fail)
@@ -71,7 +71,7 @@ def test_a_compiled_model_that_cannot_be_evaluated_leaves_nothing(package, tmp_p
     """As on GPUs where loading ended with a segmentation fault."""
     folder = tmp_path / "compiled"
 
-    def write_nonsense(command, threads):
+    def write_nonsense(command, threads, target):
         (folder / COMPILED_MODEL).write_bytes(b"nonsense")
 
     monkeypatch.setattr(compilation, "run_nequip", write_nonsense)
