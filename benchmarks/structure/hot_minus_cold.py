@@ -1,0 +1,70 @@
+"""Hot minus cold glasses in situ, glass by glass: FSDP as it is and at equal density, ring slopes.
+
+    python benchmarks/structure/hot_minus_cold.py results/silica_r2scan/structure \
+      hot_7.7GPa_3000K cold_6GPa cold_7.7GPa
+
+The cold glass is continued to the density of the hot one by the line through the two cold states.
+Means with standard errors over glasses.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from glassml.campaign.files import read_json
+
+
+def height(folder: Path, weighting: str) -> float:
+    """Give S(Q1) of a glass."""
+    return float(read_json(folder / "fsdp.json")[weighting]["Q1"]["height"])
+
+
+def density(folder: Path) -> float:
+    """Give the density of a glass in g/cm³."""
+    return float(read_json(folder / "network.json")["observables"]["density_g_cm3"]["mean"])
+
+
+def slope(folder: Path) -> float:
+    """Give d l2/dn of King rings of Si and O in Å."""
+    rows = pd.read_csv(folder / "ring_slope.csv")
+    return float(rows[(rows["criterion"] == "king") & (rows["atoms"] == "Si+O")]["slope_A"].item())
+
+
+def show(name: str, differences: list[float]) -> None:
+    """Print a mean with its standard error."""
+    error = np.std(differences, ddof=1) / np.sqrt(len(differences))
+    print(f"{name}: {np.mean(differences):+.4f} +- {error:.4f}, {len(differences)} glasses")
+
+
+def main() -> None:
+    """Print the differences."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("structure", type=Path, help="results/…/structure")
+    parser.add_argument("hot")
+    parser.add_argument("looser", help="the cold state of less pressure")
+    parser.add_argument("cold")
+    args = parser.parse_args()
+    glasses = sorted(path.parent.name for path in args.structure.glob(f"{args.hot}/*/fsdp.json"))
+    sets = [
+        [args.structure / state / glass for state in (args.hot, args.looser, args.cold)]
+        for glass in glasses
+    ]
+    for weighting in ("neutron", "xray"):
+        plain, equal = [], []
+        for folders in sets:
+            (hot, looser, cold), (rho_hot, rho_looser, rho_cold) = (
+                [height(folder, weighting) for folder in folders],
+                [density(folder) for folder in folders],
+            )
+            plain.append(hot - cold)
+            line = (cold - looser) / (rho_cold - rho_looser)
+            equal.append(hot - cold - line * (rho_hot - rho_cold))
+        show(f"S(Q1), {weighting}", plain)
+        show(f"S(Q1), {weighting}, at equal density", equal)
+    show("d l2/dn, Å", [slope(hot) - slope(cold) for hot, _, cold in sets])
+
+
+if __name__ == "__main__":
+    main()
