@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,11 @@ def test_what_no_rule_makes_is_said(copy):
     assert done.returncode == 2
     assert done.stderr.startswith("glassml: results/tiny/nothing")
     assert "Traceback" not in done.stderr
+
+
+def test_an_input_that_is_newer_alone_is_said_so(copy):
+    labels = copy / "labels.extxyz"
+    os.utime(labels, (time.time() + 100,) * 2)
+    (copy / SEEDED).unlink()
+    lines = _why(copy, SEEDED)
+    assert [line for line in lines if "->" in line] == []

@@ -208,6 +208,8 @@ def _some(paths: list[str]) -> str:
 def _input_change(path: str, checksums: set[Any]) -> str:
     before = ", ".join(sorted(str(each)[:15] for each in checksums if each)) or "newer than that"
     now = f"sha256:{file_sha256(path)[:8]}" if Path(path).is_file() else "changed"
+    if before == now:
+        return f"input {path}: newer, with the same content ({now})"
     return f"input {path}: {before} -> {now}"
 
 
