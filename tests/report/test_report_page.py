@@ -16,7 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from report_campaign import STATES, write_dynamics, write_json
+from report_campaign import (
+    STATES,
+    make_config,
+    write_dynamics,
+    write_glass,
+    write_json,
+    write_structure,
+)
 
 from glassml.cli import main
 from glassml.report import page
@@ -385,6 +392,19 @@ def test_what_was_asked_names_the_potential(tiny, campaign, potential, by):
     config["md"]["potential"] = potential
     results = Results(tiny, config)
     assert dict(answers(results, Evidence(results)))["Asked"].endswith(by)
+
+
+def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(tmp_path):
+    in_situ = ("ambient", "cold_7.7GPa", "hot_7.7GPa_1500K")
+    write_structure(tmp_path, states=in_situ)
+    for index, (hot, cold) in enumerate([(1.10, 1.00), (1.16, 1.04)]):
+        for state, height in (("hot_7.7GPa_1500K", hot), ("cold_7.7GPa", cold)):
+            write_glass(tmp_path / "structure" / state / f"glass{index:02d}", 2.7, 1.7, height)
+    states = {name: STATES[name] for name in in_situ}
+    config = make_config(md={"glasses": 2, "atoms": 96, "states": states})
+    results = Results(tmp_path, config.model_dump(mode="json"))
+    line = dict(answers(results, Evidence(results)))["Hot"]
+    assert "S(Q₁), glass by glass, 0.1100 ± 0.0100 (neutrons), 0.1100 ± 0.0100 (X-rays)" in line
 
 
 def test_findings_come_before_the_rest_and_methods_are_folded(text):

@@ -10,7 +10,7 @@ from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.measures import difference
 from glassml.report.measures_recovered import equally_dense
 from glassml.report.page import Section, with_error
-from glassml.report.pairs import paired_difference, peak_height
+from glassml.report.pairs import paired_difference, peak_height, peak_of
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections.rings import FEWEST, SHAPE
 from glassml.report.states import State
@@ -138,8 +138,22 @@ def _hot(evidence: Evidence) -> str:
     text += f"; {cold.label}: {_density(evidence, cold)}, {_fsdp(evidence, cold)}."
     dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
     if abs(dense[0] - dense[1]) > DENSITY_TOLERANCE_g_cm3:
-        return f"{text} Their densities are not equal."
+        return f"{text} {_unequally_dense(evidence, hot, cold, dense[0] - dense[1])}"
     return f"{text} {_hot_minus_cold(evidence, hot, cold)}".rstrip()
+
+
+def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float) -> str:
+    """Compare heights of the FSDP all the same: what is denser has a lower one."""
+    text = f"Hot minus cold: {denser:+.3f} g/cm³".replace("-", "−")
+    try:
+        changes = {
+            word: paired_difference(evidence, hot, cold, peak_of(weighting, "height"))
+            for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays"))
+        }
+    except AbsentError:
+        return f"{text}: their FSDPs are not to be compared."
+    heights = ", ".join(f"{_text(change)} ({word})" for word, change in changes.items())
+    return f"{text}, and S(Q₁), glass by glass, {heights}; compression alone lowers it."
 
 
 def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:
