@@ -21,11 +21,10 @@ from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
 from glassml.potential.calculators import load_calculator
 
-FMAX_EV_A = 0.05
 MAX_STEPS = 200
 
 
-def at_rest(atoms, calculator, *, isotropic):
+def at_rest(atoms, calculator, *, isotropic, fmax_eV_A):
     """Give the atoms at rest at no pressure, and how many steps that took."""
     atoms.calc = calculator
     # a strain counts four times as much as by default: 0.05 eV/Å are then 0.14 GPa of a glass
@@ -33,7 +32,7 @@ def at_rest(atoms, calculator, *, isotropic):
         atoms, hydrostatic_strain=isotropic, exp_cell_factor=max(1.0, len(atoms) / 4)
     )
     optimizer = LBFGS(cell, logfile=None, memory=30)
-    if not optimizer.run(fmax=FMAX_EV_A, steps=MAX_STEPS):
+    if not optimizer.run(fmax=fmax_eV_A, steps=MAX_STEPS):
         print(f"not at rest after {MAX_STEPS} steps")
     return atoms, optimizer.nsteps
 
@@ -57,11 +56,11 @@ def main():
     parser.add_argument("glasses", nargs="+", help="structures")
     args = parser.parse_args()
     calculator = load_calculator(args.package)
-    quartz, _ = at_rest(polymorph("alpha_quartz"), calculator, isotropic=False)
+    quartz, _ = at_rest(polymorph("alpha_quartz"), calculator, isotropic=False, fmax_eV_A=0.005)
     zero = quartz.get_potential_energy() / len(quartz)
     print(f"quartz: {zero:.4f} eV/atom, {density_g_cm3(quartz):.3f} g/cm³")
     for path in args.glasses:
-        glass, steps = at_rest(read(path), calculator, isotropic=True)
+        glass, steps = at_rest(read(path), calculator, isotropic=True, fmax_eV_A=0.05)
         energy = 1e3 * (glass.get_potential_energy() / len(glass) - zero)
         angles = bridges_deg(glass)
         pressure = -160.21766 * glass.get_stress(voigt=True)[:3].mean()

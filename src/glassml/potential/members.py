@@ -198,7 +198,9 @@ def _new_shifts(
         return None
     logger.info("from %s to the labels' functional: %s eV", package_functional, constants)
     own = shifts_of(calculator)
-    return {symbol: own[symbol] + constants.get(symbol, 0.0) for symbol in own}
+    # Machines differ in the seventh digit. They shall not in the name of a training, by which one
+    # that was killed goes on elsewhere.
+    return {symbol: round(own[symbol] + constants.get(symbol, 0.0), 4) for symbol in own}
 
 
 def bootstrap(frames: Sequence[Atoms], rng: np.random.Generator) -> list[Atoms]:
