@@ -40,8 +40,6 @@ rule dft_label:
         f"{LOGS}/dft/{{family}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/dft/{{family}}/{{shard}}.tsv"
-    # training waits for labels, and dynamics for training: starts of glasses can wait
-    priority: 1
     conda:
         "../envs/glassml.yaml"
     threads: CAMPAIGN.dft.shard_processes

@@ -10,6 +10,8 @@ rule md_start:
         f"{LOGS}/md/start/{{glass}}.log",
     benchmark:
         f"{BENCHMARKS}/md/start/{{glass}}.tsv"
+    # Training waits for labels, dynamics for training: starts fill the cores that these leave.
+    priority: -1
     conda:
         "../../envs/glassml.yaml"
     threads: 1
