@@ -11,17 +11,19 @@ meV/atom, the glass transition being at 1480 K (Richet et al., Geochim. Cosmochi
 
 import argparse
 
-import numpy as np
 from ase.filters import FrechetCellFilter
 from ase.io import read
-from ase.neighborlist import neighbor_list
 from ase.optimize import LBFGS
+from ase.units import GPa
 
 from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
 from glassml.potential.calculators import load_calculator
+from glassml.structure.bonds import find_bonds
+from glassml.structure.network import bond_angles
 
 MAX_STEPS = 200
+SI_O_A = 2.2
 
 
 def at_rest(atoms, calculator, *, isotropic, fmax_eV_A):
@@ -37,18 +39,6 @@ def at_rest(atoms, calculator, *, isotropic, fmax_eV_A):
     return atoms, optimizer.nsteps
 
 
-def bridges_deg(atoms):
-    """Give the angles of all O with two Si within 2.2 Å, in degrees."""
-    centre, other, bond = neighbor_list("ijD", atoms, {("Si", "O"): 2.2})
-    found = []
-    for oxygen in np.flatnonzero(atoms.symbols == "O"):
-        mine = bond[(centre == oxygen) & (atoms.numbers[other] == 14)]
-        if len(mine) == 2:
-            cosine = mine[0] @ mine[1] / np.prod(np.linalg.norm(mine, axis=1))
-            found.append(np.degrees(np.arccos(cosine)))
-    return np.array(found)
-
-
 def main():
     """Print a line for each glass."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -62,8 +52,8 @@ def main():
     for path in args.glasses:
         glass, steps = at_rest(read(path), calculator, isotropic=True, fmax_eV_A=0.05)
         energy = 1e3 * (glass.get_potential_energy() / len(glass) - zero)
-        angles = bridges_deg(glass)
-        pressure = -160.21766 * glass.get_stress(voigt=True)[:3].mean()
+        angles = bond_angles(glass, find_bonds(glass, cutoff=SI_O_A), centre=8)
+        pressure = -glass.get_stress(voigt=True)[:3].mean() / GPa
         print(
             f"{path}: {energy:.1f} meV/atom above quartz, {density_g_cm3(glass):.3f} g/cm³, "
             f"Si-O-Si {angles.mean():.1f}°, its spread {angles.std():.1f}°, "

@@ -108,19 +108,19 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(tmp_path, refe
 
 
 @pytest.mark.slow
-def test_killed_at_random_four_times_ends_with_the_same_bytes(tmp_path):
+def test_killed_at_random_eight_times_ends_with_the_same_bytes(tmp_path):
     reference, killed = tmp_path / "reference", tmp_path / "killed"
     length = 15  # so that no machine is done before the last kill
     assert start(reference, length=length).wait(600) == 0
     chance = random.Random(20)
-    for _ in range(4):
+    for _ in range(8):
         process = start_and_wait_for_segments(killed, chance.randint(1, 4), length)
         assert process is not None, "it ended before it was killed often enough"
         time.sleep(0.02 * chance.random())
         process.kill()
         process.wait()
     assert start(killed, length=length).wait(600) == 0
-    assert json.loads((killed / "record.json").read_text())["pieces"] > 3
+    assert json.loads((killed / "record.json").read_text())["pieces"] > 6
     assert_same(killed, reference)
 
 

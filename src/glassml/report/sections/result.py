@@ -153,7 +153,8 @@ def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float)
     except AbsentError:
         return f"{text}: their FSDPs are not to be compared."
     heights = ", ".join(f"{_text(change)} ({word})" for word, change in changes.items())
-    return f"{text}, and S(Q₁), glass by glass, {heights}; compression alone lowers it."
+    text += f", and S(Q₁), glass by glass, {heights}"
+    return f"{text}; compression alone lowers it." if denser > 0 else f"{text}."
 
 
 def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:
