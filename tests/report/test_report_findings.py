@@ -69,6 +69,24 @@ def test_an_anneal_that_still_densifies_is_found(tmp_path, campaign):
     assert finding.severity == "red"
 
 
+def test_a_hot_glass_that_only_deformed_is_found(tmp_path, campaign):
+    root = write_campaign(tmp_path / "results")
+    table = root / "structure" / "summary" / "states.csv"
+    columns = table.read_text().splitlines()[0].split(",")
+    row = dict.fromkeys(columns, "") | {"glasses": "3", "set_aside": "0"}
+    rules = [rule for rule in load_rules() if rule.name == "rearranged"]
+    for kept, severity in ((0.4, "green"), (0.937, "amber"), (0.999, "red")):
+        new = row | {"state": "hot_7.7GPa_1500K", "observable": "bonds_kept"}
+        new |= {"mean": str(kept), "error": "0.004"}
+        line = ",".join(new[name] for name in columns)
+        before = [text for text in table.read_text().splitlines() if "bonds_kept" not in text]
+        table.write_text("\n".join([*before, line]) + "\n")
+        evidence = Evidence(Results(root, campaign.model_dump(mode="json")))
+        (finding,) = judge_all(evidence, [], rules)
+        assert (finding.value, finding.severity) == (pytest.approx(100 * kept), severity)
+        assert "± 0.4 %" in finding.trigger
+
+
 def test_a_campaign_without_results_is_unknown_and_not_green(tmp_path):
     evidence = Evidence(Results(tmp_path, make_config().model_dump(mode="json")))
     findings = judge_all(evidence, acceptance.evaluate_all(evidence), load_rules())

@@ -398,13 +398,16 @@ def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(tmp_path):
     in_situ = ("ambient", "cold_7.7GPa", "hot_7.7GPa_1500K")
     write_structure(tmp_path, states=in_situ)
     for index, (hot, cold) in enumerate([(1.10, 1.00), (1.16, 1.04)]):
-        for state, height in (("hot_7.7GPa_1500K", hot), ("cold_7.7GPa", cold)):
-            write_glass(tmp_path / "structure" / state / f"glass{index:02d}", 2.7, 1.7, height)
+        made = {"ambient": (2.2, 1.5), "cold_7.7GPa": (2.7, cold), "hot_7.7GPa_1500K": (2.65, hot)}
+        for state, (density, height) in made.items():
+            write_glass(tmp_path / "structure" / state / f"glass{index:02d}", density, 1.7, height)
     states = {name: STATES[name] for name in in_situ}
     config = make_config(md={"glasses": 2, "atoms": 96, "states": states})
     results = Results(tmp_path, config.model_dump(mode="json"))
     line = dict(answers(results, Evidence(results)))["Hot"]
     assert "S(Q₁), glass by glass, 0.1100 ± 0.0100 (neutrons), 0.1100 ± 0.0100 (X-rays)" in line
+    # a tenth of the way from cold to ambient: 1.050 and 1.086
+    assert "(2.650 g/cm³) minus cold (between ambient and cold_7.7GPa): 0.062 ± 0.012" in line
 
 
 def test_findings_come_before_the_rest_and_methods_are_folded(text):

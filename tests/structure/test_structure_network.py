@@ -8,7 +8,7 @@ from matscipy.neighbours import neighbour_list
 from glassml.campaign.errors import StructureError
 from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
-from glassml.structure.bonds import find_bonds, find_cutoffs
+from glassml.structure.bonds import bonds_kept, find_bonds, find_cutoffs
 from glassml.structure.network import (
     bond_angles,
     fractions,
@@ -48,6 +48,31 @@ def test_angles_of_beta_cristobalite():
 
 def test_density_of_quartz(quartz):
     assert density_g_cm3(quartz) == pytest.approx(2.65, abs=0.01)
+
+
+def test_a_deformed_crystal_keeps_its_bonds_however_it_is_folded(quartz):
+    moved = quartz.copy()
+    moved.rattle(0.05, seed=1)
+    moved.set_cell(moved.cell * 1.03, scale_atoms=True)
+    moved.positions += [3.0, -2.0, 7.0]
+    moved.wrap()
+    assert bonds_kept(find_bonds(quartz, 2.0), find_bonds(moved, 2.0)) == 1.0
+
+
+def test_kept_bonds_are_counted_by_hand(quartz):
+    """An O that goes takes its two bonds along, from both structures' sides."""
+    large = quartz * 2
+    bonds = find_bonds(large, 2.0)
+    oxygen, silicon = np.flatnonzero(large.numbers == 8), np.flatnonzero(large.numbers == 14)
+    moved = large.copy()
+    moved.positions[oxygen[0]] = large.positions[silicon[-1]] + [0.3, 0.3, 0.3]
+    former = set(bonds.second[bonds.first == oxygen[0]])
+    lost = 2 - (silicon[-1] in former)
+    kept = bonds_kept(bonds, find_bonds(moved, 1.0 + 1.0))
+    assert kept == pytest.approx(1 - lost / (2 * len(oxygen)))
+    swapped = large[np.random.default_rng(0).permutation(len(large))]
+    with pytest.raises(StructureError, match="same atoms in the same order"):
+        bonds_kept(bonds, find_bonds(swapped, 2.0))
 
 
 def test_cutoff_is_between_the_shells(disordered):

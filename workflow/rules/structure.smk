@@ -11,6 +11,10 @@ rule structure_glass:
         final=f"{RESULTS}/md/{{state}}/{{glass}}/final.extxyz",
         trajectory=f"{RESULTS}/md/{{state}}/{{glass}}/trajectory.h5md",
         record=f"{RESULTS}/md/{{state}}/{{glass}}/record.json",
+        parent=lambda wildcards: expand(
+            f"{RESULTS}/md/{{parent}}/{wildcards.glass}/final.extxyz",
+            parent=CAMPAIGN.md.parents(wildcards.state),
+        ),
     output:
         [f"{RESULTS}/structure/{{state}}/{{glass}}/{name}" for name in STRUCTURE_TABLES],
     log:
@@ -33,7 +37,7 @@ rule structure_glass:
     shell:
         "glassml structure analyse --config {input.config} --state {params.state}"
         " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
-        " --record {input.record} --threads {threads} --output-dir {params.folder} > {log} 2>&1"
+        " --record {input.record} --parent {input.parent} --threads {threads} --output-dir {params.folder} > {log} 2>&1"
 
 
 rule structure_summary:

@@ -301,6 +301,23 @@ def still_densifying(seen: Seen, argument: str) -> tuple[float, str]:
     return abs(means[name]), f"{means[name]:+.2f} % in {name}, mean of {len(changes[name])} glasses"
 
 
+def bonds_kept_percent(seen: Seen, argument: str) -> tuple[float, str]:
+    """Share of the bonds, in percent, that the hot state which changed most under pressure kept."""
+    del argument
+    kept = {}
+    for state in seen.evidence.find("hot in situ"):
+        try:
+            kept[state.name] = seen.evidence.scalar(state, "bonds_kept")
+        except AbsentError:
+            continue
+    if not kept:
+        raise AbsentError("no hot state under pressure has its bonds compared with its parent's")
+    name = min(kept, key=lambda item: kept[item].mean)
+    share, error = 100 * kept[name].mean, kept[name].error
+    spread = "" if error is None else f" ± {100 * error:.1f}"
+    return share, f"{name}: {share:.1f}{spread} % of the bonds before it"
+
+
 def _steady_at(stage: dict[str, Any], temperature_K: float) -> bool:
     heat = stage.get("temperature_K")
     heats = [heat] if isinstance(heat, int | float) else heat or []
@@ -320,4 +337,5 @@ MEASURES: dict[str, Measure] = by_name(
     stopped_percent,
     failed_labels_percent,
     still_densifying,
+    bonds_kept_percent,
 )

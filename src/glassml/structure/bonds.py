@@ -87,6 +87,33 @@ class Bonds:
         return np.linalg.norm(self.vector, axis=1)
 
 
+def bonds_kept(before: Bonds, after: Bonds) -> float:
+    """Share of the bonds of one structure that are there in another of the same atoms.
+
+    What tells a glass that was only deformed (1) from a melt (0): bonds are pairs of atoms, by
+    their numbers; images are left out, since atoms may be folded in between.
+
+    Parameters
+    ----------
+    before, after
+        Of the same atoms in the same order.
+
+    Raises
+    ------
+    StructureError
+        If the atoms are others, or there was no bond.
+    """
+    if not np.array_equal(before.is_former, after.is_former):
+        raise StructureError("bonds are compared of the same atoms in the same order")
+    if not len(before.first):
+        raise StructureError("there is no bond that could be kept")
+    old, new = (
+        np.unique(bonds.first.astype(np.int64) * bonds.n + bonds.second)
+        for bonds in (before, after)
+    )
+    return float(np.isin(old, new).mean())
+
+
 def peak_window(pair: tuple[str, str]) -> tuple[float, float]:
     """Where the first peak of g(r) of a pair is sought, in Å: 1.2-2.2 Å for Si-O.
 

@@ -29,6 +29,12 @@ def _register_campaign(actions: Commands) -> None:
     analyse.add_argument("--trajectory", required=True)
     analyse.add_argument("--final", required=True)
     analyse.add_argument("--record", help="record.json of the run")
+    analyse.add_argument(
+        "--parent",
+        nargs="*",
+        default=[],
+        help="final.extxyz of the state that the run continues, for the bonds that it kept",
+    )
     analyse.add_argument("--output-dir", required=True)
     analyse.add_argument("--threads", type=int)
     analyse.set_defaults(run=run_analyse)
@@ -59,13 +65,16 @@ def run_crystals(_args: argparse.Namespace) -> None:
 def run_analyse(args: argparse.Namespace) -> None:
     """Write all observables of a glass; one without a network is set aside with its reason."""
     from glassml.campaign.config import load_campaign
+    from glassml.structure.frames import read_frames
     from glassml.structure.glass import analyse_glass, set_aside, write_glass
 
     section = load_campaign(args.config).structure
     set_threads(args.threads)
     try:
         frames = _campaign_frames(args, section.frames, section.stride)
-        documents, tables = analyse_glass(frames, section, progress=True)
+        parents = [atoms for path in args.parent for atoms in read_frames(path)]
+        parent = parents[-1] if parents else None
+        documents, tables = analyse_glass(frames, section, progress=True, parent=parent)
     except StructureError as reason:
         print(f"{args.state} {args.glass} is set aside: {reason}", file=sys.stderr)
         documents, tables = set_aside(str(reason))

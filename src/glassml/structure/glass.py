@@ -12,6 +12,7 @@ from tqdm import tqdm
 from glassml.campaign.config.structure import Structure
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import write_csv, write_json
+from glassml.structure.bonds import bonds_kept
 from glassml.structure.frames import check_bulk
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_options, fit_peak
 from glassml.structure.observables import (
@@ -45,7 +46,10 @@ ANGLE_BIN, Z_BIN = 1.0, 0.05
 
 
 def analyse_glass(
-    frames: Iterable[Atoms], section: Structure, progress: bool = False
+    frames: Iterable[Atoms],
+    section: Structure,
+    progress: bool = False,
+    parent: Atoms | None = None,
 ) -> tuple[dict[str, Any], dict[str, list[Row]]]:
     """Compute all observables of a glass.
 
@@ -57,6 +61,8 @@ def analyse_glass(
         What is computed.
     progress
         Whether to show a progress bar.
+    parent
+        Where the run began: the end of the state before. `bonds_kept` is measured against it.
 
     Returns
     -------
@@ -76,6 +82,9 @@ def analyse_glass(
     rule = BondRule(section.cutoff_A, ELEMENTS[:1], ELEMENTS[1:]).settled(frames)
     bar = tqdm(total=2 + len(section.ring_criteria), desc="structure", disable=not progress)
     document, tables = _network(mean_over(NetworkObservables(rule), frames), frames)
+    if parent is not None:
+        kept = bonds_kept(rule.bonds(parent), rule.bonds(frames[-1]))
+        document["observables"]["bonds_kept"] = {"mean": kept, "error": None}
     tables["gr.csv"] = _pair_rows(
         mean_over(PairObservables(section.r_max_A, section.r_bin_A), frames)
     )

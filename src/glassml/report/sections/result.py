@@ -4,6 +4,7 @@ import pandas as pd
 
 from glassml.campaign.names import KING
 from glassml.report.curves import plot_band, plot_measured, state_rows, with_errors
+from glassml.report.equal_density import at_equal_density
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
@@ -138,7 +139,8 @@ def _hot(evidence: Evidence) -> str:
     text += f"; {cold.label}: {_density(evidence, cold)}, {_fsdp(evidence, cold)}."
     dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
     if abs(dense[0] - dense[1]) > DENSITY_TOLERANCE_g_cm3:
-        return f"{text} {_unequally_dense(evidence, hot, cold, dense[0] - dense[1])}"
+        unlike = _unequally_dense(evidence, hot, cold, dense[0] - dense[1])
+        return f"{text} {unlike} {_interpolated(evidence)}".rstrip()
     return f"{text} {_hot_minus_cold(evidence, hot, cold)}".rstrip()
 
 
@@ -155,6 +157,26 @@ def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float)
     heights = ", ".join(f"{_text(change)} ({word})" for word, change in changes.items())
     text += f", and S(Q₁), glass by glass, {heights}"
     return f"{text}; compression alone lowers it." if denser > 0 else f"{text}."
+
+
+def _interpolated(evidence: Evidence) -> str:
+    """Compare at equal density along the cold series: a recovered hot state, or one in situ."""
+    weightings = {"neutron": "neutrons", "xray": "X-rays"}
+    for hot in reversed(evidence.find("hot in situ") + evidence.find("hot recovered")):
+        try:
+            found = {
+                word: at_equal_density(evidence, hot, peak_of(weighting, "height"))
+                for weighting, word in weightings.items()
+            }
+        except AbsentError:
+            continue
+        first = next(iter(found.values()))
+        heights = ", ".join(f"{_text(each.difference)} ({word})" for word, each in found.items())
+        return (
+            f"At equal density, {hot.label} ({first.density:.3f} g/cm³) minus cold (between "
+            f"{' and '.join(first.between)}): {heights}."
+        )
+    return ""
 
 
 def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:

@@ -14,7 +14,7 @@ from glassml.report.curves import (
     state_rows,
     with_errors,
 )
-from glassml.report.evidence import Evidence
+from glassml.report.evidence import Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Cell, Section, Table, with_error
@@ -303,12 +303,21 @@ NETWORK = (
 )
 
 
+def _bonds_kept(evidence: Evidence, state: State) -> dict[str, Value]:
+    """Share of the parent's bonds that a state has; nothing where it has no parent."""
+    try:
+        return {"bonds_kept": evidence.scalar(state, "bonds_kept")}
+    except AbsentError:
+        return {}
+
+
 def _network(evidence: Evidence) -> Table:
     rows: list[dict[str, Any]] = []
     shown: list[dict[str, str]] = []
     for state in evidence.states:
         try:
             values = {name: evidence.scalar(state, name) for name in NETWORK}
+            kept = _bonds_kept(evidence, state)
             summary = evidence.summary("states", state)
         except AbsentError as error:
             evidence.results.warn(f"Structure: {error}")
@@ -316,7 +325,7 @@ def _network(evidence: Evidence) -> Table:
         if int(summary.set_aside.iloc[0]):
             evidence.results.warn(f"Structure of {state.name}: {summary.reasons.iloc[0]}")
         row: dict[str, Any] = {"state": state.name, "glasses": int(summary.glasses.iloc[0])}
-        for name, value in values.items():
+        for name, value in (values | kept).items():
             row |= {name: value.mean, f"{name}_error": value.error}
         rows.append(row)
         text = {name: with_error(value.mean, value.error) for name, value in values.items()}
@@ -330,6 +339,7 @@ def _network(evidence: Evidence) -> Table:
                 "Si‑O, Å": text["bond_Si-O_mean_A"],
                 "O‑Si‑O, °": text["angle_O-Si-O_mean_deg"],
                 "Si‑O‑Si, °": text["angle_Si-O-Si_mean_deg"],
+                "bonds kept": ", ".join(with_error(v.mean, v.error) for v in kept.values()) or "–",
             }
         )
     if not rows:
@@ -337,7 +347,9 @@ def _network(evidence: Evidence) -> Table:
     caption = (
         "Density, mean coordination, shares, mean bond length and angles over frames and glasses; "
         "± is one standard error over glasses. Bonds are Si-O pairs closer than the first minimum "
-        "of g(r). The file has the standard deviations of the angles too."
+        "of g(r). Bonds kept: the share of the bonds at the end of the state before that are there "
+        "at the end of this one; a melt keeps none. The file has the standard deviations of the "
+        "angles too."
     )
     return Table("network", "Network", caption, pd.DataFrame(rows), shown=pd.DataFrame(shown))
 
