@@ -276,6 +276,19 @@ def test_padding_contributes_nothing(networks):
         assert torch.allclose(value, expected[key], rtol=1e-12, atol=1e-13), key
 
 
+def test_a_batch_does_not_depend_on_what_was_moved_before(networks):
+    """Else a state would be padded, slower and rounded otherwise, after one under pressure."""
+    loose = silica(24, 1)
+    dense = loose.copy()
+    dense.set_cell(0.85 * dense.cell, scale_atoms=True)
+    used, fresh = TorchEngine(padded(networks[0])), TorchEngine(padded(networks[0]))
+    used.begin([dense], seed=1)
+    for engine in (used, fresh):
+        engine.begin([loose], seed=1)
+    assert used.model.capacity == fresh.model.capacity
+    assert torch.equal(used.batch.forces, fresh.batch.forces)
+
+
 def test_forces_are_the_gradient_and_the_stress_the_strain_derivative(networks):
     glass = silica(24, 5)
     model = padded(networks[0])

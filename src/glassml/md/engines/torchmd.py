@@ -287,7 +287,8 @@ class TorchEngine:
         self.integrator: RampedBatch
 
     def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
-        """Take up the glasses."""
+        """Take up the glasses, as if the model had moved none before."""
+        self.model.reserve(0)
         self.batch = Batch(glasses, self.model, seed)
         self.committee.place(glasses)
 
