@@ -67,14 +67,14 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     rng = np.random.default_rng(1)
     cells = [gaussian_rattle(polymorph("coesite"), 0.05, rng) for _ in range(CELLS)]
-    cheap = Dft(**CHEAP).model_dump(mode="json")
+    cheap = Dft(**CHEAP)
     bare(cells[0], cheap)  # reads setups and warms up
     alone = [bare(atoms, cheap) for atoms in cells]
     with tempfile.TemporaryDirectory() as folder:
         whole = command(Path(folder), cells)
     overhead = (whole - sum(alone)) / CELLS
     print(f"{CELLS} labels: command {whole:.1f} s, bare GPAW {sum(alone):.1f} s")
-    production = bare(cells[0], Dft().model_dump(mode="json"))
+    production = bare(cells[0], Dft())
     print(
         f"overhead {overhead:.2f} s a label; a label of 24 atoms takes {production:.1f} s: "
         f"{overhead / production:.1%}"

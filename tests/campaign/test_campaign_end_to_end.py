@@ -115,7 +115,7 @@ def test_kills_change_no_trajectory(campaign, tmp_path):
 def test_a_label_is_the_same_when_calculated_again(campaign, tmp_path):
     name = "configurations/crystals/0000.extxyz"
     structures = read(campaign / "results/tiny" / name, index=":2")
-    dft = load_campaign(TINY).dft.model_dump(mode="json")
+    dft = load_campaign(TINY).dft
     again = label_shard(structures, dft, LabelStore(tmp_path))
     before = label_shard(structures, dft, LabelStore(campaign / "results/labels"))
     assert (again.computed, before.computed) == (2, 0)

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.io import read
 from ase.spacegroup import crystal
 
+from glassml.campaign.config import parse_campaign
 from glassml.campaign.config.dft import Dft, Functional
 from glassml.campaign.errors import ConfigError, StructureError
 from glassml.campaign.store import LabelStore
@@ -18,9 +19,7 @@ from glassml.dft.seeding import seed_store
 from glassml.dft.settings import determining_settings, require_functional, require_setups
 from glassml.dft.shard import label_shard
 
-DFT = Dft(
-    cutoff_eV=300, kpoint_spacing_per_A=5.0, density_tolerance=1e-6, energy_tolerance_eV=1e-6
-).model_dump(mode="json")
+DFT = Dft(cutoff_eV=300, kpoint_spacing_per_A=5.0, density_tolerance=1e-6, energy_tolerance_eV=1e-6)
 
 pytestmark = pytest.mark.slow
 
@@ -80,26 +79,26 @@ def test_an_isolated_oxygen_atom_follows_hund():
     from gpaw import GPAW
 
     atom = Atoms("O", cell=[5.0, 5.2, 5.4], pbc=True)
-    dft = DFT | {"xc": "PBEsol"}
+    dft = DFT.model_copy(update={"xc": "PBEsol"})
     label = calculate(atom, dft)
     assert label.stress is None
     paired = atom.copy()
     parameters = gpaw_parameters(atom, dft) | {"spinpol": False}
-    parameters["occupations"] = {"name": "fermi-dirac", "width": dft["smearing_eV"]}
+    parameters["occupations"] = {"name": "fermi-dirac", "width": dft.smearing_eV}
     paired.calc = GPAW(txt=None, **parameters)
     assert label.energy < paired.get_potential_energy(force_consistent=True) - 1.0
 
 
 def test_states_of_an_isolated_atom_are_filled_one_by_one_with_a_meta_gga():
     atom = Atoms("O", cell=[5.0, 5.2, 5.4], pbc=True)
-    for xc, width in (("r2SCAN", 0.0), ("PBEsol", DFT["smearing_eV"])):
-        dft = DFT | {"xc": xc}
+    for xc, width in (("r2SCAN", 0.0), ("PBEsol", DFT.smearing_eV)):
+        dft = DFT.model_copy(update={"xc": xc})
         assert gpaw_parameters(atom, dft)["occupations"]["width"] == width
         assert determining_settings(atom, dft)["smearing_eV"] == width
 
 
 def test_an_unconverged_scf_is_never_a_success(stishovite, tmp_path):
-    hasty = DFT | {"max_iterations": 3}
+    hasty = DFT.model_copy(update={"max_iterations": 3})
     with pytest.raises(NotConvergedError, match="3 iterations"):
         calculate(stishovite, hasty, log=tmp_path / "log.txt")
     record = climb(stishovite, hasty, ["standard", "smeared"], tmp_path / "log.txt")
@@ -126,14 +125,16 @@ def test_labels_are_collected_shipped_and_seed_another_store(stishovite, tmp_pat
     other = LabelStore(tmp_path / "other")
     assert seed_store(other, again, DFT) == {"taken": 1, "other_settings": 0}
     with pytest.raises(StructureError, match=r"none of the 1 labels .*dft\.xc: r2SCAN, 310 eV"):
-        seed_store(other, again, DFT | {"cutoff_eV": 310})
+        seed_store(other, again, DFT.model_copy(update={"cutoff_eV": 310}))
     with pytest.raises(StructureError, match=r"none of the 1 labels .*dft\.xc: PBEsol"):
-        seed_store(other, again, DFT | {"xc": "PBEsol"})
-    origin = {"name": "ship", "seed": 1, "dft": DFT}
-    record = manifest(found, [tmp_path / "s.extxyz"], again, origin)
+        seed_store(other, again, DFT.model_copy(update={"xc": "PBEsol"}))
+    families = {"c": {"generator": "crystal", "count": 1, "polymorphs": ["stishovite"]}}
+    campaign = parse_campaign({"name": "ship", "configurations": {"families": families}, "md": {}})
+    campaign = campaign.model_copy(update={"dft": DFT})
+    record = manifest(found, [tmp_path / "s.extxyz"], again, campaign)
     assert record["counts"] == {"labelled": 1, "failed": 0, "not_calculated": 0}
     assert record["files"][again.name] == hashlib.sha256(again.read_bytes()).hexdigest()
-    assert record["settings"]["cutoff_eV"] == DFT["cutoff_eV"]
+    assert record["settings"]["cutoff_eV"] == DFT.cutoff_eV
     assert set(record["setups"]) == {"Si", "O"}
     assert record["versions"]["labels"]["gpaw"] == {record["versions"]["file"]["gpaw"]: 1}
     second = label_shard([stishovite], DFT, other)
@@ -154,7 +155,7 @@ def test_seeding_from_what_is_no_label_is_refused(stishovite, tmp_path):
 @pytest.mark.parametrize("xc", get_args(Functional))
 def test_every_functional_gives_a_label(stishovite, label, xc):
     require_functional(xc)
-    dft = Dft(xc=xc, cutoff_eV=300, kpoint_spacing_per_A=5.0).model_dump(mode="json")
+    dft = Dft(xc=xc, cutoff_eV=300, kpoint_spacing_per_A=5.0)
     forces = calculate(stishovite, dft).forces
     # Functionals shift energies by eV; forces far from rest they give nearly alike.
     assert np.linalg.norm(forces - label.forces) < 0.2 * np.linalg.norm(label.forces)

@@ -8,9 +8,7 @@ from glassml.campaign.store import LabelStore
 from glassml.dft.convergence import COLUMNS, study, variations
 from glassml.dft.plots import QUANTITIES, plot_convergence
 
-DFT = Dft(xc="PBEsol", cutoff_eV=300, kpoint_spacing_per_A=10.0, density_tolerance=1e-4).model_dump(
-    mode="json"
-)
+DFT = Dft(xc="PBEsol", cutoff_eV=300, kpoint_spacing_per_A=10.0, density_tolerance=1e-4)
 
 
 def test_variations_go_from_coarse_to_fine_and_include_production():
@@ -23,7 +21,7 @@ def test_variations_go_from_coarse_to_fine_and_include_production():
         ("kpoint_spacing_per_A", 10.0),
         ("kpoint_spacing_per_A", 1.0),
     ]
-    assert all(item.dft["xc"] == "PBEsol" for item in found)
+    assert all(item.dft.xc == "PBEsol" for item in found)
 
 
 @pytest.mark.slow

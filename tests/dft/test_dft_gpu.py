@@ -45,9 +45,7 @@ def stishovite() -> Atoms:
 @pytest.mark.slow
 @pytest.mark.parametrize("xc", ["PBEsol", "LDA", "r2SCAN"])
 def test_a_gpu_gives_the_label_of_a_cpu(stishovite, monkeypatch, xc, tmp_path):
-    cpu, gpu = (
-        Dft(xc=xc, gpu=on_gpu, **SETTINGS).model_dump(mode="json") for on_gpu in (False, True)
-    )
+    cpu, gpu = (Dft(xc=xc, gpu=on_gpu, **SETTINGS) for on_gpu in (False, True))
     expected = calculate(stishovite, cpu, log=tmp_path / "cpu.txt")
     # `gpaw` reads it when it is imported, which has happened by now.
     monkeypatch.setattr("gpaw.new.builder.GPAW_CPUPY", True)
@@ -116,9 +114,7 @@ def host_libxc(monkeypatch):
 
 @pytest.mark.slow
 def test_libxc_on_a_gpu_gives_the_label_too(stishovite, host_libxc, monkeypatch, tmp_path):
-    cpu, gpu = (
-        Dft(xc="r2SCAN", gpu=on_gpu, **SETTINGS).model_dump(mode="json") for on_gpu in (False, True)
-    )
+    cpu, gpu = (Dft(xc="r2SCAN", gpu=on_gpu, **SETTINGS) for on_gpu in (False, True))
     monkeypatch.setattr("gpaw.new.builder.GPAW_CPUPY", True)
     expected, result = (calculate(stishovite, dft, log=tmp_path / "log.txt") for dft in (cpu, gpu))
     assert result.energy == pytest.approx(expected.energy, abs=1e-5)

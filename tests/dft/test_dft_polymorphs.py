@@ -120,12 +120,12 @@ def test_a_curve_without_minimum_is_refused():
 @pytest.mark.parametrize("name", ["alpha_quartz", "coesite", "stishovite", "beta_cristobalite"])
 def test_the_grid_stays_when_the_cell_changes(name):
     ideal = polymorph(name)
-    dft = Dft().model_dump(mode="json")
-    grid = kpoint_grid(ideal, dft["kpoint_spacing_per_A"])
+    dft = Dft()
+    grid = kpoint_grid(ideal, dft.kpoint_spacing_per_A)
     for change in (-0.12, 0.0, 0.2):
         atoms = deform(ideal, change, NO_SHEAR)
         section = polymorphs.on_grid(atoms, grid, dft)
-        assert kpoint_grid(atoms, section["kpoint_spacing_per_A"]) == grid
+        assert kpoint_grid(atoms, section.kpoint_spacing_per_A) == grid
     flat = ideal.copy()
     flat.set_cell(ideal.cell[:] * [[1], [1], [9]], scale_atoms=True)
     with pytest.raises(StructureError, match="no spacing"):
@@ -172,7 +172,7 @@ def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
         kpoint_spacing_per_A=2.4,
         density_tolerance=1e-3,
         max_atoms=6,
-    ).model_dump(mode="json")
+    )
     store = LabelStore(tmp_path)
     options = {"volume_step": 0.05, "fmax_eV_A": 0.1, "processes": 2}
     points, minima, isolated = polymorphs.study(("beta_cristobalite",), dft, store, **options)
@@ -196,7 +196,7 @@ def test_a_study_by_real_labels_resumes_from_the_store(tmp_path):
 
 @pytest.mark.slow
 def test_the_offset_of_foreign_setups_cancels(monkeypatch):
-    dft = Dft(xc="PBEsol", cutoff_eV=600, kpoint_spacing_per_A=2.4).model_dump(mode="json")
+    dft = Dft(xc="PBEsol", cutoff_eV=600, kpoint_spacing_per_A=2.4)
     energy = {}
     for kind in ("PBE", "LDA"):
         monkeypatch.setattr(functionals, "setup_type", lambda _, kind=kind: kind)

@@ -21,7 +21,7 @@ CHEAP = {
     "density_tolerance": 0.01,
     "eigenstates_tolerance_eV2": 0.001,
 }
-DFT = Dft(**CHEAP).model_dump(mode="json")
+DFT = Dft(**CHEAP)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_label_agrees_with_itself_and_not_with_a_wrong_one(labelled, tmp_path)
 def test_other_settings_and_known_labels_are_refused(labelled, tmp_path):
     store = LabelStore(tmp_path)
     with pytest.raises(StructureError, match="other settings"):
-        recompute(labelled, 1, 0, DFT | {"cutoff_eV": 260.0}, store)
+        recompute(labelled, 1, 0, DFT.model_copy(update={"cutoff_eV": 260.0}), store)
     store.put(labelled[0].info["label_key"], {"status": "converged"})
     with pytest.raises(StructureError, match="already"):
         recompute(labelled, 3, 0, DFT, store)

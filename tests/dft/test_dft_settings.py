@@ -19,7 +19,7 @@ from glassml.dft.settings import (
     setup_digest,
 )
 
-DFT = Dft().model_dump(mode="json")
+DFT = Dft()
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def stishovite():
 
 
 def _key(atoms, **changes):
-    return label_key(atoms, determining_settings(atoms, DFT | changes))
+    return label_key(atoms, determining_settings(atoms, DFT.model_copy(update=changes)))
 
 
 def test_key_ignores_what_does_not_determine_the_label(stishovite):

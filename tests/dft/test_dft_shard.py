@@ -17,7 +17,7 @@ from glassml.campaign.store import LabelStore
 from glassml.dft.calculation import Converged, NotConvergedError, climb
 from glassml.dft.shard import label_shard, refuse_structure
 
-DFT = Dft(max_minutes=0.2).model_dump(mode="json")
+DFT = Dft(max_minutes=0.2)
 
 
 def _cells(number):
@@ -70,7 +70,7 @@ def test_equal_structures_of_a_shard_are_computed_once(tmp_path, computed):
 
 def test_each_configuration_can_have_settings_of_its_own(tmp_path, computed):
     store = LabelStore(tmp_path / "store")
-    sections = [DFT | {"cutoff_eV": cutoff} for cutoff in (400.0, 500.0, 400.0)]
+    sections = [DFT.model_copy(update={"cutoff_eV": cutoff}) for cutoff in (400.0, 500.0, 400.0)]
     result = label_shard(_cells(1) * 3, sections, store, 2, _pair_label)
     assert result.computed == 2
     assert [record["settings"]["cutoff_eV"] for record in result.records] == [400.0, 500.0, 400.0]
@@ -125,7 +125,7 @@ def test_a_crash_costs_one_label(tmp_path):
 
 
 def test_time_and_exceptions_are_reasons(tmp_path):
-    hasty = DFT | {"max_minutes": 0.01}
+    hasty = DFT.model_copy(update={"max_minutes": 0.01})
     slow = label_shard(_cells(1), hasty, LabelStore(tmp_path / "a"), 1, _hang)
     assert slow.records[0]["reason"] == "took longer than allowed"
     wrong = label_shard(_cells(1), DFT, LabelStore(tmp_path / "b"), 1, _raise)
@@ -137,7 +137,8 @@ def test_a_failure_is_tried_again_when_the_ladder_changes(tmp_path):
     label_shard(_cells(1), DFT, store, 1, _raise)
     same = label_shard(_cells(1), DFT, store, 1, _pair_label)
     assert (same.computed, same.records[0]["status"]) == (0, "failed")
-    other = label_shard(_cells(1), DFT | {"recipes": ["smeared"]}, store, 1, _pair_label)
+    smeared = DFT.model_copy(update={"recipes": ("smeared",)})
+    other = label_shard(_cells(1), smeared, store, 1, _pair_label)
     assert (other.computed, other.records[0]["status"]) == (1, "converged")
 
 

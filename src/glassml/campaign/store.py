@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import atomic_path, write_text
@@ -37,6 +37,46 @@ class StoreError(GlassmlError):
     """A file of the store that cannot be read, and must not be ignored."""
 
 
+class LabelRecord(TypedDict, total=False):
+    """What the store knows of a label: plain JSON types.
+
+    Attributes
+    ----------
+    status
+        ``"converged"``, or why there is no label: ``"failed"``, ``"refused"``, ``"imported"``.
+    reason
+        Of a label that is none.
+    recipe, attempts
+        What converged; of each recipe that was tried ``recipe``, ``reason``, ``seconds``.
+    energy, forces, stress
+        In eV, eV/Å and eV/Å³ (Voigt order, tension positive); no stress of isolated atoms.
+    scf
+        How the last iteration ended, see `glassml.dft.calculation.Converged`.
+    structure, settings
+        What the key is of, see `glassml.dft.labels` and `glassml.dft.settings`.
+    ladder
+        The recipes that would have been tried.
+    versions
+        Of the programs that made it.
+    seeded
+        Whether it came with a file of labels.
+    """
+
+    status: str
+    reason: str
+    recipe: str
+    attempts: list[dict[str, Any]]
+    energy: float
+    forces: list[list[float]]
+    stress: list[float] | None
+    scf: dict[str, float]
+    structure: dict[str, Any]
+    settings: dict[str, Any]
+    ladder: list[str]
+    versions: dict[str, str]
+    seeded: bool
+
+
 class LabelStore:
     """Records by key, in one folder that campaigns and machines can share.
 
@@ -51,7 +91,7 @@ class LabelStore:
         self._packs: dict[Path, zipfile.ZipFile] = {}
         self._packed: dict[str, Path] = {}
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> LabelRecord | None:
         """Give the record under `key`, or None.
 
         Loose records win over packed ones, since they are newer. A loose one that is cut off or
@@ -78,7 +118,7 @@ class LabelStore:
         except (ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(_damaged(pack, error)) from error
 
-    def put(self, key: str, record: Mapping[str, Any]) -> None:
+    def put(self, key: str, record: LabelRecord) -> None:
         """Write `record` under `key`, atomically."""
         write_text(self._path(key), json.dumps(record, sort_keys=True, allow_nan=False) + "\n")
 
@@ -87,7 +127,7 @@ class LabelStore:
         self._open_packs()
         return set(self._packed) | {path.stem for path in self._loose()}
 
-    def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def items(self) -> Iterator[tuple[str, LabelRecord]]:
         """Go through all records in the order of their keys."""
         for key in sorted(self.keys()):
             record = self.get(key)
@@ -113,7 +153,7 @@ class LabelStore:
             path.unlink()
         return len(loose)
 
-    def put_many(self, records: Mapping[str, Mapping[str, Any]], pack_name: str) -> None:
+    def put_many(self, records: Mapping[str, LabelRecord], pack_name: str) -> None:
         """Write many records at once as the pack called `pack_name`, replacing it if there."""
         path = self.root / "packs" / f"{pack_name}.zip"
         with (
@@ -179,7 +219,7 @@ class LabelStore:
                 self._packed.update(dict.fromkeys(self._packs[path].namelist(), path))
 
 
-def _record(content: bytes) -> dict[str, Any]:
+def _record(content: bytes) -> LabelRecord:
     """Read a record.
 
     Raises
@@ -190,7 +230,7 @@ def _record(content: bytes) -> dict[str, Any]:
     record = json.loads(content)
     if not isinstance(record, dict) or "status" not in record:
         raise ValueError("no record of a label")
-    return record
+    return cast("LabelRecord", record)
 
 
 def _damaged(pack: Path, error: Exception) -> str:
@@ -200,7 +240,7 @@ def _damaged(pack: Path, error: Exception) -> str:
     )
 
 
-def _this_place(claim: Path) -> dict[str, Any]:
+def _this_place(claim: Path) -> dict[str, object]:
     """Say which store a claim is in, and whose process numbers it speaks of.
 
     A copy of a store has the claims of the original; a container has numbers of its own.

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from glassml.campaign.config.dft import setup_type
+from glassml.campaign.config.dft import Dft, setup_type
 from glassml.campaign.functionals import gpaw_functional, gpaw_name
+from glassml.campaign.store import LabelRecord
 from glassml.dft.labels import canonical
 from glassml.dft.settings import (
     has_integer_occupations,
@@ -65,7 +66,7 @@ class NotConvergedError(Exception):
 
 
 def calculate(
-    atoms: Atoms, dft: Mapping[str, Any], recipe: str = "standard", log: Path | None = None
+    atoms: Atoms, dft: Dft, recipe: str = "standard", log: Path | None = None
 ) -> Converged:
     """Calculate energy, forces and stress of a structure by one recipe.
 
@@ -74,7 +75,7 @@ def calculate(
     atoms
         The structure; calculated as periodic, on one core.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign.
     recipe
         What to change against the settings; see `RECIPES`.
     log
@@ -93,8 +94,8 @@ def calculate(
     RECIPES[recipe](parameters, atoms, dft)
     if is_isolated(atoms) and not parameters.get("hund"):
         atoms.set_initial_magnetic_moments([HUND_MOMENTS.get(atoms.symbols[0], 0)])
-    elif dft["gpu"] and recipe == "standard":
-        _move_to_gpu(parameters, dft["xc"])  # stubborn cases are left to the code for CPUs
+    elif dft.gpu and recipe == "standard":
+        _move_to_gpu(parameters, dft.xc)  # stubborn cases are left to the code for CPUs
     # Lines are flushed one by one, so that a log can be read while and after it is written.
     with nullcontext() if log is None else log.open("w", buffering=1, encoding="utf-8") as text:
         atoms.calc = GPAW(txt=text, **parameters)
@@ -110,30 +111,30 @@ def calculate(
     return Converged(energy, forces, stress, _scf_record(log))
 
 
-def gpaw_parameters(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
+def gpaw_parameters(atoms: Atoms, dft: Dft) -> dict[str, Any]:
     """Translate section `dft` into GPAW's parameters for one structure."""
     from gpaw import PW  # noqa: PLC0415
 
-    grid = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
+    grid = kpoint_grid(atoms, dft.kpoint_spacing_per_A)
     isolated = is_isolated(atoms)
-    integer = has_integer_occupations(atoms, dft["xc"])
+    integer = has_integer_occupations(atoms, dft.xc)
     return {
-        "mode": PW(dft["cutoff_eV"]),
-        "xc": gpaw_functional(dft["xc"]),
+        "mode": PW(dft.cutoff_eV),
+        "xc": gpaw_functional(dft.xc),
         "kpts": (1, 1, 1) if isolated else mean_value_kpoints(grid, atoms.pbc),
         # Mean-value points do not have the crystal's point group.
         "symmetry": {"point_group": False},
         "occupations": {
             "name": "fermi-dirac",
-            "width": 0.0 if integer else dft["smearing_eV"],
+            "width": 0.0 if integer else dft.smearing_eV,
             **({"fixmagmom": True} if isolated else {}),
         },
         "convergence": {
-            "density": dft["density_tolerance"],
-            "energy": dft["energy_tolerance_eV"],
-            "eigenstates": dft["eigenstates_tolerance_eV2"],
+            "density": dft.density_tolerance,
+            "energy": dft.energy_tolerance_eV,
+            "eigenstates": dft.eigenstates_tolerance_eV2,
         },
-        "maxiter": dft["max_iterations"],
+        "maxiter": dft.max_iterations,
         "spinpol": isolated,
         **(OPEN_SHELL if integer else {}),
     }
@@ -154,36 +155,36 @@ def _move_to_gpu(parameters: Parameters, xc: str) -> None:
         parameters["xc"] = HostFunctional(gpaw_name(xc), setup_type(xc))
 
 
-def _standard(_parameters: Parameters, _atoms: Atoms, _dft: Mapping[str, Any]) -> None:
+def _standard(_parameters: Parameters, _atoms: Atoms, _dft: Dft) -> None:
     """Change nothing."""
 
 
-def _slow_mixing(parameters: Parameters, _atoms: Atoms, dft: Mapping[str, Any]) -> None:
+def _slow_mixing(parameters: Parameters, _atoms: Atoms, dft: Dft) -> None:
     """Mix little of the new density, for longer."""
     parameters["mixer"] = {"backend": "pulay", "beta": 0.02, "nmaxold": 8, "weight": 100.0}
-    parameters["maxiter"] = 2 * dft["max_iterations"]
+    parameters["maxiter"] = 2 * dft.max_iterations
 
 
-def _conjugate_gradient(parameters: Parameters, _atoms: Atoms, _dft: Mapping[str, Any]) -> None:
+def _conjugate_gradient(parameters: Parameters, _atoms: Atoms, _dft: Dft) -> None:
     """Take another eigensolver, and more empty bands."""
     parameters["eigensolver"] = "cg"
     parameters["nbands"] = "140%"
 
 
-def _denser_kpoints(parameters: Parameters, atoms: Atoms, dft: Mapping[str, Any]) -> None:
+def _denser_kpoints(parameters: Parameters, atoms: Atoms, dft: Dft) -> None:
     """Take one more k point along each vector, which changes the parity of the grid."""
     if not is_isolated(atoms):
-        n1, n2, n3 = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
+        n1, n2, n3 = kpoint_grid(atoms, dft.kpoint_spacing_per_A)
         parameters["kpts"] = mean_value_kpoints((n1 + 1, n2 + 1, n3 + 1), atoms.pbc)
 
 
-def _smeared(parameters: Parameters, _atoms: Atoms, dft: Mapping[str, Any]) -> None:
+def _smeared(parameters: Parameters, _atoms: Atoms, dft: Dft) -> None:
     """Smear the occupations more: the last resort, since it changes the values of metals."""
-    parameters["occupations"]["width"] = max(0.2, 2 * dft["smearing_eV"])
+    parameters["occupations"]["width"] = max(0.2, 2 * dft.smearing_eV)
     parameters["mixer"] = {"backend": "pulay", "beta": 0.05, "nmaxold": 8, "weight": 100.0}
 
 
-RECIPES: dict[str, Callable[[Parameters, Atoms, Mapping[str, Any]], None]] = {
+RECIPES: dict[str, Callable[[Parameters, Atoms, Dft], None]] = {
     "standard": _standard,
     "slow_mixing": _slow_mixing,
     "conjugate_gradient": _conjugate_gradient,
@@ -194,11 +195,11 @@ RECIPES: dict[str, Callable[[Parameters, Atoms, Mapping[str, Any]], None]] = {
 
 def climb(
     atoms: Atoms,
-    dft: Mapping[str, Any],
+    dft: Dft,
     recipes: Sequence[str],
     log: Path | None = None,
     calculation: Callable[..., Converged] = calculate,
-) -> dict[str, Any]:
+) -> LabelRecord:
     """Try recipes in turn until one converges.
 
     Parameters

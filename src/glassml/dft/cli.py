@@ -2,9 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from glassml.campaign.options import Commands, add_command, add_stage
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from glassml.campaign.store import LabelRecord
 
 COLUMNS = (
     "config_id",
@@ -102,8 +107,7 @@ def _label(args: argparse.Namespace) -> None:
     frames = read_extxyz(args.input) if args.input.stat().st_size else []
     with reading(args.input, "an extxyz file"):
         configurations = list(frames)
-    dft = campaign.dft.model_dump(mode="json")
-    result = label_shard(configurations, dft, LabelStore(campaign.store), args.processes)
+    result = label_shard(configurations, campaign.dft, LabelStore(campaign.store), args.processes)
     labelled = [
         atoms if record["status"] == "imported" else labelled_atoms(atoms, str(key), record)
         for atoms, key, record in zip(configurations, result.keys, result.records, strict=True)
@@ -122,7 +126,7 @@ def _label(args: argparse.Namespace) -> None:
     )
 
 
-def _row(atoms: Any, key: str | None, record: dict[str, Any]) -> dict[str, Any]:
+def _row(atoms: "Atoms", key: str | None, record: "LabelRecord") -> dict[str, object]:
     """Give a configuration's row of the table."""
     info = {name: atoms.info.get(name, "") for name in COLUMNS[:4]}
     return {
@@ -146,8 +150,8 @@ def _seed(args: argparse.Namespace) -> None:
 
     campaign = load_campaign(args.config)
     store = LabelStore(campaign.store)
-    dft = campaign.dft.model_dump(mode="json")
-    counts = {path: seed_store(store, Path(path), dft) for path in campaign.dft.seed_labels}
+    dft = campaign.dft
+    counts = {path: seed_store(store, Path(path), dft) for path in dft.seed_labels}
     write_json(args.output, counts)
     for path, count in counts.items():
         print(f"{path}: {count['taken']} labels, {count['other_settings']} of other settings")
@@ -162,13 +166,12 @@ def _converge(args: argparse.Namespace) -> None:
     from glassml.dft.convergence import COLUMNS, study
 
     campaign = load_campaign(args.config)
-    dft = campaign.dft.model_dump(mode="json")
-    values = {key: value for key, value in dft["convergence"].items() if key != "families"}
+    values = campaign.dft.convergence.model_dump(exclude={"families"})
     structures = {}
     for path in args.input:
         atoms = next(iread(path, index="0"))
         structures[atoms.info["config_id"]] = atoms
-    rows = study(structures, dft, values, LabelStore(campaign.store), args.processes)
+    rows = study(structures, campaign.dft, values, LabelStore(campaign.store), args.processes)
     write_csv(args.table, rows, COLUMNS)
     for row in rows:
         if row["production"]:
@@ -191,7 +194,7 @@ def _polymorphs(args: argparse.Namespace) -> None:
     section = campaign.dft.polymorphs
     points, minima, isolated = polymorphs.study(
         section.names,
-        campaign.dft.model_dump(mode="json"),
+        campaign.dft,
         LabelStore(campaign.store),
         volume_step=section.volume_step,
         fmax_eV_A=section.fmax_eV_A,
@@ -229,7 +232,7 @@ def _relax(args: argparse.Namespace) -> None:
         starts = list(read_extxyz(args.input))
     relaxations = resting.relax_glasses(
         starts,
-        campaign.dft.model_dump(mode="json"),
+        campaign.dft,
         LabelStore(campaign.store),
         fmax_eV_A=args.fmax,
         max_steps=args.max_steps,
@@ -262,14 +265,12 @@ def _collect(args: argparse.Namespace) -> None:
     missing = [str(path) for path in paths if not path.exists()]
     if missing or not paths:
         raise StructureError(f"--input: no such extxyz files: {', '.join(missing or args.input)}")
-    dft = campaign.dft.model_dump(mode="json")
     store = LabelStore(campaign.store)
-    found = list(tqdm(labelled_configurations(paths, store, dft), desc="configurations"))
+    found = list(tqdm(labelled_configurations(paths, store, campaign.dft), desc="configurations"))
     labelled = [atoms for atoms, _ in found if "REF_energy" in atoms.info]
     failed = sum(record is not None and record["status"] == "failed" for _, record in found)
     write_compressed(args.output, labelled)
-    origin = {"name": campaign.name, "seed": campaign.seed, "dft": dft}
-    record = manifest(found, paths, args.output, origin)
+    record = manifest(found, paths, args.output, campaign)
     write_json(args.output.with_name("manifest.json"), record)
     print(f"{len(labelled)} labelled, {failed} failed, {len(found)} configurations in all")
 
@@ -284,7 +285,7 @@ def _recompute(args: argparse.Namespace) -> int:
     from glassml.campaign.store import LabelStore
     from glassml.dft.recomputing import COLUMNS, PRECISION, recompute
 
-    dft = load_campaign(args.config).dft.model_dump(mode="json")
+    dft = load_campaign(args.config).dft
     labelled = list(read_extxyz(args.input))
     count = args.count or math.ceil(args.fraction * len(labelled))
     with tempfile.TemporaryDirectory(prefix="glassml-recompute-") as folder:
@@ -293,7 +294,7 @@ def _recompute(args: argparse.Namespace) -> int:
     write_csv(args.table, rows, COLUMNS)
     for row in rows:
         print("  ".join(f"{name} {row.get(name, '')}" for name in COLUMNS))
-    agreeing = sum(row["agrees"] for row in rows)
+    agreeing = sum(row["agrees"] is True for row in rows)
     limits = ", ".join(f"{name} {limit}" for name, limit in PRECISION.items())
     print(f"{agreeing} of {len(rows)} agree ({len(labelled)} labels in all; within {limits})")
     return int(agreeing < len(rows))

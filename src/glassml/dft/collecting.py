@@ -2,24 +2,25 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 from ase.io import write
 
+from glassml.campaign.config import Campaign
+from glassml.campaign.config.dft import Dft
 from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.files import file_sha256, write_gzip
-from glassml.campaign.store import LabelStore
+from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.labels import PROTOCOL, label_key, labelled_atoms
 from glassml.dft.settings import determining_settings, setup_digest
 
 
 def labelled_configurations(
-    paths: Iterable[Path], store: LabelStore, dft: Mapping[str, Any]
-) -> Iterator[tuple[Atoms, dict[str, Any] | None]]:
+    paths: Iterable[Path], store: LabelStore, dft: Dft
+) -> Iterator[tuple[Atoms, LabelRecord | None]]:
     """Go through configurations with their labels, without calculating anything.
 
     Parameters
@@ -29,7 +30,7 @@ def labelled_configurations(
     store
         Where labels are looked up.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign.
 
     Yields
     ------
@@ -57,11 +58,11 @@ def write_compressed(path: Path, frames: list[Atoms]) -> None:
 
 
 def manifest(
-    found: Sequence[tuple[Atoms, Mapping[str, Any] | None]],
+    found: Sequence[tuple[Atoms, LabelRecord | None]],
     inputs: Iterable[Path],
     output: Path,
-    campaign: Mapping[str, Any],
-) -> dict[str, Any]:
+    campaign: Campaign,
+) -> dict[str, object]:
     """Describe a file of labels: where it comes from, and what made it.
 
     Parameters
@@ -71,7 +72,7 @@ def manifest(
     inputs, output
         The files of configurations, and that of the labels.
     campaign
-        Its ``name``, ``seed`` and section ``dft``.
+        Whose labels they are.
 
     Returns
     -------
@@ -85,14 +86,14 @@ def manifest(
     converged = [record for record in records if record["status"] == "converged"]
     failed = [record for record in records if record["status"] == "failed"]
     elements = sorted({symbol for atoms, _ in found for symbol in atoms.get_chemical_symbols()})
-    dft = campaign["dft"]
+    settings = campaign.dft.model_dump(mode="json")
     used: dict[str, Counter[str]] = {}
     for record in converged:
         for name, number in record["versions"].items():
             used.setdefault(name, Counter())[number] += 1
     return {
-        "campaign": campaign["name"],
-        "seed": campaign["seed"],
+        "campaign": campaign.name,
+        "seed": campaign.seed,
         "files": {output.name: file_sha256(output)},
         "inputs": {path.name: file_sha256(path) for path in inputs},
         "counts": {
@@ -105,10 +106,10 @@ def manifest(
         "protocol": PROTOCOL,
         "settings": {
             name: value
-            for name, value in dft.items()
+            for name, value in settings.items()
             if name.endswith(("_eV", "_eV2", "_per_A", "tolerance")) or name in {"xc", "recipes"}
         },
-        "setups": {symbol: setup_digest(symbol, dft["xc"]) for symbol in elements},
+        "setups": {symbol: setup_digest(symbol, campaign.dft.xc) for symbol in elements},
         "versions": {
             "labels": {name: dict(counts) for name, counts in used.items()},
             "file": {name: version(name) for name in ("glassml", "gpaw", "gpaw-data", "ase")},

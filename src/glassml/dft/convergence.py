@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
-from glassml.campaign.store import LabelStore
+from glassml.campaign.config.dft import Dft
+from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
 
@@ -36,16 +36,16 @@ class Variation:
 
     parameter: str
     value: float
-    dft: dict[str, Any]
+    dft: Dft
 
 
-def variations(dft: Mapping[str, Any], values: Mapping[str, Sequence[float]]) -> list[Variation]:
+def variations(dft: Dft, values: Mapping[str, Sequence[float]]) -> list[Variation]:
     """List the settings to calculate: each parameter's values, the others as in production.
 
     Parameters
     ----------
     dft
-        Section `dft` of a campaign as a mapping: the production settings.
+        Section `dft` of a campaign: the production settings.
     values
         Values of each parameter; the production value is added, where it lacks.
 
@@ -55,10 +55,10 @@ def variations(dft: Mapping[str, Any], values: Mapping[str, Sequence[float]]) ->
         Sorted by parameter and from coarse to fine.
     """
     return [
-        Variation(parameter, value, {**dft, parameter: value})
+        Variation(parameter, value, dft.model_copy(update={parameter: value}))
         for parameter, given in values.items()
         for value in sorted(
-            {*given, dft[parameter]},
+            {*given, getattr(dft, parameter)},
             reverse=parameter in FROM_COARSE_DOWN,
         )
     ]
@@ -66,11 +66,11 @@ def variations(dft: Mapping[str, Any], values: Mapping[str, Sequence[float]]) ->
 
 def study(
     structures: Mapping[str, Atoms],
-    dft: Mapping[str, Any],
+    dft: Dft,
     values: Mapping[str, Sequence[float]],
     store: LabelStore,
     processes: int = 1,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Calculate structures with varied settings, and compare each with the finest ones.
 
     Parameters
@@ -107,13 +107,13 @@ def study(
     finest = {item.parameter: item.value for item in chosen}
     rows = []
     for item, name in pieces:
-        row: dict[str, Any] = {
+        row: dict[str, object] = {
             "structure": name,
             "parameter": item.parameter,
             "value": item.value,
-            "production": item.value == dft[item.parameter],
+            "production": item.value == getattr(dft, item.parameter),
             "kpoints": "x".join(
-                map(str, kpoint_grid(structures[name], item.dft["kpoint_spacing_per_A"]))
+                map(str, kpoint_grid(structures[name], item.dft.kpoint_spacing_per_A))
             ),
         }
         here = {other: records[item.parameter, item.value, other] for other in structures}
@@ -126,16 +126,16 @@ def study(
 
 def _effort(atoms: Atoms, variation: Variation) -> float:
     """Give what a calculation costs, up to a factor."""
-    grid = kpoint_grid(atoms, variation.dft["kpoint_spacing_per_A"])
-    return float(len(atoms) * atoms.get_volume() * np.prod(grid) * variation.dft["cutoff_eV"])
+    grid = kpoint_grid(atoms, variation.dft.kpoint_spacing_per_A)
+    return float(len(atoms) * atoms.get_volume() * np.prod(grid) * variation.dft.cutoff_eV)
 
 
 def _errors(
-    here: Mapping[str, Mapping[str, Any]],
-    finest: Mapping[str, Mapping[str, Any]],
+    here: Mapping[str, LabelRecord],
+    finest: Mapping[str, LabelRecord],
     name: str,
     structures: Mapping[str, Atoms],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Compare one structure's label with its finest one."""
     first = next(iter(structures))
     needed = (here[name], here[first], finest[name], finest[first])
@@ -148,7 +148,7 @@ def _errors(
 
     force = np.array(here[name]["forces"]) - np.array(finest[name]["forces"])
     stress = (np.array(here[name]["stress"]) - np.array(finest[name]["stress"])) / GPa
-    errors: dict[str, Any] = {
+    errors: dict[str, float] = {
         "energy_meV_per_atom": shift(name),
         "force_max_eV_per_A": float(np.abs(force).max()),
         "force_rms_eV_per_A": float(np.sqrt(np.mean(force**2))),

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from glassml.campaign.provenance import CODE, XC
+from glassml.campaign.store import LabelRecord
 
 # Everything that determines a label's value and is neither structure nor setting. Change it when,
 # and only when, the same settings would give other values: it makes all stored labels stale.
@@ -33,7 +34,7 @@ def canonical(atoms: Atoms) -> Atoms:
     )
 
 
-def label_key(atoms: Atoms, settings: Mapping[str, Any]) -> str:
+def label_key(atoms: Atoms, settings: Mapping[str, object]) -> str:
     """Hash a structure and everything that determines its label.
 
     Parameters
@@ -62,7 +63,7 @@ def label_key(atoms: Atoms, settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def structure_record(atoms: Atoms) -> dict[str, Any]:
+def structure_record(atoms: Atoms) -> dict[str, list[Any]]:
     """Give a structure as plain JSON types."""
     atoms = canonical(atoms)
     return {
@@ -73,7 +74,7 @@ def structure_record(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def labelled_atoms(atoms: Atoms, key: str, record: Mapping[str, Any]) -> Atoms:
+def labelled_atoms(atoms: Atoms, key: str, record: LabelRecord) -> Atoms:
     """Combine a configuration's own information with its label.
 
     Parameters

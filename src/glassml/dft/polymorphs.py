@@ -8,7 +8,6 @@ pressure that the stress gives where E(V) says zero shows by how much the two di
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -16,8 +15,9 @@ from ase.cell import Cell
 from ase.units import GPa
 from spglib import standardize_cell
 
+from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
-from glassml.campaign.store import LabelStore
+from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import deform, polymorph
 from glassml.dft.equation_of_state import fit
@@ -90,7 +90,7 @@ class Point:
     polymorph: str
     volume_ratio: float
     atoms: Atoms
-    record: Mapping[str, Any]
+    record: LabelRecord
     steps: int
 
     @property
@@ -111,12 +111,12 @@ class Point:
     @property
     def pressure(self) -> float:
         """Give the pressure in GPa by the stress."""
-        return -float(np.mean(self.record["stress"][:3])) / GPa
+        return -float(np.array(self.record["stress"])[:3].mean()) / GPa
 
 
 def study(
     names: Sequence[str],
-    dft: Mapping[str, Any],
+    dft: Dft,
     store: LabelStore,
     *,
     volume_step: float,
@@ -130,7 +130,7 @@ def study(
     names
         Of polymorphs, see `glassml.configurations.crystals`.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign.
     store
         Every calculation goes through it: a study that was stopped goes on where it was.
     volume_step
@@ -148,9 +148,9 @@ def study(
     isolated : dict
         Energy in eV of the isolated atoms.
     """
-    grids = {name: kpoint_grid(polymorph(name), dft["kpoint_spacing_per_A"]) for name in names}
+    grids = {name: kpoint_grid(polymorph(name), dft.kpoint_spacing_per_A) for name in names}
 
-    def label(structures: Sequence[Atoms]) -> Sequence[Mapping[str, Any]]:
+    def label(structures: Sequence[Atoms]) -> Sequence[LabelRecord]:
         sections = [on_grid(atoms, grids[atoms.info["polymorph"]], dft) for atoms in structures]
         return label_shard(structures, sections, store, processes).records
 
@@ -183,7 +183,7 @@ def study(
     return points, _relax(minima, label, fmax_eV_A), isolated
 
 
-def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Mapping[str, Any]) -> dict[str, Any]:
+def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Dft) -> Dft:
     """Give section `dft` with the spacing of k points that makes `grid` of this cell.
 
     Raises
@@ -195,7 +195,7 @@ def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Mapping[str, Any]) ->
     spacing = float(one.max())
     if kpoint_grid(atoms, spacing) != grid:
         raise StructureError(f"no spacing of k points gives the grid {grid} in {atoms.cell!r}")
-    return {**dft, "kpoint_spacing_per_A": spacing}
+    return dft.model_copy(update={"kpoint_spacing_per_A": spacing})
 
 
 def between(points: Sequence[Point], ratio: float) -> Atoms:
@@ -243,7 +243,7 @@ def conventional_cell(name: str, atoms: Atoms) -> np.ndarray:
 
 def table(
     points: Sequence[Point], minima: Sequence[Point], isolated: Mapping[str, float]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Sum up each polymorph: one row with `COLUMNS`, energies relative to alpha-quartz."""
     curves = {}
     for minimum in minima:
@@ -284,7 +284,7 @@ def table(
     return rows
 
 
-def volume_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
+def volume_rows(points: Sequence[Point]) -> list[dict[str, object]]:
     """List volume, energy and pressure of points: rows with `VOLUME_COLUMNS`."""
     return [
         {
@@ -320,7 +320,7 @@ def labelled(points: Sequence[Point]) -> list[Atoms]:
     return frames
 
 
-def _measured(name: str) -> dict[str, Any]:
+def _measured(name: str) -> dict[str, str]:
     """Give what was measured of a polymorph; empty where nothing was."""
     ideal = polymorph(name)
     known = MEASURED.get(name, Measured(None, None, ""))

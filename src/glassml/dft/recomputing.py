@@ -1,15 +1,15 @@
 """Labels of a file calculated again from scratch, and held against the old ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
+from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
 from glassml.campaign.seeds import generator
-from glassml.campaign.store import LabelStore
+from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.labels import label_key
 from glassml.dft.settings import determining_settings
 from glassml.dft.shard import label_shard
@@ -32,10 +32,10 @@ def recompute(
     labelled: Sequence[Atoms],
     count: int,
     seed: int,
-    dft: Mapping[str, Any],
+    dft: Dft,
     store: LabelStore,
     processes: int = 1,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Calculate a random sample of labels again, and compare.
 
     Parameters
@@ -45,7 +45,7 @@ def recompute(
     count, seed
         How many are drawn, and from which stream of random numbers.
     dft
-        Section `dft` of a campaign as a mapping: the settings of the labels.
+        Section `dft` of a campaign: the settings of the labels.
     store
         Where the new labels go; it must not hold the old ones.
     processes
@@ -79,8 +79,8 @@ def recompute(
     return [_compare(atoms, record) for atoms, record in zip(drawn, records, strict=True)]
 
 
-def _compare(atoms: Atoms, record: Mapping[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _compare(atoms: Atoms, record: LabelRecord) -> dict[str, object]:
+    row: dict[str, object] = {
         "config_id": atoms.info.get("config_id", ""),
         "atoms": len(atoms),
         "status": record["status"],

@@ -1,7 +1,6 @@
 """Relaxations side by side: each asks for one label at a time, and the store remembers them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase import Atoms
@@ -12,8 +11,9 @@ from ase.optimize import BFGS
 from tqdm import tqdm
 
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.store import LabelRecord
 
-Label = Callable[[Sequence[Atoms]], Sequence[Mapping[str, Any]]]
+Label = Callable[[Sequence[Atoms]], Sequence[LabelRecord]]
 
 
 class RelaxationError(GlassmlError):
@@ -42,7 +42,7 @@ class Relaxation:
         self.atoms = atoms.copy()
         self.atoms.set_constraint(FixSymmetry(self.atoms))
         self.fmax = fmax_eV_A
-        self.record: Mapping[str, Any] = {}
+        self.record: LabelRecord = {}
         self.steps = 0
         self.at_rest = False
         self.reason = ""  # why it was given up
@@ -60,7 +60,7 @@ class Relaxation:
         """Tell whether it needs another label."""
         return not (self.at_rest or self.reason)
 
-    def tell(self, record: Mapping[str, Any]) -> None:
+    def tell(self, record: LabelRecord) -> None:
         """Take the label of the structure as it is; step on unless it is at rest."""
         self.record = record
         self.atoms.calc = SinglePointCalculator(

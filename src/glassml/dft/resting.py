@@ -4,12 +4,12 @@ Unlike `glassml.dft.polymorphs`, the cell follows the stress of the labels, Pula
 a potential learns that stress too, so that both rest at the same wrong pressure.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ase import Atoms
 
-from glassml.campaign.store import LabelStore
+from glassml.campaign.config.dft import Dft
+from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.labels import label_key, labelled_atoms
 from glassml.dft.polymorphs import on_grid
 from glassml.dft.relaxation import Relaxation, relax_together
@@ -21,7 +21,7 @@ COLUMNS = ("config_id", "status", "reason", "steps", "largest_force_eV_A", "volu
 
 def relax_glasses(
     starts: Sequence[Atoms],
-    dft: Mapping[str, Any],
+    dft: Dft,
     store: LabelStore,
     *,
     fmax_eV_A: float,
@@ -35,7 +35,7 @@ def relax_glasses(
     starts
         Structures, best from a potential that is nearly right. Each keeps its grid of k points.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign.
     store
         Every label goes through it: called again, it goes on where it was.
     fmax_eV_A, max_steps
@@ -43,12 +43,12 @@ def relax_glasses(
     processes
         Structures at once.
     """
-    grids = [kpoint_grid(atoms, dft["kpoint_spacing_per_A"]) for atoms in starts]
+    grids = [kpoint_grid(atoms, dft.kpoint_spacing_per_A) for atoms in starts]
     numbered = [atoms.copy() for atoms in starts]
     for number, atoms in enumerate(numbered):
         atoms.info["start"] = number
 
-    def label(structures: Sequence[Atoms]) -> Sequence[Mapping[str, Any]]:
+    def label(structures: Sequence[Atoms]) -> Sequence[LabelRecord]:
         sections = [on_grid(atoms, grids[atoms.info["start"]], dft) for atoms in structures]
         return label_shard(structures, sections, store, processes).records
 
@@ -68,7 +68,7 @@ def labelled(starts: Sequence[Atoms], relaxations: Sequence[Relaxation]) -> list
     return frames
 
 
-def rows(starts: Sequence[Atoms], relaxations: Sequence[Relaxation]) -> list[dict[str, Any]]:
+def rows(starts: Sequence[Atoms], relaxations: Sequence[Relaxation]) -> list[dict[str, object]]:
     """List what became of each: rows with `COLUMNS`; the volume is over that of the start."""
     return [
         {

@@ -3,19 +3,19 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
 from glassml.campaign.extxyz import read_extxyz
-from glassml.campaign.store import LabelStore
+from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.labels import label_key, structure_record
 from glassml.dft.settings import determining_settings
 
 
-def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[str, int]:
+def seed_store(store: LabelStore, path: Path, dft: Dft) -> dict[str, int]:
     """Fill the store with the labels of a file that were calculated with these settings.
 
     Parameters
@@ -25,7 +25,7 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
     path
         Labelled extxyz, also compressed, as `glassml dft label` and `glassml dft collect` write.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
     """
     if not path.exists():
         raise StructureError(f"dft.seed_labels: {path} does not exist")
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, LabelRecord] = {}
     other = 0
     for number, atoms in enumerate(read_extxyz(path)):
         if "REF_energy" not in atoms.info or "REF_forces" not in atoms.arrays:
@@ -53,8 +53,8 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
     if other and not records:
         raise StructureError(
             f"dft.seed_labels: none of the {other} labels of {path} was calculated with the "
-            f"settings of this campaign (dft.xc: {dft['xc']}, {dft['cutoff_eV']:g} eV, k points at "
-            f"most {dft['kpoint_spacing_per_A']:g} per Å apart): leave it out, or take its settings"
+            f"settings of this campaign (dft.xc: {dft.xc}, {dft.cutoff_eV:g} eV, k points at "
+            f"most {dft.kpoint_spacing_per_A:g} per Å apart): leave it out, or take its settings"
         )
     if records:
         # The keys say which labels these are, whatever the file is called.
@@ -63,7 +63,7 @@ def seed_store(store: LabelStore, path: Path, dft: Mapping[str, Any]) -> dict[st
     return {"taken": len(records), "other_settings": other}
 
 
-def _record(atoms: Atoms, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _record(atoms: Atoms, settings: Mapping[str, object]) -> LabelRecord:
     stress = atoms.info.get("REF_stress")
     return {
         "status": "converged",

@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from glassml.campaign.config.dft import META_GGAS, setup_type
+from glassml.campaign.config.dft import META_GGAS, Dft, setup_type
 from glassml.campaign.doctor import LIBXC_ADVICE, meta_gga_converges
 from glassml.campaign.errors import ConfigError
 
@@ -76,7 +76,7 @@ def has_integer_occupations(atoms: Atoms, xc: str) -> bool:
     return is_isolated(atoms) and xc in META_GGAS
 
 
-def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]:
+def determining_settings(atoms: Atoms, dft: Dft) -> dict[str, Any]:
     """Collect everything beside the structure that determines a label's value.
 
     Parameters
@@ -84,7 +84,7 @@ def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]
     atoms
         The structure: its elements choose the setups, its cell the k points, its size the spin.
     dft
-        Section `dft` of a campaign as a mapping.
+        Section `dft` of a campaign.
 
     Returns
     -------
@@ -99,15 +99,15 @@ def determining_settings(atoms: Atoms, dft: Mapping[str, Any]) -> dict[str, Any]
         "energy_tolerance_eV",
         "eigenstates_tolerance_eV2",
     )
-    settings: dict[str, Any] = {name: dft[name] for name in names}
+    settings: dict[str, Any] = {name: getattr(dft, name) for name in names}
     isolated = is_isolated(atoms)
-    if has_integer_occupations(atoms, dft["xc"]):
+    if has_integer_occupations(atoms, dft.xc):
         settings["smearing_eV"] = 0.0
-    grid = kpoint_grid(atoms, dft["kpoint_spacing_per_A"])
+    grid = kpoint_grid(atoms, dft.kpoint_spacing_per_A)
     settings["kpoints"] = "gamma" if isolated else list(grid)
     settings["spin_polarised"] = isolated
     settings["setups"] = {
-        symbol: setup_digest(symbol, dft["xc"]) for symbol in sorted(set(atoms.symbols))
+        symbol: setup_digest(symbol, dft.xc) for symbol in sorted(set(atoms.symbols))
     }
     settings["gpaw"] = _gpaw_version()
     return settings

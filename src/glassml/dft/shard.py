@@ -5,12 +5,11 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -18,9 +17,10 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from tqdm import tqdm
 
+from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import Interrupted
 from glassml.campaign.signals import interrupting
-from glassml.campaign.store import CLAIM_HEARTBEAT_S, LabelStore
+from glassml.campaign.store import CLAIM_HEARTBEAT_S, LabelRecord, LabelStore
 from glassml.dft.calculation import climb
 from glassml.dft.labels import label_key, structure_record
 from glassml.dft.settings import determining_settings, require_gpu
@@ -47,7 +47,7 @@ class ShardResult:
         How many of the records were calculated now; the rest was in the store.
     """
 
-    records: list[dict[str, Any]]
+    records: list[LabelRecord]
     keys: list[str | None]
     computed: int = 0
     waiting: set[int] = field(default_factory=set)
@@ -55,10 +55,10 @@ class ShardResult:
 
 def label_shard(
     configurations: Sequence[Atoms],
-    dft: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    dft: Dft | Sequence[Dft],
     store: LabelStore,
     processes: int = 1,
-    work: Callable[..., dict[str, Any]] = climb,
+    work: Callable[..., LabelRecord] = climb,
 ) -> ShardResult:
     """Label configurations, taking from the store what is there.
 
@@ -67,7 +67,7 @@ def label_shard(
     configurations
         Structures; an unusable one is refused with its reason, and the others are labelled.
     dft
-        Section `dft` of a campaign as a mapping; one for each configuration, or one for all.
+        Section `dft` of a campaign; one for each configuration, or one for all.
     store
         Where labels are looked up and written, one by one.
     processes
@@ -87,10 +87,10 @@ def label_shard(
         If a signal came; call again to go on.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sections = [dft] * len(configurations) if isinstance(dft, Mapping) else list(dft)
+    sections = [dft] * len(configurations) if isinstance(dft, Dft) else list(dft)
     result = ShardResult(records=[{} for _ in configurations], keys=[None] * len(configurations))
     for index, (atoms, section) in enumerate(zip(configurations, sections, strict=True)):
-        reason = refuse_structure(atoms, section["max_atoms"])
+        reason = refuse_structure(atoms, section.max_atoms)
         if "REF_energy" in atoms.info:
             result.records[index] = {"status": "imported", "attempts": []}
             continue
@@ -157,9 +157,9 @@ class _Labelling:
     def __init__(
         self,
         configurations: Sequence[Atoms],
-        sections: Sequence[Mapping[str, Any]],
+        sections: Sequence[Dft],
         store: LabelStore,
-        work: Callable[..., dict[str, Any]],
+        work: Callable[..., LabelRecord],
         result: ShardResult,
     ) -> None:
         self.configurations = configurations
@@ -178,9 +178,7 @@ class _Labelling:
         queue = [index for index in sorted(waiting) if not self._take_from_store(index)]
         if queue and self.work is climb:
             importlib.import_module("gpaw")  # once here, not once in each fork
-            for xc in {
-                self.sections[index]["xc"] for index in queue if self.sections[index]["gpu"]
-            }:
+            for xc in {self.sections[index].xc for index in queue if self.sections[index].gpu}:
                 require_gpu(xc)
         with tempfile.TemporaryDirectory(prefix="glassml-dft-") as folder, ExitStack() as stack:
             self.folder = Path(folder)
@@ -215,16 +213,16 @@ class _Labelling:
                 claim.close()
             else:
                 self.claims[index] = claim
-                seconds = 60 * self.sections[index]["max_minutes"]
+                seconds = 60 * self.sections[index].max_minutes
                 self.workers.append(start_worker(index, self._label, seconds))
         return elsewhere
 
-    def _label(self, index: int) -> dict[str, Any]:
+    def _label(self, index: int) -> LabelRecord:
         log = self.folder / f"{index}.txt"
         dft = self.sections[index]
-        return self.work(self.configurations[index], dft, dft["recipes"], log)
+        return self.work(self.configurations[index], dft, dft.recipes, log)
 
-    def _finish(self, index: int, outcome: Any) -> None:
+    def _finish(self, index: int, outcome: LabelRecord | CrashError) -> None:
         record = _complete(self.configurations[index], self.sections[index], outcome)
         self.store.put(self.keys[index], record)
         self.claims.pop(index).close()
@@ -240,7 +238,7 @@ class _Labelling:
             self._settle(index, record)
         return record is not None
 
-    def _settle(self, index: int, record: dict[str, Any]) -> None:
+    def _settle(self, index: int, record: LabelRecord) -> None:
         self.result.records[index] = record
         self.result.waiting.discard(index)
 
@@ -252,28 +250,28 @@ class _Labelling:
             claim.close()
 
 
-def _usable(record: dict[str, Any] | None, dft: Mapping[str, Any]) -> dict[str, Any] | None:
+def _usable(record: LabelRecord | None, dft: Dft) -> LabelRecord | None:
     """Drop a failure that today's ladder of recipes would try to better."""
     if record is None or record["status"] == "converged":
         return record
-    return record if record.get("ladder") == list(dft["recipes"]) else None
+    return record if record.get("ladder") == list(dft.recipes) else None
 
 
-def _is_of(record: dict[str, Any], atoms: Atoms) -> bool:
+def _is_of(record: LabelRecord, atoms: Atoms) -> bool:
     """Tell whether a record is of a structure, as far as it says of which it is."""
     structure = record.get("structure")
     return structure is None or dict(structure) == structure_record(atoms)
 
 
-def _complete(atoms: Atoms, dft: Mapping[str, Any], outcome: Any) -> dict[str, Any]:
+def _complete(atoms: Atoms, dft: Dft, outcome: LabelRecord | CrashError) -> LabelRecord:
     """Make the store's record of what a worker returned."""
     if isinstance(outcome, CrashError):
-        record: dict[str, Any] = {"status": "failed", "reason": str(outcome), "attempts": []}
+        record: LabelRecord = {"status": "failed", "reason": str(outcome), "attempts": []}
         LOGGER.warning("set aside: %s", outcome)
     else:
-        record = dict(outcome)
+        record = outcome.copy()
     record["structure"] = structure_record(atoms)
     record["settings"] = determining_settings(atoms, dft)
-    record["ladder"] = list(dft["recipes"])
+    record["ladder"] = list(dft.recipes)
     record["versions"] = {name: version(name) for name in ("glassml", "gpaw", "ase", "numpy")}
     return record

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+
+from glassml.campaign.store import LabelRecord
 
 PR_SET_PDEATHSIG = 1
 
@@ -18,7 +19,7 @@ PR_SET_PDEATHSIG = 1
 class Worker:
     """A piece of work under way."""
 
-    item: Any
+    item: int
     process: BaseProcess
     receiver: Connection
     deadline: float
@@ -28,7 +29,7 @@ class CrashError(Exception):
     """A worker ended without a result: killed, crashed, out of time, or by an exception."""
 
 
-def start_worker(item: Any, work: Callable[[Any], Any], seconds: float) -> Worker:
+def start_worker(item: int, work: Callable[[int], LabelRecord], seconds: float) -> Worker:
     """Start ``work(item)`` in a forked process that may take `seconds`.
 
     The fork inherits what the parent has loaded, so that loading GPAW is paid once.
@@ -41,7 +42,9 @@ def start_worker(item: Any, work: Callable[[Any], Any], seconds: float) -> Worke
     return Worker(item, process, receiver, time.monotonic() + seconds)
 
 
-def wait_any(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, Any]]:
+def wait_any(
+    workers: list[Worker], seconds: float
+) -> Iterator[tuple[Worker, LabelRecord | CrashError]]:
     """Wait up to `seconds` for workers to end; give each that did, with its result.
 
     Parameters
@@ -68,7 +71,7 @@ def wait_any(workers: list[Worker], seconds: float) -> Iterator[tuple[Worker, An
             yield worker, outcome
 
 
-def _outcome(worker: Worker) -> Any:
+def _outcome(worker: Worker) -> LabelRecord | CrashError | None:
     """Give a worker's result, or why there is none; None while it works."""
     if worker.receiver.poll():
         try:
@@ -90,7 +93,7 @@ def _describe_exit(code: int | None) -> str:
     return f"ended with exit code {code}"
 
 
-def _child(parent: int, item: Any, work: Callable[[Any], Any], sender: Connection) -> None:
+def _child(parent: int, item: int, work: Callable[[int], LabelRecord], sender: Connection) -> None:
     # A calculation must not outlive its shard: another process would start it again.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -99,7 +102,7 @@ def _child(parent: int, item: Any, work: Callable[[Any], Any], sender: Connectio
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGURG, signal.SIG_IGN)
     try:
-        result = work(item)
+        result: LabelRecord | CrashError = work(item)
     except Exception as error:  # noqa: BLE001  whatever it is, it is this piece's reason
         result = CrashError(f"{type(error).__name__}: {error}")
     sender.send(result)
