@@ -47,7 +47,7 @@ def make_page(folder: Path, states: int) -> Path:
     records.write_campaign(root, states=tuple(records.TRUTH))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        build(root, folder / "page", records.make_config().model_dump(mode="json"))
+        build(root, folder / "page", records.make_config())
     return folder / "page" / "report.html"
 
 

@@ -11,6 +11,7 @@ from report_campaign import (
     TRUTH,
     lorentzian,
     make_config,
+    npt,
     write_campaign,
     write_csv,
     write_json,
@@ -27,7 +28,7 @@ ENERGY_ABOVE = "energy_above_quartz_eV_per_SiO2"
 
 
 def evidence_of(root, campaign):
-    return Evidence(Results(root, campaign.model_dump(mode="json")))
+    return Evidence(Results(root, campaign))
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +186,7 @@ def test_of_pairs_of_equal_density_the_most_densified_is_compared(tmp_path, monk
     monkeypatch.setitem(TRUTH, "cold_20GPa/recovered", (2.60, 1.75, 1.40, 0.1))
     monkeypatch.setitem(TRUTH, "hot_7.7GPa_3000K/recovered", (2.64, 1.75, 1.30, 0.1))
     write_structure(tmp_path, states=tuple(TRUTH))
-    config = make_config().model_dump(mode="json")
-    config["md"]["states"] |= added
+    config = make_config(md={"glasses": 2, "atoms": 96, "states": STATES | added})
     evidence = Evidence(Results(tmp_path, config))
     found = measures_recovered.hot_above_cold(evidence, "")
     assert found.mean == 0.0
@@ -196,7 +196,7 @@ def test_of_pairs_of_equal_density_the_most_densified_is_compared(tmp_path, monk
 
 
 def press(temperature, pressure):
-    return {"ensemble": "npt", "temperature_K": temperature, "pressure_GPa": pressure}
+    return npt("press", temperature, pressure)
 
 
 def test_a_worse_potential_fails_its_gate(tmp_path, campaign):
@@ -307,15 +307,13 @@ def test_verdicts_are_counted_by_what_they_are_held_against(outcomes):
     ("functional", "wanted"), [("PBEsol", "4.963 ± 0.05"), ("r2SCAN", "4.939 ± 0.025")]
 )
 def test_the_reference_for_quartz_is_that_of_the_functional(tiny, functional, wanted):
-    evidence = evidence_of(tiny, make_config())
-    evidence.results.config["dft"]["xc"] = functional
+    evidence = evidence_of(tiny, make_config(dft={"xc": functional}))
     found = {o.row.number: o for o in acceptance.evaluate_all(evidence)}
     assert found["3a"].row.wanted == wanted
 
 
 def test_a_functional_without_reference_is_told(tiny):
-    evidence = evidence_of(tiny, make_config())
-    evidence.results.config["dft"]["xc"] = "LDA"
+    evidence = evidence_of(tiny, make_config(dft={"xc": "LDA"}))
     found = {o.row.number: o for o in acceptance.evaluate_all(evidence)}
     assert found["3a"].verdict == "not reached"
     assert "no reference for LDA" in found["3a"].remark

@@ -89,7 +89,7 @@ def visit(page, folder, size):
 @pytest.fixture(scope="module")
 def made(tiny, campaign, tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
-    build(tiny, folder, campaign.model_dump(mode="json"))
+    build(tiny, folder, campaign)
     return folder
 
 

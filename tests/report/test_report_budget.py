@@ -2,9 +2,9 @@
 
 import pandas as pd
 import pytest
-import yaml
 from report_campaign import STATES, TRUTH, make_config, write_campaign, write_structure
 
+from glassml.campaign.config import resolved_text
 from glassml.campaign.errors import GlassmlError
 from glassml.cli import main
 from glassml.report.budget import QUANTITIES, SOURCES, as_table, budget, for_page
@@ -15,9 +15,9 @@ HEIGHT, POSITION, HOT = QUANTITIES
 
 
 def evidence_of(root, **changes):
-    config = make_config(**changes).model_dump(mode="json")
+    config = make_config(**changes)
     root.mkdir(parents=True, exist_ok=True)
-    (root / "campaign.yaml").write_text(yaml.safe_dump(config))
+    (root / "campaign.yaml").write_text(resolved_text(config))
     return Evidence(Results(root, config))
 
 

@@ -29,7 +29,7 @@ def write_glasses(root, series):
 def evidence_of(root, series=SERIES, states=STATES):
     write_glasses(root, series)
     config = make_config(md={"glasses": 2, "atoms": 96, "states": states})
-    return Evidence(Results(root, config.model_dump(mode="json")))
+    return Evidence(Results(root, config))
 
 
 def state_of(evidence, name):

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from report_campaign import make_config, write_campaign
+from report_campaign import STATES, make_config, npt, write_campaign
 
 from glassml.report import acceptance
 from glassml.report.evidence import Evidence
@@ -14,7 +14,7 @@ RULE = {"name": "one", "title": "One", "measure": "glasses", "unit": "", "advice
 
 @pytest.fixture(scope="module")
 def found(tiny, campaign):
-    evidence = Evidence(Results(tiny, campaign.model_dump(mode="json")))
+    evidence = Evidence(Results(tiny, campaign))
     findings = judge_all(evidence, acceptance.evaluate_all(evidence), load_rules())
     return {finding.rule.name: finding for finding in findings}
 
@@ -58,9 +58,11 @@ def test_an_anneal_that_still_densifies_is_found(tmp_path, campaign):
             row[place] = str(2.5 + 0.01 * index)
             row[stage] = "hold"
         path.write_text("\n".join([lines[0], *(",".join(row) for row in rows)]) + "\n")
-    config = campaign.model_dump(mode="json")
-    hold = {"name": "hold", "temperature_K": 1500.0, "pressure_GPa": 7.7}
-    config["md"]["states"]["hot_7.7GPa_1500K"]["stages"].insert(1, hold)
+    hot = STATES["hot_7.7GPa_1500K"]
+    heat, cool = hot["stages"]
+    hot = hot | {"stages": [heat, npt("hold", 1500, 7.7), cool]}
+    states = STATES | {"hot_7.7GPa_1500K": hot}
+    config = make_config(md={"glasses": 2, "atoms": 96, "states": states})
     evidence = Evidence(Results(root, config))
     rules = [rule for rule in load_rules() if rule.name == "densifying"]
     (finding,) = judge_all(evidence, [], rules)
@@ -81,14 +83,14 @@ def test_a_hot_glass_that_only_deformed_is_found(tmp_path, campaign):
         line = ",".join(new[name] for name in columns)
         before = [text for text in table.read_text().splitlines() if "bonds_kept" not in text]
         table.write_text("\n".join([*before, line]) + "\n")
-        evidence = Evidence(Results(root, campaign.model_dump(mode="json")))
+        evidence = Evidence(Results(root, campaign))
         (finding,) = judge_all(evidence, [], rules)
         assert (finding.value, finding.severity) == (pytest.approx(100 * kept), severity)
         assert "± 0.4 %" in finding.trigger
 
 
 def test_a_campaign_without_results_is_unknown_and_not_green(tmp_path):
-    evidence = Evidence(Results(tmp_path, make_config().model_dump(mode="json")))
+    evidence = Evidence(Results(tmp_path, make_config()))
     findings = judge_all(evidence, acceptance.evaluate_all(evidence), load_rules())
     green = {finding.rule.name for finding in findings if finding.severity == "green"}
     assert green == {"gates"}

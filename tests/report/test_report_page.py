@@ -64,7 +64,7 @@ def report(tiny, campaign, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # a glyph that the font lacks, a bad layout
-        summary = build(tiny, folder, campaign.model_dump(mode="json"))
+        summary = build(tiny, folder, campaign)
     return folder, summary
 
 
@@ -234,7 +234,7 @@ def test_a_page_without_a_stage_says_so_and_shows_the_rest(there, tiny, campaign
     root = tmp_path / "results"
     for part in there:
         shutil.copytree(tiny / part, root / part)
-    summary = build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    summary = build(root, tmp_path / "report", campaign)
     text = (tmp_path / "report" / "report.html").read_text()
     assert '<p class="missing">' in text
     assert "could not be made" not in text
@@ -245,7 +245,7 @@ def test_a_broken_table_costs_only_its_own_figure(tiny, campaign, tmp_path):
     root = tmp_path / "results"
     shutil.copytree(tiny / "structure", root / "structure")
     (root / "structure" / "summary" / "gr.csv").write_text("state,r_A\nambient,1.0\n")
-    summary = build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    summary = build(root, tmp_path / "report", campaign)
     text = (tmp_path / "report" / "report.html").read_text()
     assert text.count("could not be made") >= 1
     assert any(
@@ -258,7 +258,7 @@ def test_a_table_cut_off_within_a_number_is_not_read(tiny, campaign, tmp_path):
     root = shutil.copytree(tiny, tmp_path / "cut")
     table = root / "structure/summary/fsdp.csv"
     table.write_text(table.read_text()[:-2])
-    summary = build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    summary = build(root, tmp_path / "report", campaign)
     assert any(str(table) in line and "not the whole" in line for line in summary["warnings"])
     verdicts = {row["number"]: row["verdict"] for row in summary["acceptance"]}
     assert verdicts["10a"] == "not reached" != verdicts["5"]
@@ -273,7 +273,7 @@ def test_labels_that_came_with_the_campaign_have_no_empty_picture_of_their_cost(
         labels = pd.read_csv(path)
         if "seconds" in labels:
             labels.assign(seconds=0.0).to_csv(path, index=False)
-    build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    build(root, tmp_path / "report", campaign)
     text = (tmp_path / "report" / "report.html").read_text()
     assert "No label says what it cost" in text
     assert not (tmp_path / "report" / "figures" / "label_cost.png").exists()
@@ -287,7 +287,7 @@ def test_dynamics_that_all_stopped_are_text(campaign, tmp_path):
             (root / "md" / state / glass / "series.csv").unlink()
             record = {"status": "stopped", "reason": "it exploded", "atoms": 96}
             write_json(root / "md" / state / glass / "record.json", record)
-    build(root, tmp_path / "report", campaign.model_dump(mode="json"))
+    build(root, tmp_path / "report", campaign)
     text = (tmp_path / "report" / "report.html").read_text()
     assert "<b>Series: ambient:</b> ambient: it exploded" in text
 
@@ -309,7 +309,7 @@ def test_the_same_results_give_the_same_page_and_no_old_figure_stays(
     stale = tmp_path / "figures" / "stale.png"
     stale.parent.mkdir()
     stale.write_bytes(b"")
-    build(tiny, tmp_path, campaign.model_dump(mode="json"))
+    build(tiny, tmp_path, campaign)
     assert (tmp_path / "report.html").read_bytes() == (report[0] / "report.html").read_bytes()
     assert not stale.exists()
 
@@ -361,7 +361,7 @@ def test_tables_are_downloaded_whole(report, text):
 
 
 def test_states_are_known_by_their_history():
-    kinds = {state.name: state.kind for state in describe_all(STATES)}
+    kinds = {state.name: state.kind for state in describe_all(make_config().md)}
     assert kinds == {
         "ambient": "ambient",
         "cold_7.7GPa": "cold in situ",
@@ -369,7 +369,7 @@ def test_states_are_known_by_their_history():
         "hot_7.7GPa_1500K": "hot in situ",
         "hot_7.7GPa_1500K/recovered": "hot recovered",
     }
-    hot = next(s for s in describe_all(STATES) if s.name == "hot_7.7GPa_1500K/recovered")
+    hot = next(s for s in describe_all(make_config().md) if s.name == "hot_7.7GPa_1500K/recovered")
     assert (hot.peak_pressure_GPa, hot.anneal_temperature_K) == (7.7, 1500)
 
 
@@ -388,8 +388,8 @@ def test_what_came_out_is_said_in_five_lines_with_errors(report):
     [("trained", "by a potential from r2SCAN labels."), ("shik", "the published potential shik.")],
 )
 def test_what_was_asked_names_the_potential(tiny, campaign, potential, by):
-    config = campaign.model_dump(mode="json")
-    config["md"]["potential"] = potential
+    md = campaign.md.model_copy(update={"potential": potential})
+    config = campaign.model_copy(update={"md": md})
     results = Results(tiny, config)
     assert dict(answers(results, Evidence(results)))["Asked"].endswith(by)
 
@@ -403,7 +403,7 @@ def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(tmp_path):
             write_glass(tmp_path / "structure" / state / f"glass{index:02d}", density, 1.7, height)
     states = {name: STATES[name] for name in in_situ}
     config = make_config(md={"glasses": 2, "atoms": 96, "states": states})
-    results = Results(tmp_path, config.model_dump(mode="json"))
+    results = Results(tmp_path, config)
     line = dict(answers(results, Evidence(results)))["Hot"]
     assert "S(Q₁), glass by glass, 0.1100 ± 0.0100 (neutrons), 0.1100 ± 0.0100 (X-rays)" in line
     # a tenth of the way from cold to ambient: 1.050 and 1.086

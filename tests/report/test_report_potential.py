@@ -31,7 +31,7 @@ def write_page(root, folder, **changes):
     """Build the page without warnings, and give it with its tables."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # a glyph that the font lacks, a bad layout
-        build(root, folder, make_config(**changes).model_dump(mode="json"))
+        build(root, folder, make_config(**changes))
     text = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
     tables = {path.stem: pd.read_csv(path) for path in (folder / "tables").glob("*.csv")}
     return text, tables

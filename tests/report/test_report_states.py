@@ -1,9 +1,7 @@
 """Campaigns with several ambient states: which is meant where, and how figures name them."""
 
-import copy
-
 import pytest
-from report_campaign import STATES, TRUTH, make_config, write_structure
+from report_campaign import STATES, TRUTH, make_config, npt, write_structure
 
 from glassml.report import measures_pressure, measures_recovered
 from glassml.report.evidence import Evidence
@@ -16,7 +14,8 @@ MELTED = "ambient_3000K"
 
 
 def stage(temperature, pressure):
-    return {"ensemble": "npt", "temperature_K": temperature, "pressure_GPa": pressure}
+    end = temperature[1] if isinstance(temperature, list) else temperature
+    return npt(f"to_{end}", temperature, pressure)
 
 
 def melted_again():
@@ -28,10 +27,11 @@ def cold(parent, low, high):
 
 
 def evidence_of(root, states, **report):
-    config = make_config().model_dump(mode="json")
-    config["md"]["states"] = copy.deepcopy(states)
-    config["report"] |= report
-    return Evidence(Results(root, config))
+    return Evidence(Results(root, with_states(states, report=report)))
+
+
+def with_states(states, **changes):
+    return make_config(md={"glasses": 2, "atoms": 96, "states": states}, **changes)
 
 
 def names(states):
@@ -47,7 +47,9 @@ def analysed(tmp_path, monkeypatch):
 
 
 def test_ambient_states_are_told_apart_by_their_names():
-    labels = {s.name: s.label for s in describe_all(STATES | {MELTED: melted_again()})}
+    labels = {
+        s.name: s.label for s in describe_all(with_states(STATES | {MELTED: melted_again()}).md)
+    }
     assert labels["ambient"] == "ambient"
     assert labels[MELTED] == "ambient 3000K"
     assert len(set(labels.values())) == len(labels)

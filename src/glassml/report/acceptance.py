@@ -14,7 +14,7 @@ import pandas as pd
 
 from glassml.report import measures, measures_pressure, measures_recovered
 from glassml.report.measures import Evidence, Value
-from glassml.report.page import Cell, with_error
+from glassml.report.page import Banner, Cell, with_error
 from glassml.report.results import AbsentError
 
 Verdict = Literal["pass", "fail", "not reached"]
@@ -129,7 +129,7 @@ def evaluate(row: Row, evidence: Evidence) -> Outcome:
 
 def evaluate_all(evidence: Evidence) -> list[Outcome]:
     """Evaluate all rows in order, each number by the reference for the campaign's functional."""
-    functional = evidence.results.config["dft"]["xc"]
+    functional = evidence.results.config.dft.xc
     numbered: dict[str, list[Row]] = {}
     for row in load_rows():
         numbered.setdefault(row.number, []).append(row)
@@ -209,7 +209,7 @@ def value_text(outcome: Outcome) -> str:
     return with_error(outcome.value.mean, outcome.value.error)
 
 
-def banner(outcomes: Iterable[Outcome], potential_status: str | None) -> dict:
+def banner(outcomes: Iterable[Outcome], potential_status: str | None) -> Banner:
     """Say in a few lines what the gates say.
 
     Parameters
@@ -221,8 +221,7 @@ def banner(outcomes: Iterable[Outcome], potential_status: str | None) -> dict:
 
     Returns
     -------
-    dict
-        ``colour``, ``headline`` and ``lines``.
+    Banner
     """
     outcomes = list(outcomes)
     gates = [outcome for outcome in outcomes if outcome.row.kind == "gate"]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.errors import GlassmlError
 from glassml.report.campaigns import CompareError, config_differences
 from glassml.report.evidence import Evidence, Value
@@ -159,7 +158,7 @@ def _scatter(evidence: Evidence, quantity: str) -> str:
 
 def _of_rates(evidence: Evidence) -> list[Entry]:
     """Tell what a decade of the quench rate does, where the campaign has several."""
-    rates = quench_rates(MolecularDynamics.model_validate(evidence.results.config["md"]))
+    rates = quench_rates(evidence.results.config.md)
     rows = []
     for state in evidence.find("ambient"):
         for name, column in (("S_Q1", "height"), ("Q1_per_A", "position")):
@@ -187,10 +186,11 @@ def _of_rates(evidence: Evidence) -> list[Entry]:
 
 def _of_campaign(evidence: Evidence, source: str, other: Evidence) -> list[Entry]:
     """Tell what another campaign has for each quantity."""
-    names = [one.results.config["name"] for one in (evidence, other)]
+    names = [one.results.config.name for one in (evidence, other)]
     if source not in SOURCES:
         raise CompareError(f"{source!r} is no source of errors: {', '.join(SOURCES)} are")
-    settings = config_differences(evidence.results.config, other.results.config)
+    dumps = [one.results.config.model_dump(mode="json") for one in (evidence, other)]
+    settings = config_differences(*dumps)
     own = settings[settings.setting.str.startswith(SOURCES[source])]
     if own.empty:
         raise CompareError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from glassml import __version__
+from glassml.campaign.config import Campaign
 from glassml.campaign.files import write_json, write_text
 from glassml.report import acceptance, findings, page
 from glassml.report.evidence import Evidence
@@ -20,9 +21,7 @@ from glassml.report.sections.result import answers, result_section
 from glassml.report.sections.structure import structure_section
 
 
-def build(
-    root: Path, output: Path, config: dict[str, Any], rules: Path | None = None
-) -> dict[str, Any]:
+def build(root: Path, output: Path, config: Campaign, rules: Path | None = None) -> dict[str, Any]:
     """Write ``report.html`` and, beside it, its figures, tables, acceptance and summary.
 
     Parameters
@@ -32,7 +31,7 @@ def build(
     output
         Folder of the report. Figures and tables of an earlier report are replaced.
     config
-        The resolved configuration as plain mappings.
+        The resolved configuration.
     rules
         A file of rules for the findings instead of the program's own.
 
@@ -47,7 +46,7 @@ def build(
     banner = acceptance.banner(outcomes, _potential_status(results))
     accepted = _acceptance_table(outcomes)
     found = findings.judge_all(evidence, outcomes, findings.load_rules(rules))
-    with style(config["report"]["picture_dpi"]):
+    with style(config.report.picture_dpi):
         sections = [
             result_section(results, evidence),
             Section("findings", "Findings", [_findings_table(found)]),
@@ -70,8 +69,8 @@ def build(
     summary |= {"answers": dict(said), "findings": _finding_list(found)}
     write_json(output / "report.json", summary)
     html = page.render(
-        config["title"] or f"Campaign {config['name']}",
-        f"Campaign {config['name']}: from quantum mechanics to the structure of glass",
+        config.title or f"Campaign {config.name}",
+        f"Campaign {config.name}: from quantum mechanics to the structure of glass",
         banner,
         sections,
         f"glassml {__version__}. This file is complete: pictures, numbers and style are inside.",
@@ -98,7 +97,7 @@ def _findings_table(found: list[findings.Finding]) -> Table:
     return Table("findings", "Findings by rule", caption, table, limit=len(table), shown=shown)
 
 
-def _finding_list(found: list[findings.Finding]) -> list[dict[str, Any]]:
+def _finding_list(found: list[findings.Finding]) -> list[dict[str, object]]:
     return [
         {
             "rule": finding.rule.name,
@@ -140,14 +139,14 @@ def write_parts(sections: list[Section], output: Path) -> None:
 
 
 def _summary(
-    config: dict[str, Any],
-    banner: dict[str, Any],
+    config: Campaign,
+    banner: page.Banner,
     outcomes: list[acceptance.Outcome],
     results: Results,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
-        "campaign": config["name"],
-        "title": config["title"],
+        "campaign": config.name,
+        "title": config.title,
         "banner": banner,
         "warnings": results.warnings,
         "acceptance": [

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -27,19 +26,19 @@ def load_results(folder: Path) -> Results:
     path = folder / "campaign.yaml"
     if not path.is_file():
         raise CompareError(f"{folder} is no folder of a campaign: there is no campaign.yaml")
-    return Results(folder, load_campaign(path, ended=True).model_dump(mode="json"))
+    return Results(folder, load_campaign(path, ended=True))
 
 
-def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Give a configuration as one level: ``md.atoms`` and so on; lists stay whole."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for name, value in config.items():
         key = f"{prefix}{name}"
         flat |= flattened(value, f"{key}.") if isinstance(value, dict) and value else {key: value}
     return flat
 
 
-def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> pd.DataFrame:
+def config_differences(one: Mapping[str, object], other: Mapping[str, object]) -> pd.DataFrame:
     """List the settings that differ: ``setting``, ``first``, ``second``; – where one has none."""
     flat = [flattened(config) for config in (one, other)]
     rows = [
@@ -50,7 +49,7 @@ def config_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> pd.D
     return pd.DataFrame(rows, columns=["setting", "first", "second"])
 
 
-def _yaml(flat: Mapping[str, Any], name: str) -> str:
+def _yaml(flat: Mapping[str, object], name: str) -> str:
     if name not in flat:
         return "–"
     text = yaml.safe_dump(flat[name], default_flow_style=True, allow_unicode=True, width=10_000)

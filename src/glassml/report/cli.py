@@ -62,7 +62,7 @@ def _build(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
     from glassml.report.build import build
 
-    config = load_campaign(args.config).model_dump(mode="json")
+    config = load_campaign(args.config)
     summary = build(args.results, args.output_dir, config, args.rules)
     verdicts = [row["verdict"] for row in summary["acceptance"]]
     print(summary["banner"]["headline"])

@@ -45,12 +45,14 @@ def compare(one: Path, other: Path, output: Path) -> dict[str, Any]:
     if one.resolve() == other.resolve():
         raise CompareError(f"{one}: both folders are the same campaign")
     loaded = [load_results(folder) for folder in (one, other)]
-    names = _names(*(results.config["name"] for results in loaded))
+    names = _names(*(results.config.name for results in loaded))
     pair = {name: Evidence(results) for name, results in zip(names, loaded, strict=True)}
     rows = _rows(pair)
-    differences = config_differences(*(results.config for results in loaded))
+    differences = config_differences(
+        *(results.config.model_dump(mode="json") for results in loaded)
+    )
     headline = _headline(rows, differences)
-    with style(loaded[0].config["report"]["picture_dpi"]):
+    with style(loaded[0].config.report.picture_dpi):
         sections = [
             Section("results", "What came out", [_answers(pair), _far_table(rows, names)]),
             overlays(loaded[0], pair),
@@ -71,7 +73,7 @@ def compare(one: Path, other: Path, output: Path) -> dict[str, Any]:
         ],
     }
     write_json(output / "compare.json", summary)
-    banner = {"colour": "plain", "headline": headline, "lines": []}
+    banner: page.Banner = {"colour": "plain", "headline": headline, "lines": []}
     html = page.render(
         f"{names[0]} and {names[1]}",
         "Two campaigns side by side: full lines and the first column are the first.",

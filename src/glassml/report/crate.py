@@ -36,7 +36,7 @@ class Workflow(ComputationalWorkflow):
 
     TYPES = (*ComputationalWorkflow.TYPES, "HowTo")
 
-    def _empty(self) -> dict[str, Any]:
+    def _empty(self) -> dict[str, object]:
         return super()._empty() | {"@type": list(self.TYPES)}
 
 
@@ -75,7 +75,7 @@ class _Run:
 
     def __init__(self, crate: ROCrate) -> None:
         self._crate = crate
-        self._files: dict[str, Any] = {}
+        self._files: dict[str, object] = {}
         crate.root_dataset["conformsTo"] = [
             self._entity(address, "CreativeWork", name=name, version=address.rpartition("/")[2])
             for address, name in PROFILES.items()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from glassml.report.results import AbsentError, Results
-from glassml.report.states import Kind, State, describe_all, lineage
+from glassml.report.states import Kind, State, describe_all
 
 PRESSURE_TOLERANCE_GPa = 0.6
 DENSITY_TOLERANCE_g_cm3 = 0.05
@@ -46,7 +46,7 @@ class Evidence:
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self.states = describe_all(results.config["md"]["states"])
+        self.states = describe_all(results.config.md)
 
     def find(self, *kinds: Kind) -> list[State]:
         """Give the states of these kinds, by pressure."""
@@ -77,7 +77,7 @@ class Evidence:
         AbsentError
             If the campaign has no ambient state.
         """
-        ancestors = lineage(self.results.config["md"]["states"], state.name)
+        ancestors = self.results.config.md.lineage(state.name)
         own = [one for one in self.find("ambient") if one.name in ancestors]
         return max(own, key=lambda one: ancestors.index(one.name)) if own else self.ambient()
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from glassml.campaign.config.states import Stage
 from glassml.campaign.errors import GlassmlError
 from glassml.report.acceptance import Outcome
 from glassml.report.evidence import Evidence
@@ -236,8 +237,8 @@ def potential_excess(seen: Seen, argument: str) -> tuple[float, str]:
 def glasses(seen: Seen, argument: str) -> tuple[float, str]:
     """Count the independent glasses."""
     del argument
-    number = seen.evidence.results.config["md"]["glasses"]
-    return float(number), f"{number} of {seen.evidence.results.config['md']['atoms']} atoms"
+    number = seen.evidence.results.config.md.glasses
+    return float(number), f"{number} of {seen.evidence.results.config.md.atoms} atoms"
 
 
 def stopped_percent(seen: Seen, argument: str) -> tuple[float, str]:
@@ -246,7 +247,7 @@ def stopped_percent(seen: Seen, argument: str) -> tuple[float, str]:
     results = seen.evidence.results
     total, stopped = 0, []
     for state in seen.evidence.states:
-        for index in range(results.config["md"]["glasses"]):
+        for index in range(results.config.md.glasses):
             name = f"{state.name}/glass{index:02d}"
             try:
                 record = results.json(f"md/{name}/record.json")
@@ -278,11 +279,11 @@ def still_densifying(seen: Seen, argument: str) -> tuple[float, str]:
     changes: dict[str, list[float]] = {}
     for state in seen.evidence.find("hot in situ"):
         steady = [
-            stage["name"]
-            for stage in results.config["md"]["states"][state.name]["stages"]
+            stage.name
+            for stage in results.config.md.states[state.name].stages
             if _steady_at(stage, state.anneal_temperature_K)
         ]
-        for index in range(results.config["md"]["glasses"]):
+        for index in range(results.config.md.glasses):
             try:
                 series = results.table(f"md/{state.name}/glass{index:02d}/series.csv")
             except AbsentError:
@@ -318,9 +319,8 @@ def bonds_kept_percent(seen: Seen, argument: str) -> tuple[float, str]:
     return share, f"{name}: {share:.1f}{spread} % of the bonds before it"
 
 
-def _steady_at(stage: dict[str, Any], temperature_K: float) -> bool:
-    heat = stage.get("temperature_K")
-    heats = [heat] if isinstance(heat, int | float) else heat or []
+def _steady_at(stage: Stage, temperature_K: float) -> bool:
+    heats = stage.temperature_K or ()
     return bool(heats) and all(abs(one - temperature_K) < STEADY_K for one in heats)
 
 

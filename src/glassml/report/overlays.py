@@ -1,7 +1,6 @@
 """Figures of two campaigns on top of each other."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -71,7 +70,7 @@ def _without(pair: Pair, table: pd.DataFrame) -> str:
 
 def _fsdp(pair: Pair) -> Figure:
     first = next(iter(pair.values()))
-    width = first.results.config["report"]["sq_bin_per_A"]
+    width = first.results.config.report.sq_bin_per_A
 
     def rows_of(evidence: Evidence, state: State) -> pd.DataFrame:
         rows = evidence.summary("sq", state)
@@ -177,13 +176,13 @@ def _compression(pair: Pair) -> Figure:
     return draw("compare_compression", title, caption, table, paint, size=(9.0, 3.2))
 
 
-def _pressed(name: str, evidence: Evidence, state: State) -> dict[str, Any] | None:
+def _pressed(name: str, evidence: Evidence, state: State) -> dict[str, object] | None:
     """Give density and FSDP of a state; nothing where it was not analysed."""
     try:
         density = evidence.scalar(state, "density_g_cm3")
     except AbsentError:
         return None
-    row: dict[str, Any] = {"campaign": name, "state": state.name}
+    row: dict[str, object] = {"campaign": name, "state": state.name}
     row |= {"pressure_GPa": state.pressure_GPa or 0.0}
     row |= {"density_g_cm3": density.mean, "density_g_cm3_error": density.error}
     for quantity, column in (("position", "position_per_A"), ("height", "height")):

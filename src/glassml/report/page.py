@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypedDict
 
 import jinja2
 import pandas as pd
@@ -34,6 +34,20 @@ class Cell:
 
     text: str
     note: str = ""
+
+
+class Banner(TypedDict):
+    """What the page says on top.
+
+    Attributes
+    ----------
+    colour
+        red, amber, green, or plain.
+    """
+
+    colour: str
+    headline: str
+    lines: list[str]
 
 
 @dataclass(frozen=True)
@@ -218,7 +232,7 @@ def with_error(mean: float | None, error: float | None) -> str:
 def render(
     title: str,
     subtitle: str,
-    banner: dict[str, Any],
+    banner: Banner,
     sections: Sequence[Section],
     footer: str,
     answers: Sequence[tuple[str, str]] = (),
@@ -230,7 +244,7 @@ def render(
     title, subtitle
         Headline.
     banner
-        ``colour`` (red, amber, green), ``headline``, ``lines``: what the gates say.
+        What the gates say.
     sections
         In order.
     footer

@@ -14,7 +14,7 @@ from scipy import stats
 from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value
 from glassml.report.results import AbsentError
-from glassml.report.states import State, lineage
+from glassml.report.states import State
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, Peak, fit_peak
 
 OfGlass = Callable[[Evidence, State, str], float]
@@ -24,7 +24,7 @@ SMOOTHED_PER_A = 0.2
 
 def glass_names(evidence: Evidence) -> list[str]:
     """Give the names of a campaign's glasses."""
-    return [f"glass{index:02d}" for index in range(evidence.results.config["md"]["glasses"])]
+    return [f"glass{index:02d}" for index in range(evidence.results.config.md.glasses)]
 
 
 def peak_of(weighting: str, quantity: str) -> OfGlass:
@@ -152,8 +152,8 @@ def _same_glasses(evidence: Evidence, one: State, other: State) -> bool:
 
     A melt that was quenched under pressure never was one of the ambient glasses.
     """
-    states = evidence.results.config["md"]["states"]
-    common = set(lineage(states, one.name)) & set(lineage(states, other.name))
+    md = evidence.results.config.md
+    common = set(md.lineage(one.name)) & set(md.lineage(other.name))
     return any(state.name in common for state in evidence.find("ambient"))
 
 

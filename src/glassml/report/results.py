@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from glassml.campaign.config import Campaign
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import UnreadableError, read_json, read_table_text
 from glassml.report.figures import Figure, Missing
@@ -27,10 +28,10 @@ class Results:
     root
         Folder ``results/{campaign}``.
     config
-        The resolved configuration as plain mappings.
+        The resolved configuration.
     """
 
-    def __init__(self, root: Path, config: dict[str, Any]) -> None:
+    def __init__(self, root: Path, config: Campaign) -> None:
         self.root = root
         self.config = config
         self.warnings: list[str] = []
@@ -51,11 +52,11 @@ class Results:
 
     def last(self, stage: str) -> str:
         """Name a stage's folder of the last generation: of what dynamics used."""
-        return f"{stage}/g{self.config['potential']['generations'] - 1}"
+        return f"{stage}/g{self.config.potential.generations - 1}"
 
     def members(self) -> list[str]:
         """Name the members of the committee: m0, m1 …."""
-        return [f"m{index}" for index in range(self.config["potential"]["committee"])]
+        return [f"m{index}" for index in range(self.config.potential.committee)]
 
     def of_members(self, name: str) -> pd.DataFrame:
         """Read a CSV file of each member of the last generation, with a column `member`.

@@ -1,8 +1,9 @@
 """What a state of the glass is, read from its protocol: pressure, history, name for people."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from glassml.campaign.config.md import MolecularDynamics
 
 AMBIENT_GPa = 0.5  # below this a state counts as released, or never compressed
 ROOM_K = 400.0  # compression above this temperature counts as hot
@@ -64,32 +65,24 @@ class State:
         return f"{way} {pressure:g} GPa{heat}, {where}"
 
 
-def lineage(states: Mapping[str, Any], name: str) -> list[str]:
-    """Give the states from the melt to `name`, both included."""
-    chain = [name]
-    while (parent := states[chain[0]].get("parent")) is not None:
-        chain.insert(0, parent)
-    return chain
-
-
-def describe(states: Mapping[str, Any], name: str) -> State:
+def describe(md: MolecularDynamics, name: str) -> State:
     """Classify a state by what was done to it.
 
     Parameters
     ----------
-    states
-        Section ``md.states`` of the configuration as plain mappings.
+    md
+        Section ``md`` of the configuration.
     name
-        One of its keys.
+        One of its states.
     """
-    stages = [stage for ancestor in lineage(states, name) for stage in states[ancestor]["stages"]]
+    stages = [stage for one in md.lineage(name) for stage in md.states[one].stages]
     pressure: float | None = None
     temperature = 300.0
     peak, anneal = 0.0, 0.0
     for stage in stages:
-        heats = _pair(stage.get("temperature_K")) or (temperature, temperature)
+        heats = stage.temperature_K or (temperature, temperature)
         temperature = heats[1]
-        presses = _pair(stage.get("pressure_GPa"))
+        presses = stage.pressure_GPa
         pressure = presses[1] if presses else None
         if presses and max(presses) > AMBIENT_GPa:
             peak = max(peak, *presses)
@@ -97,14 +90,6 @@ def describe(states: Mapping[str, Any], name: str) -> State:
     return State(
         name, _kind(pressure, temperature, peak, anneal), pressure, temperature, peak, anneal
     )
-
-
-def _pair(value: float | Sequence[float] | None) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    if isinstance(value, int | float):
-        return (value, value)
-    return (value[0], value[1])
 
 
 def _kind(pressure: float | None, temperature: float, peak: float, anneal: float) -> Kind:
@@ -117,9 +102,9 @@ def _kind(pressure: float | None, temperature: float, peak: float, anneal: float
     return f"{way} {where}"  # type: ignore[return-value]
 
 
-def describe_all(states: Mapping[str, Any]) -> list[State]:
+def describe_all(md: MolecularDynamics) -> list[State]:
     """Classify all states: ambient first, then by kind and pressure, else as they are listed."""
-    described = [describe(states, name) for name in states]
+    described = [describe(md, name) for name in md.states]
     return sorted(
         described,
         key=lambda state: (

@@ -25,7 +25,7 @@ MOST_NAMED = 12
 def dynamics_section(results: Results) -> Section:
     """Tell how the glasses were made and compressed."""
     section = Section("dynamics", "Molecular dynamics")
-    states = describe_all(results.config["md"]["states"])
+    states = describe_all(results.config.md)
     add(section, results, "States", lambda: _states(results, states))
     for kind in dict.fromkeys(state.kind for state in states):
         group = [state for state in states if state.kind == kind]
@@ -35,7 +35,7 @@ def dynamics_section(results: Results) -> Section:
 
 def glass_names(results: Results) -> list[str]:
     """Give the names of the glasses."""
-    return [f"glass{index:02d}" for index in range(results.config["md"]["glasses"])]
+    return [f"glass{index:02d}" for index in range(results.config.md.glasses)]
 
 
 def records(results: Results, state: str) -> dict[str, dict[str, Any]]:

@@ -31,7 +31,7 @@ def _hot_states(evidence: Evidence) -> list[State]:
 
 def differences(evidence: Evidence) -> Table:
     """List hot minus cold at the density of each hot state, quantity by quantity."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     shown: list[dict[str, Any]] = []
     for hot in _hot_states(evidence):
         found: dict[str, AtEqualDensity] = {}
@@ -61,11 +61,11 @@ def differences(evidence: Evidence) -> Table:
     )
 
 
-def _line(hot: State, found: dict[str, AtEqualDensity], reason: str) -> dict[str, Any]:
+def _line(hot: State, found: dict[str, AtEqualDensity], reason: str) -> dict[str, Cell | str]:
     """Give the line of a hot state on the page; one that cannot be compared says why."""
     first = next(iter(found.values()), None)
     note = f"against {' and '.join(first.between)}" if first else reason
-    line: dict[str, Any] = {
+    line: dict[str, Cell | str] = {
         "hot state": Cell(hot.label, note),
         "density, g/cm³": f"{first.density:.3f}" if first else "–",
     }
@@ -75,7 +75,7 @@ def _line(hot: State, found: dict[str, AtEqualDensity], reason: str) -> dict[str
     return line
 
 
-def _row(hot: State, name: str, compared: AtEqualDensity) -> dict[str, Any]:
+def _row(hot: State, name: str, compared: AtEqualDensity) -> dict[str, object]:
     change = compared.difference
     return {
         "state": hot.name,
@@ -119,7 +119,7 @@ def heights(evidence: Evidence) -> Figure:
                 height = evidence.peak(state, "height")
             except AbsentError:
                 continue
-            row: dict[str, Any] = {"place": hot.where, "way": way, "state": state.name}
+            row: dict[str, object] = {"place": hot.where, "way": way, "state": state.name}
             row |= {"anneal_K": state.anneal_temperature_K if way == "hot" else None}
             row |= {"density_g_cm3": density.mean, "density_g_cm3_error": density.error}
             rows.append(row | {"height": height.mean, "height_error": height.error})

@@ -142,9 +142,9 @@ def _published(results: Results) -> Table:
     own = disordered_errors(results.of_members("errors.csv"))
     types = sorted(set(own.name))
     cells = own[(own.quantity == "energy") & (own.member == results.members()[0])]["values"].sum()
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "potential": "this campaign, worst member",
-        "functional": results.config["dft"]["xc"],
+        "functional": results.config.dft.xc,
         "test_set": f"{cells} held-out cells ({', '.join(types)}); "
         f"rms labelled force {_rms_force(results, types):.2f} eV/Å",
     }

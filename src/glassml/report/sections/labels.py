@@ -27,33 +27,33 @@ def campaign_section(results: Results) -> Section:
     add(section, results, "Recipes", lambda: _recipes(results))
     add(section, results, "Configurations that were set aside", lambda: _failures(results))
     add(section, results, "Cost of a label", lambda: _cost(results))
-    if results.config["dft"]["convergence"]["families"]:
+    if results.config.dft.convergence.families:
         add(section, results, "Convergence of the labels", lambda: _convergence(results))
-    if results.config["dft"]["polymorphs"]["names"]:
+    if results.config.dft.polymorphs.names:
         add(section, results, "Crystals by the labels' settings", lambda: _polymorphs(results))
     return section
 
 
 def _overview(results: Results) -> str:
     config = results.config
-    families = config["configurations"]["families"]
-    count = sum(family["count"] for family in families.values())
-    md, potential = config["md"], config["potential"]
+    families = config.configurations.families
+    count = sum(family.count for family in families.values())
+    md, potential = config.md, config.potential
     formula = "".join(
-        f"{symbol}{number if number > 1 else ''}" for symbol, number in md["composition"].items()
+        f"{symbol}{number if number > 1 else ''}" for symbol, number in md.composition.items()
     )
     way = {
         "scratch": "trained from scratch",
         "finetune": "fine-tuned from a package",
         "given": "given as a package",
-    }[potential["mode"]]
+    }[potential.mode]
     return (
         f"{count} configurations in {_count(len(families), 'family', 'families')} were labelled by "
-        f"density-functional theory; {_count(potential['committee'], 'NequIP potential')} "
-        f"{'was' if potential['committee'] == 1 else 'were'} {way}; "
-        f"{_count(md['glasses'], 'independent glass', 'independent glasses')} of "
-        f"{md['atoms']} atoms ({formula}) went through {_count(len(md['states']), 'state')}. "
-        f"All random numbers derive from the seed {config['seed']}."
+        f"density-functional theory; {_count(potential.committee, 'NequIP potential')} "
+        f"{'was' if potential.committee == 1 else 'were'} {way}; "
+        f"{_count(md.glasses, 'independent glass', 'independent glasses')} of "
+        f"{md.atoms} atoms ({formula}) went through {_count(len(md.states), 'state')}. "
+        f"All random numbers derive from the seed {config.seed}."
     )
 
 
@@ -68,13 +68,13 @@ def label_rows(results: Results) -> pd.DataFrame:
 
 def _families(results: Results) -> Table:
     rows = label_rows(results)
-    asked = results.config["configurations"]["families"]
+    asked = results.config.configurations.families
     table = pd.DataFrame(
         [
             {
                 "family": name,
-                "generator": family["generator"],
-                "asked for": family["count"],
+                "generator": family.generator,
+                "asked for": family.count,
                 "labelled": int(((rows.family == name) & (rows.status == "converged")).sum()),
                 "set aside": int(((rows.family == name) & (rows.status != "converged")).sum()),
                 "atoms": _span(rows.atoms[rows.family == name]),
@@ -98,9 +98,9 @@ def _span(values: pd.Series) -> str:
 
 
 def _settings(results: Results) -> Table:
-    dft = results.config["dft"]
+    dft = results.config.dft
     table = pd.DataFrame(
-        [{"setting": text, "value": str(dft[name])} for name, text in SHOWN_SETTINGS if name in dft]
+        [{"setting": text, "value": str(getattr(dft, name))} for name, text in SHOWN_SETTINGS]
     )
     caption = (
         "Settings of GPAW in plane-wave mode. PBEsol uses the PAW setups of PBE: total energies "

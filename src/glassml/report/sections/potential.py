@@ -23,9 +23,9 @@ def potential_section(results: Results) -> Section:
     add(section, results, "Gates of the potential", lambda: _gates(results))
     add_errors(section, results)
     add(section, results, "Energy against volume", lambda: _curves(results))
-    if results.config["potential"]["gates"]["phonons"]["crystals"]:
+    if results.config.potential.gates.phonons.crystals:
         add(section, results, "Phonons", lambda: _phonons(results))
-    if results.config["potential"]["gates"]["glasses"]["labels"]:
+    if results.config.potential.gates.glasses.labels:
         add(section, results, "Glasses at rest", lambda: _glasses(results))
     add(section, results, "Approach of two atoms", lambda: _dimers(results))
     add(section, results, "Training history", lambda: _history(results))
@@ -56,7 +56,7 @@ def _gates(results: Results) -> Table:
     table = rows[["gate", "name", "value", "threshold", "unit", "status", "note"]]
     caption = (
         "Green up to the threshold, amber up to "
-        f"{results.config['potential']['gates']['amber_factor']:g} times as much, red beyond; "
+        f"{results.config.potential.gates.amber_factor:g} times as much, red beyond; "
         "unknown where the campaign has nothing to judge by. "
         f"Together the potential is {record['status']}."
     )
@@ -114,7 +114,7 @@ def _curves(results: Results) -> Figure:
 
 def _glasses(results: Results) -> Figure:
     table = results.table(f"{results.last('potential')}/gates/glasses.csv")
-    allowed = results.config["potential"]["gates"]["glasses"]
+    allowed = results.config.potential.gates.glasses
     members = list(dict.fromkeys(table.member))
 
     def paint(canvas: Canvas) -> None:
@@ -126,12 +126,10 @@ def _glasses(results: Results) -> Figure:
             change = 100 * (part.volume_A3 / part.label_volume_A3 - 1)
             right.plot(part.label_volume_A3, change, **look)
         ends = np.array([table.label_angle_deg.min(), table.label_angle_deg.max()])
-        width = allowed["angle_deg"]
+        width = allowed.angle_deg
         left.fill_between(ends, ends - width, ends + width, color="0.92", zorder=-1)
         left.plot(ends, ends, color="0.3", lw=0.7, zorder=0)
-        right.axhspan(
-            -allowed["volume_percent"], allowed["volume_percent"], color="0.92", zorder=-1
-        )
+        right.axhspan(-allowed.volume_percent, allowed.volume_percent, color="0.92", zorder=-1)
         right.axhline(0.0, color="0.3", lw=0.7, zorder=0)
         left.set(xlabel="DFT mean Si-O-Si angle, °", ylabel="potential, °")
         right.set(xlabel="DFT volume, Å³ per SiO₂", ylabel="potential − DFT, %")
@@ -139,8 +137,8 @@ def _glasses(results: Results) -> Figure:
 
     caption = (
         "Glasses taken to rest by labels, positions and cell, and from there by each member of the "
-        f"committee. The grey bands are what the gate allows: {allowed['angle_deg']:g}° and "
-        f"{allowed['volume_percent']:g} % of the volume."
+        f"committee. The grey bands are what the gate allows: {allowed.angle_deg:g}° and "
+        f"{allowed.volume_percent:g} % of the volume."
     )
     return draw("glasses_at_rest", "Glasses at rest", caption, table, paint, size=(7.6, 3.6))
 
@@ -153,7 +151,7 @@ def _phonons(results: Results) -> Figure:
         prediction_THz=("prediction_THz", "mean"),
         spread_THz=("prediction_THz", "std"),
     ).reset_index()
-    allowed = results.config["potential"]["gates"]["phonons"]["rms_THz"]
+    allowed = results.config.potential.gates.phonons.rms_THz
     crystals = list(dict.fromkeys(table.crystal))
 
     def paint(canvas: Canvas) -> None:
@@ -209,7 +207,7 @@ def _dimers(results: Results) -> Figure:
 
 
 def _history(results: Results) -> Figure:
-    if results.config["potential"]["mode"] == "given":
+    if results.config.potential.mode == "given":
         raise AbsentError("the potential was given as a package, and not trained here")
     table = results.of_members("history.csv")
     members = results.members()

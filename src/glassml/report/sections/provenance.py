@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
 import pandas as pd
-import yaml
 
+from glassml.campaign.config import resolved_text
 from glassml.campaign.files import read_json
 from glassml.report.figures import Figure, draw
 from glassml.report.page import Block, Code, Items, Section, Table, Text
@@ -41,7 +41,7 @@ def provenance_section(results: Results) -> Section:
     section.blocks.append(
         Code(
             "Resolved configuration",
-            yaml.safe_dump(results.config, sort_keys=False, allow_unicode=True),
+            resolved_text(results.config),
         )
     )
     return section

@@ -62,7 +62,7 @@ def answers(results: Results, evidence: Evidence) -> list[tuple[str, str]]:
 
 
 def _asked(results: Results, evidence: Evidence) -> str:
-    md = results.config["md"]
+    md = results.config.md
     pressed = [state for state in evidence.states if state.kind not in {"ambient", "liquid"}]
     question = (
         "Does the first sharp diffraction peak (FSDP), which cold compression weakens, grow by hot "
@@ -70,15 +70,15 @@ def _asked(results: Results, evidence: Evidence) -> str:
         if pressed
         else "What is the structure of the glass at rest?"
     )
-    glasses, states = md["glasses"], len(evidence.states)
+    glasses, states = md.glasses, len(evidence.states)
     of = "independent glass" if glasses == 1 else "independent glasses"
     by = (
-        f"a potential from {results.config['dft']['xc']} labels"
-        if md["potential"] == "trained"
-        else f"the published potential {md['potential']}"
+        f"a potential from {results.config.dft.xc} labels"
+        if md.potential == "trained"
+        else f"the published potential {md.potential}"
     )
     return (
-        f"{question} {glasses} {of} of {md['atoms']} atoms in {states} "
+        f"{question} {glasses} {of} of {md.atoms} atoms in {states} "
         f"state{'s' if states > 1 else ''}, by {by}."
     )
 
@@ -218,7 +218,7 @@ def result_section(results: Results, evidence: Evidence) -> Section:
 
 def _figure_fsdp(evidence: Evidence) -> Figure:
     chosen = chosen_states(evidence)
-    width = evidence.results.config["report"]["sq_bin_per_A"]
+    width = evidence.results.config.report.sq_bin_per_A
     frames = []
     for column in ("neutron", "xray"):
         columns = ["q_per_A", "counts", *with_errors(column)]

@@ -1,7 +1,6 @@
 """Figures of rings: sizes, shapes, centres."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +50,7 @@ def _coloured(states: Sequence[State]) -> list[tuple[State, str]]:
 
 
 def _criteria(evidence: Evidence) -> list[str]:
-    asked = evidence.results.config["structure"]["ring_criteria"]
+    asked = evidence.results.config.structure.ring_criteria
     return [name for name in DEFINITIONS if name in asked]
 
 
@@ -223,7 +222,7 @@ def centres(evidence: Evidence, states: Sequence[State]) -> Figure:
 
 def centre_peaks(evidence: Evidence) -> Table:
     """List the peak of S(Q) of ring centres of each state beside Q1."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     reasons: dict[str, None] = {}
     for state in evidence.states:
         try:
@@ -231,7 +230,7 @@ def centre_peaks(evidence: Evidence) -> Table:
         except AbsentError as error:
             reasons[str(error)] = None
             continue
-        row: dict[str, Any] = {"state": state.name}
+        row: dict[str, object] = {"state": state.name}
         try:
             row |= {"Q1_per_A": evidence.peak(state, "position").mean}
         except AbsentError:

@@ -81,7 +81,7 @@ def shown_states(evidence: Evidence) -> list[State]:
             continue
         if state.kind != "liquid":
             states.append(state)
-    limit = evidence.results.config["report"]["states_in_figures"]
+    limit = evidence.results.config.report.states_in_figures
     if len(states) <= limit:
         return states
     ambient = [state for state in states if state.kind == "ambient"]
@@ -180,7 +180,7 @@ def _mark_peak(axis: Any, evidence: Evidence, state: State, column: str, colour:
 
 
 def _bin(evidence: Evidence) -> float:
-    return evidence.results.config["report"]["sq_bin_per_A"]
+    return evidence.results.config.report.sq_bin_per_A
 
 
 def _peaks(evidence: Evidence) -> Table:
@@ -220,7 +220,7 @@ def _first_peaks(rows: pd.DataFrame) -> pd.DataFrame:
             for name, row in by_weighting.items()
             if isinstance(row["reason"], str) and row["reason"]
         ]
-        line: dict[str, Any] = {"state": Cell(str(state), "; ".join(reasons))}
+        line: dict[str, object] = {"state": Cell(str(state), "; ".join(reasons))}
         for name, word in WEIGHTINGS.items():
             row = by_weighting.get(name, {})
             for column, title in (
@@ -312,7 +312,7 @@ def _bonds_kept(evidence: Evidence, state: State) -> dict[str, Value]:
 
 
 def _network(evidence: Evidence) -> Table:
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     shown: list[dict[str, str]] = []
     for state in evidence.states:
         try:
@@ -324,7 +324,7 @@ def _network(evidence: Evidence) -> Table:
             continue
         if int(summary.set_aside.iloc[0]):
             evidence.results.warn(f"Structure of {state.name}: {summary.reasons.iloc[0]}")
-        row: dict[str, Any] = {"state": state.name, "glasses": int(summary.glasses.iloc[0])}
+        row: dict[str, object] = {"state": state.name, "glasses": int(summary.glasses.iloc[0])}
         for name, value in (values | kept).items():
             row |= {name: value.mean, f"{name}_error": value.error}
         rows.append(row)

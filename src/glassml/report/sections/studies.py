@@ -23,12 +23,12 @@ SECONDS_PER_HOUR = 3600.0
 
 def add_studies(section: Section, results: Results) -> None:
     """Add what the campaign has of studies to the section of the potential."""
-    if results.config["potential"]["generations"] > 1:
+    if results.config.potential.generations > 1:
         add(section, results, "Generations", lambda: _generations(results))
-    included = results.config["report"]["include"]
+    included = results.config.report.include
     if "search" in included:
         add(section, results, "Size of the neural network", lambda: _search(results))
-        if results.config["potential"]["search"]["glasses"]:
+        if results.config.potential.search.glasses:
             add(section, results, "Glasses of the variants", lambda: _search_glasses(results))
     if "learning_curve" in included:
         add(section, results, "Learning curve", lambda: _learning_curve(results))
@@ -101,7 +101,7 @@ def _search(results: Results) -> list[Block]:
         axis.margins(x=0.12, y=0.12)
         axis.legend()
 
-    atoms = results.config["potential"]["search"]["atoms"]
+    atoms = results.config.potential.search.atoms
     caption = (
         "Mean absolute error of forces on test labels against the time of an evaluation, in a box "
         f"of {atoms} atoms or somewhat more on {' and '.join(sorted(set(rows.device)))}, not "
@@ -137,7 +137,7 @@ def _search_glasses(results: Results) -> list[Block]:
         rings.set(xlabel="Si atoms in a King ring", ylabel="share of King rings")
         factor.legend()
 
-    first = next(iter(results.config["md"]["states"]))
+    first = next(iter(results.config.md.states))
     caption = (
         f"What a variant does to the glass: state {first}, made anew by each of them "
         "from the same beginning. Neutron structure factor around the first sharp diffraction "

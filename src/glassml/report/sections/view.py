@@ -28,8 +28,8 @@ def ring_frame(evidence: Evidence) -> Embedded:
     AbsentError
         If there is no such glass, or it is too large for a browser.
     """
-    settings = evidence.results.config["structure"]
-    if not evidence.results.config["report"]["ring_view"]:
+    settings = evidence.results.config.structure
+    if not evidence.results.config.report.ring_view:
         raise AbsentError("switched off in the configuration (report.ring_view)")
     state = evidence.ambient()
     path = evidence.results.path(f"md/{state.name}/glass00/final.extxyz")
@@ -38,9 +38,9 @@ def ring_frame(evidence: Evidence) -> Embedded:
         atoms = read(path)
     if isinstance(atoms, list) or len(atoms) > MOST_ATOMS:
         raise AbsentError(f"{len(atoms)} atoms; a browser shows {MOST_ATOMS} at most")
-    criterion = settings["ring_criteria"][0]
-    bonds = find_bonds(atoms, settings["cutoff_A"])
-    rings = find_rings(atoms, criterion, settings["max_ring_size"], bonds)
+    criterion = settings.ring_criteria[0]
+    bonds = find_bonds(atoms, settings.cutoff_A)
+    rings = find_rings(atoms, criterion, settings.max_ring_size, bonds)
     if not len(rings):
         raise AbsentError(f"the glass has no {criterion} rings")
     # The same results must give the same page, and the view's element has a random name.
