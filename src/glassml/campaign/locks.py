@@ -147,7 +147,7 @@ class FolderLock:
         except (OSError, ValueError):
             return {}
 
-    def _write(self, owner: dict[str, Any]) -> None:
+    def _write(self, owner: dict[str, object]) -> None:
         assert self._file is not None
         self._file.truncate(0)
         self._file.write(json.dumps(owner) if owner else "")
@@ -198,7 +198,7 @@ def _this_process() -> dict[str, Any]:
     }
 
 
-def _describe(owner: dict[str, Any]) -> str:
+def _describe(owner: dict[str, object]) -> str:
     if not owner:
         return "another process"
     job = f" (SLURM job {owner['slurm_job']})" if owner.get("slurm_job") else ""

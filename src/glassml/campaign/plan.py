@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from glassml.campaign.config import Campaign
 from glassml.campaign.config.configurations import Classical, Glasses
@@ -318,7 +318,7 @@ def benchmark_seconds(path: Path) -> list[float]:
         return [float(row["s"]) for row in csv.DictReader(file, delimiter="\t") if row.get("s")]
 
 
-def total(items: Iterable[Item]) -> dict[str, Any]:
+def total(items: Iterable[Item]) -> dict[str, float]:
     """Add up jobs, hours and disk."""
     items = list(items)
     keys = ("jobs", "core_hours", "gpu_hours", "disk_MB")

@@ -70,7 +70,7 @@ class LabelRecord(TypedDict, total=False):
     forces: list[list[float]]
     stress: list[float] | None
     scf: dict[str, float]
-    structure: dict[str, Any]
+    structure: dict[str, list[Any]]
     settings: dict[str, Any]
     ladder: list[str]
     versions: dict[str, str]

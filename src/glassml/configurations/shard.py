@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -55,7 +54,7 @@ class Slot:
 
 def generate_shard(
     family: str, shard: int, section: AnyFamily, *, shard_size: int, seed: int
-) -> tuple[list[Atoms], list[dict[str, Any]]]:
+) -> tuple[list[Atoms], list[dict[str, object]]]:
     """Make configurations `shard * shard_size` up to the next shard's first or `count`.
 
     Candidate numbers are those of the configurations times `oversample`; the most diverse are kept
@@ -107,7 +106,7 @@ def generate_shard(
     return structures, rows
 
 
-def write_shard(path: str | Path, structures: list[Atoms], rows: list[dict[str, Any]]) -> None:
+def write_shard(path: str | Path, structures: list[Atoms], rows: list[dict[str, object]]) -> None:
     """Write the structures to `path` (extxyz) and the rows to the CSV beside it.
 
     Positions and cells have 8 decimals, in the file as in `generate_shard`. A shard of which
@@ -178,8 +177,8 @@ def _select(slots: list[Slot], prints: np.ndarray, number: int) -> list[Slot]:
     return [slots[index] for index in sorted(chosen)] + bad[: number - len(chosen)]
 
 
-def _row(config_id: str, slot: Slot) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(config_id: str, slot: Slot) -> dict[str, object]:
+    row: dict[str, object] = {
         "config_id": config_id,
         "status": "refused" if slot.result is None else "made",
         "reason": slot.reason,

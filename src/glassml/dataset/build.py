@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -120,8 +119,8 @@ def write_dataset(
     folder: str | Path,
     entries: Sequence[Entry],
     sets: Mapping[int, str],
-    manifest: Mapping[str, Any],
-) -> dict[str, Any]:
+    manifest: Mapping[str, object],
+) -> dict[str, object]:
     """Write the sets, `flagged.extxyz`, `flags.csv`, `statistics.csv` and, last, the manifest.
 
     Parameters
@@ -189,7 +188,9 @@ def commonest_reason(entries: Sequence[Entry]) -> str:
     return f"; {number} of {len(entries)} are {flag}, e.g.: {example} (see flags.csv)"
 
 
-def statistics(entries: Sequence[Entry], sets: Mapping[int, str]) -> list[dict[str, Any]]:
+def statistics(
+    entries: Sequence[Entry], sets: Mapping[int, str]
+) -> list[dict[str, int | float | str]]:
     """Summarise each family, and `all`: counts by set, and ranges over the labels it has."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, entry in enumerate(entries):
@@ -231,8 +232,8 @@ def pressure_of(atoms: Atoms) -> float:
     return float("nan") if stress is None else -float(np.mean(stress[:3])) / GPa
 
 
-def _flag_row(entry: Entry, chosen: str) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _flag_row(entry: Entry, chosen: str) -> dict[str, object]:
+    row: dict[str, object] = {
         "config_id": entry.config_id,
         "family": entry.family,
         "config_type": entry.config_type,
@@ -256,10 +257,10 @@ def _flag_row(entry: Entry, chosen: str) -> dict[str, Any]:
 
 def _summary(
     family: str, entries: Sequence[Entry], sets: Mapping[int, str], members: Sequence[int]
-) -> dict[str, Any]:
+) -> dict[str, int | float | str]:
     labelled = [atoms for i in members if (atoms := entries[i].atoms) is not None]
     chosen = [sets[i] for i in members]
-    row: dict[str, Any] = {
+    row: dict[str, int | float | str] = {
         "family": family,
         "configurations": len(members),
         **{name: chosen.count(name) for name in (*SETS, "excluded")},

@@ -241,7 +241,7 @@ def _defects(labelled: Sequence[Entry]) -> list[str]:
     return [*lines, ""]
 
 
-def _range(row: Mapping[str, Any], key: str, digits: int, end: str = "") -> str:
+def _range(row: Mapping[str, int | float | str], key: str, digits: int, end: str = "") -> str:
     """Write the range of a quantity of `statistics`, or one value where both ends agree."""
     stem, _, unit = key.partition("_")
     names = (f"{stem}_min", f"{stem}_max")

@@ -36,7 +36,7 @@ def _identity(atoms: Atoms) -> tuple[Any, ...]:
     return (tuple(atoms.numbers), tuple(np.round(numbers, 5) + 0.0))
 
 
-def difference_rows(pairs: Sequence[tuple[Atoms, Atoms]]) -> list[dict[str, Any]]:
+def difference_rows(pairs: Sequence[tuple[Atoms, Atoms]]) -> list[dict[str, object]]:
     """Give the first label minus the second, by kind and for all.
 
     Parameters
@@ -57,7 +57,7 @@ def difference_rows(pairs: Sequence[tuple[Atoms, Atoms]]) -> list[dict[str, Any]
     return [*rows, _row("all", pairs)] if pairs else []
 
 
-def _row(kind: str, pairs: Sequence[tuple[Atoms, Atoms]]) -> dict[str, Any]:
+def _row(kind: str, pairs: Sequence[tuple[Atoms, Atoms]]) -> dict[str, object]:
     energies = [
         1000 * (one.info["REF_energy"] - other.info["REF_energy"]) / len(one)
         for one, other in pairs

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -244,7 +243,7 @@ def _entry(source: Atoms, path: Path, keys: LabelKeys, family: str, config_type:
     return entry
 
 
-def _set_aside(row: Mapping[str, Any], table: Path) -> Entry:
+def _set_aside(row: Mapping[str, str], table: Path) -> Entry:
     flag = "unconverged" if row["status"] == "failed" else "refused"
     return Entry(
         row["config_id"],

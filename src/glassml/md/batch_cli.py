@@ -230,7 +230,7 @@ def _run_state(
     args: argparse.Namespace,
     names: list[str],
     engine: Any,
-    described: "dict[str, Any]",
+    described: "dict[str, object]",
     warnings: list[str],
 ) -> int:
     """Run a state of glasses in one batch; `warnings` of the potential go to the records."""
@@ -264,7 +264,9 @@ def _run_state(
     return 0
 
 
-def _load_engine(md: "MolecularDynamics", args: argparse.Namespace) -> "tuple[Any, dict[str, Any]]":
+def _load_engine(
+    md: "MolecularDynamics", args: argparse.Namespace
+) -> "tuple[Any, dict[str, object]]":
     """Load what moves a batch, and describe its potential."""
     from glassml.md.jobs import control
 

@@ -13,7 +13,7 @@ import logging
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Samples:
 
     rows: list[list[float]] = field(default_factory=list)
     row_stages: list[int] = field(default_factory=list)
-    frames: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[dict[str, np.ndarray | np.generic]] = field(default_factory=list)
 
     def add_row(self, time_fs: float, stage: int, instant: Thermodynamics) -> None:
         """Add a row of the series."""
@@ -68,9 +68,9 @@ class Samples:
         """Give the memory that the frames take, roughly."""
         return sum(2 * frame["positions"].nbytes for frame in self.frames)
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """Give rows and frames as arrays."""
-        arrays: dict[str, Any] = {
+        arrays = {
             "rows": np.array(self.rows).reshape(-1, len(NUMBERS)),
             "row_stages": np.array(self.row_stages, dtype=np.int64),
         }
@@ -98,7 +98,9 @@ class Checkpoint:
         self.lock = lock
         self.segments = 0
 
-    def save(self, samples: Samples, state: dict[str, Any], header: dict[str, Any]) -> None:
+    def save(
+        self, samples: Samples, state: Mapping[str, object], header: Mapping[str, object]
+    ) -> None:
         """Write the samples as a segment and then the state, which counts it.
 
         Parameters
@@ -111,9 +113,7 @@ class Checkpoint:
             What else the run needs to go on, JSON-ready.
         """
         self.flush(samples)
-        arrays: dict[str, Any] = {
-            key: value for key, value in state.items() if isinstance(value, np.ndarray)
-        }
+        arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
         values = {key: value for key, value in state.items() if key not in arrays}
         text = json.dumps(
             {
@@ -125,7 +125,7 @@ class Checkpoint:
             }
         )
         with atomic_path(self.folder / "state.npz") as path:
-            np.savez(path, json=np.array(text), **arrays)
+            np.savez(path, json=np.array(text), **arrays)  # type: ignore[arg-type]
 
     def flush(self, samples: Samples) -> None:
         """Write the samples as the next segment, and empty them."""
@@ -134,7 +134,7 @@ class Checkpoint:
         if not samples.rows and not samples.frames:
             return
         with atomic_path(self._segment(self.segments)) as path:
-            np.savez(path, **samples.arrays())
+            np.savez(path, **samples.arrays())  # type: ignore[arg-type]
         self.segments += 1
         samples.rows.clear()
         samples.row_stages.clear()

@@ -1,7 +1,6 @@
 """Guards: a run whose numbers mean nothing any more is stopped and set aside with its reason."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -51,7 +50,7 @@ class Limits:
     min_distance_A: float
     force_spread_eV_A: float | None = None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Give the limits as JSON-ready values."""
         return asdict(self) | {"density_g_cm3": list(self.density_g_cm3)}
 

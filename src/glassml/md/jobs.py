@@ -2,8 +2,8 @@
 
 import argparse
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 
@@ -72,7 +72,7 @@ def prepare(
     campaign: Campaign,
     args: argparse.Namespace,
     glass: str,
-    described: dict[str, Any],
+    described: Mapping[str, object],
     seed: int,
     folder: Path,
 ) -> tuple[Job, Atoms, str]:
@@ -109,7 +109,7 @@ def prepare(
 
 def _begin(
     md: MolecularDynamics, seed: int, glass: str, folder: Path, start: Path | None
-) -> tuple[Atoms, dict[str, Any]]:
+) -> tuple[Atoms, dict[str, object]]:
     """Give the start of a melt, and what it depends on.
 
     A classical quench may take hours, so its end is kept beside the checkpoint.

@@ -21,6 +21,7 @@ from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.files import atomic_path, require_room
 from glassml.md.checkpoint import NUMBERS, Samples
 from glassml.md.cutout import can_be_cut, cut_out
+from glassml.md.recorder import FrameJson
 from glassml.md.thermodynamics import SERIES_COLUMNS
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def write_trajectory(
     path: Path,
     segments: Segments,
     atoms: Atoms,
-    metadata: Mapping[str, Any],
+    metadata: Mapping[str, object],
     *,
     velocities: bool = True,
 ) -> list[int]:
@@ -164,7 +165,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         return json.loads(file["parameters/glassml"].attrs["json"])
 
 
-def write_final(path: Path, atoms: Atoms, info: Mapping[str, Any]) -> None:
+def write_final(path: Path, atoms: Atoms, info: Mapping[str, object]) -> None:
     """Write `final.extxyz`: wrapped positions, momenta, and `info`."""
     final = atoms.copy()
     final.calc = None
@@ -174,9 +175,7 @@ def write_final(path: Path, atoms: Atoms, info: Mapping[str, Any]) -> None:
         ase.io.write(temporary, final, format="extxyz", columns=["symbols", "positions", "momenta"])
 
 
-def write_offered(
-    path: Path, frame: Mapping[str, Any], spread_eV_A: float, state: str, glass: str
-) -> None:
+def write_offered(path: Path, frame: FrameJson, spread_eV_A: float, state: str, glass: str) -> None:
     """Write `offered.extxyz`: what the committee disagrees about, to be labelled.
 
     Of a large glass of SiO2 a cell is cut around the atom, as `glassml.md.cutout` does; other

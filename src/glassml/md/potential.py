@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 def load_potential(
     package: Path, compiled: Path | None = None, device: str | None = None, *, threads: int = 1
-) -> tuple[Calculator, dict[str, Any]]:
+) -> tuple[Calculator, dict[str, object]]:
     """Load a NequIP potential, and describe it for records.
 
     Parameters

@@ -1,6 +1,7 @@
 """Samples of one glass on its way: rows, frames, guards, and the last sample that was good."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 from ase import Atoms
@@ -8,6 +9,22 @@ from ase import Atoms
 from glassml.md.checkpoint import ANGSTROM_PER_PS, Samples
 from glassml.md.guards import Limits, check_sample
 from glassml.md.thermodynamics import Thermodynamics
+
+
+class FrameJson(TypedDict):
+    """A frame as JSON-ready values; what is not a number is null.
+
+    Attributes
+    ----------
+    atom
+        Index of the atom that is to blame for it, if one is.
+    """
+
+    atom: int | None
+    symbols: list[str]
+    positions_A: list[list[float | None]]
+    cell_A: list[list[float | None]]
+    velocities_A_per_ps: list[list[float | None]]
 
 
 class Recorder:
@@ -47,9 +64,9 @@ class Recorder:
         self._last = instant
         self.good = atoms.copy()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, np.ndarray]:
         """Give what a continued run needs of this, for the checkpoint."""
-        state: dict[str, Any] = {
+        state = {
             "good_cell": self.good.cell.array,
             "good_positions": self.good.positions,
             "good_momenta": self.good.get_momenta(),
@@ -58,7 +75,7 @@ class Recorder:
             state["last"] = np.array(self._last.numbers())
         return state
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Take up what `state` gave."""
         self.good.set_cell(state["good_cell"])
         self.good.positions[:] = state["good_positions"]
@@ -67,7 +84,7 @@ class Recorder:
             self._last = Thermodynamics(*(float(number) for number in state["last"]))
 
 
-def frame_json(atoms: Atoms, atom: int | None = None) -> dict[str, Any]:
+def frame_json(atoms: Atoms, atom: int | None = None) -> FrameJson:
     """Give a frame as JSON-ready values; what is not a number becomes null.
 
     Parameters

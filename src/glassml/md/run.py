@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -65,11 +64,11 @@ class Job:
     limits: Limits
     seed: int
     dynamics_seed: int
-    origin: Mapping[str, Any]
-    potential: Mapping[str, Any]
+    origin: Mapping[str, object]
+    potential: Mapping[str, object]
     engine: str = "ase"
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """Give what trajectory and record say of where they come from."""
         return {
             "state": self.state,
@@ -112,7 +111,7 @@ def run_job(
     committee: Sequence[Calculator] = (),
     spread_every: int = 500,
     show_progress: bool = True,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Run a state, or go on where it was interrupted, and write its files.
 
     Parameters
@@ -166,7 +165,7 @@ def run_job(
         return record
 
 
-def made_meanwhile(job: Job, folder: Path) -> dict[str, Any] | None:
+def made_meanwhile(job: Job, folder: Path) -> dict[str, object] | None:
     """Give the record of the same run, if the process that was waited for has finished it."""
     try:
         record = dict(json.loads((folder / "record.json").read_text(encoding="utf-8")))
@@ -182,7 +181,7 @@ def made_meanwhile(job: Job, folder: Path) -> dict[str, Any] | None:
 
 def skip_job(
     job: Job, atoms: Atoms, reason: str, folder: Path, warnings: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write the files of a state that cannot be run, because its parent did not arrive.
 
     Parameters
@@ -213,7 +212,7 @@ def skip_job(
 
 def write_outputs(
     job: Job, outcome: Outcome, checkpoint: Checkpoint, folder: Path, warnings: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write the files of a run that has ended, from its outcome and its segments."""
     if outcome.status != "finished":
         logger.warning("%s %s: %s: %s", job.state, job.glass, outcome.status, outcome.reason)
@@ -253,7 +252,7 @@ def write_outputs(
     return record
 
 
-def _stage_table(stages: Sequence[Stage], frame_stages: Sequence[int]) -> list[dict[str, Any]]:
+def _stage_table(stages: Sequence[Stage], frame_stages: Sequence[int]) -> list[dict[str, object]]:
     """Tell when each stage begins and ends, and which frames are its own: [first, last + 1]."""
     table = []
     indices = np.asarray(frame_stages, dtype=int)

@@ -81,7 +81,7 @@ class History(lightning.Callback):
         write_csv(self.path, self.rows, HISTORY_COLUMNS)
         self._written = time.monotonic()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Give what a checkpoint must hold."""
         return {"rows": list(self.rows)}
 
@@ -115,7 +115,7 @@ class OrderByEpoch(lightning.Callback):
         self.epoch += 1
         trainer.datamodule.train_generator.manual_seed(derive_seed(self.seed, self.epoch))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Give what a checkpoint must hold."""
         return {"epoch": self.epoch}
 

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glassml.campaign.config.potential import EQUATIONS, GATES, PHONONS
 from glassml.campaign.files import read_json
@@ -243,7 +243,7 @@ def _explore(args: argparse.Namespace) -> None:
     family = f"explored_g{args.generation}"
     rng = generator(campaign.seed, "potential", "exploration", args.generation, args.name)
     starts = committee.starts(run.start, section.atoms_max)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     found: list[Atoms] = []
     for number in range(section.trajectories):
         start = starts[rng.integers(len(starts))]
@@ -341,7 +341,7 @@ def _card(args: argparse.Namespace) -> None:
     from glassml.potential.card import as_markdown, model_card
     from glassml.potential.committee import Committee
 
-    def read(path: Path) -> dict[str, Any]:
+    def read(path: Path) -> dict[str, object]:
         return read_json(path)
 
     campaign = load_campaign(args.config)

@@ -4,7 +4,6 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from glassml.campaign.files import file_sha256, write_json
 from glassml.campaign.trust import trust
@@ -36,7 +35,7 @@ print(atoms.get_potential_energy())
 
 def compile_package(
     package: Path, folder: Path, *, wanted: str, species: str, device: str | None, threads: int
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Find the fastest way to evaluate `package` here: what works is noted in `folder`.
 
     On a GPU a CUDA graph is tried first (with OpenEquivariance where it is installed and right),
@@ -73,7 +72,7 @@ def compile_package(
     (folder / COMPILED_MODEL).unlink(missing_ok=True)
     reasons = ["compile: never"] if wanted == "never" else []
     for backend in () if wanted == "never" else accelerations(device):
-        record: dict[str, Any] = {"backend": backend}
+        record: dict[str, object] = {"backend": backend}
         record["reason"] = "; ".join([*reasons, f"{backend} works"])
         record["machine"] = machine(device)
         reason = _try(record, package, folder, device, species, threads)
@@ -83,7 +82,11 @@ def compile_package(
     if wanted == "always":
         raise PotentialError(f"{package}: compiling for {device} failed: {'; '.join(reasons)}")
     logger.warning("the package itself is used, evaluated eagerly: %s", "; ".join(reasons))
-    found = {"backend": EAGER, "reason": "; ".join(reasons), "machine": machine(device)}
+    found: dict[str, object] = {
+        "backend": EAGER,
+        "reason": "; ".join(reasons),
+        "machine": machine(device),
+    }
     write_json(folder / COMPILED_RECORD, found)
     return found
 
@@ -94,7 +97,7 @@ def accelerations(device: str) -> tuple[str, ...]:
 
 
 def _try(
-    record: dict[str, Any], package: Path, folder: Path, device: str, species: str, threads: int
+    record: dict[str, object], package: Path, folder: Path, device: str, species: str, threads: int
 ) -> str | None:
     """Compile where that is needed, note it in `folder`, and evaluate; or say what failed."""
     target = folder / COMPILED_MODEL

@@ -33,7 +33,7 @@ MULTIPLICITY = {component: 1 if component[0] == component[1] else 2 for componen
 
 def parity_rows(
     frames: Sequence[Atoms], calculator: Calculator, subset: str
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Predict labelled configurations.
 
     Parameters
@@ -51,7 +51,7 @@ def parity_rows(
         One row per number, with the columns `PARITY_COLUMNS`: energies in eV/atom, force
         components in eV/Å with the species of the atom, stress components in GPa.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for index, labelled in enumerate(tqdm(frames, desc=subset, unit="configuration")):
         atoms = Atoms(labelled.numbers, labelled.positions, cell=labelled.cell, pbc=labelled.pbc)
         atoms.calc = calculator
@@ -93,7 +93,7 @@ def parity_rows(
     return rows
 
 
-def error_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def error_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, object]]:
     """Summarise parity rows.
 
     Returns
@@ -143,7 +143,7 @@ def held_out_rows(errors: pd.DataFrame) -> pd.DataFrame:
     return chosen if len(chosen) else test[test["group"] == "all"]
 
 
-def _summary(quantity: str, differences: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+def _summary(quantity: str, differences: np.ndarray, weights: np.ndarray) -> dict[str, object]:
     """Give mean absolute, root mean square and largest error."""
     return {
         "unit": UNITS[quantity],

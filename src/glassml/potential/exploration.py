@@ -7,7 +7,6 @@ is accurate, a candidate for labelling, or failed.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -197,7 +196,7 @@ def select(
     known: Sequence[Atoms],
     count: int,
     describe: Callable[[Sequence[Atoms]], np.ndarray],
-) -> tuple[list[Atoms], list[dict[str, Any]]]:
+) -> tuple[list[Atoms], list[dict[str, object]]]:
     """Choose configurations to label.
 
     Parameters
@@ -238,7 +237,7 @@ def select(
 
 def trajectory_row(
     run: str, number: int, start: str, trajectory: Trajectory, seconds: float
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Give the row of a trajectory: `TRAJECTORY_COLUMNS`."""
     return {
         "run": run,
@@ -252,7 +251,7 @@ def trajectory_row(
     }
 
 
-def candidates_of(trajectory: Trajectory, names: Mapping[str, Any], first: int) -> list[Atoms]:
+def candidates_of(trajectory: Trajectory, names: Mapping[str, object], first: int) -> list[Atoms]:
     """Give the candidates of a trajectory as configurations to label, numbered from `first`.
 
     Parameters

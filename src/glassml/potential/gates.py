@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -129,6 +129,12 @@ def _polymorph(atoms: Atoms) -> str:
     return parts[1] if len(parts) > 2 else str(atoms.info.get("family", ""))
 
 
+class _Allowed(TypedDict):
+    threshold: float
+    unit: str
+    amber_factor: float
+
+
 def curve_gate(curves: pd.DataFrame, threshold: float, amber_factor: float) -> list[Result]:
     """Judge energy against volume of each polymorph, and energies between polymorphs.
 
@@ -136,7 +142,7 @@ def curve_gate(curves: pd.DataFrame, threshold: float, amber_factor: float) -> l
     error minus that of the polymorph with most labels. Labels of all sets count, so this says
     whether the potential can describe the curves, and not whether it predicts them.
     """
-    common: dict[str, Any] = {
+    common: _Allowed = {
         "threshold": threshold,
         "unit": "meV/atom",
         "amber_factor": amber_factor,
@@ -346,7 +352,7 @@ def calibration_gate(parity: pd.DataFrame, threshold: float, amber_factor: float
     deviation between members: near 1 the spread is calibrated, a large number is overconfidence.
     """
     found = calibration(parity)
-    common: dict[str, Any] = {"threshold": threshold, "unit": "", "amber_factor": amber_factor}
+    common: _Allowed = {"threshold": threshold, "unit": "", "amber_factor": amber_factor}
     name = "force error over committee spread"
     if found is None:
         members = parity["member"].nunique()
@@ -381,7 +387,7 @@ def calibration(parity: pd.DataFrame) -> Calibration | None:
     return Calibration(ratio, note)
 
 
-def as_record(results: Sequence[Result]) -> dict[str, Any]:
+def as_record(results: Sequence[Result]) -> dict[str, object]:
     """Give what `gates.json` holds: the verdict, one per gate, and every number."""
     names = list(dict.fromkeys(result.gate for result in results))
     return {

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -158,7 +157,7 @@ def _new_network(
     isolated_eV: Mapping[str, float],
     chosen: str,
     network: Network,
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, object], list[str]]:
     """Describe a network of random weights for these labels; also give its species."""
     species = sorted({symbol for atoms in train for symbol in atoms.symbols})
     if chosen == "isolated_atoms" and not isolated_eV:

@@ -287,7 +287,7 @@ def load_network(
     accelerate: bool = True,
     graph: bool = True,
     shortcuts: Sequence[str] = (),
-) -> tuple[PaddedNetwork, dict[str, Any]]:
+) -> tuple[PaddedNetwork, dict[str, object]]:
     """Load a NequIP package for batches, and describe it for records.
 
     On a GPU the tensor products are those of OpenEquivariance where it is installed and its forces

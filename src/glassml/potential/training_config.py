@@ -80,7 +80,7 @@ def with_kernels(model: Mapping[str, Any], kernels: str) -> dict[str, Any]:
     return dict(model)
 
 
-def _modified(model: Mapping[str, Any], modifier: dict[str, Any]) -> dict[str, Any]:
+def _modified(model: Mapping[str, Any], modifier: dict[str, object]) -> dict[str, Any]:
     return {"_target_": "nequip.model.modify", "model": dict(model), "modifiers": [modifier]}
 
 

@@ -1,8 +1,7 @@
 """Checks that a potential must pass before it is used: consistency, invariances, conservation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -92,7 +91,7 @@ def verify(
     return checks
 
 
-def as_record(checks: Sequence[Check], backend: Mapping[str, Any]) -> dict[str, Any]:
+def as_record(checks: Sequence[Check], backend: Mapping[str, object]) -> dict[str, object]:
     """Give what `verification.json` holds."""
     rows = [
         asdict(check)
@@ -141,7 +140,9 @@ def _worst(checks: Sequence[Check]) -> list[Check]:
     return list(worst.values())
 
 
-def _symmetries(atoms: Atoms, rng: np.random.Generator) -> dict[str, Any]:
+def _symmetries(
+    atoms: Atoms, rng: np.random.Generator
+) -> dict[str, tuple[Atoms, Callable[[Prediction], Prediction]]]:
     """Give configurations that are physically the same, and how to map their results back."""
     Q = Rotation.random(rng=rng).as_matrix()
     rotated = atoms.copy()

@@ -176,7 +176,7 @@ def _rule(args: argparse.Namespace) -> "BondRule":
     return BondRule(args.cutoff, args.formers, args.bridges)
 
 
-def _network_keys(network: "Network | None") -> dict[str, Any]:
+def _network_keys(network: "Network | None") -> dict[str, object]:
     """Say which elements make the network, which frames have settled, and which are left out."""
     assert network is not None
     return {
@@ -211,7 +211,7 @@ def run_rings(args: argparse.Namespace) -> None:
     progress = sys.stderr.isatty()
     means = mean_over(RingObservables(args.criterion, args.max_size, rule, progress), frames)
     last = means.frames[-1]
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "atoms": len(frames[-1]),
         "si": int(last.is_former.sum()),
         "criterion": args.criterion,
@@ -245,7 +245,7 @@ def run_sq(args: argparse.Namespace) -> None:
         return values.tolist()
 
     totals, reasons = _totals(factor.total)
-    document: dict[str, Any] = {"q": factor.q.tolist()}
+    document: dict[str, object] = {"q": factor.q.tolist()}
     document |= {name: curve(values) for name, values in totals.items()}
     document["partials"] = {pair: curve(values) for pair, values in factor.partials.items()}
     document["counts"] = factor.counts.tolist()
@@ -258,10 +258,10 @@ def run_sq(args: argparse.Namespace) -> None:
     _show(document | reasons, args.json)
 
 
-def _totals(total: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def _totals(total: Any) -> tuple[dict[str, "np.ndarray"], dict[str, object]]:
     """Give the totals that can be, and null with a reason for an element without a length."""
-    found: dict[str, Any] = {}
-    reasons: dict[str, Any] = {}
+    found: dict[str, np.ndarray] = {}
+    reasons: dict[str, object] = {}
     for name in ("neutron", "xray"):
         try:
             found[name] = total(name)
@@ -282,7 +282,7 @@ def run_gr(args: argparse.Namespace) -> None:
         "T_neutron_per_A2": means.t_neutron,
         "D_neutron_per_A2": means.d_neutron,
     }
-    document: dict[str, Any] = {"r": means.r.tolist()}
+    document: dict[str, object] = {"r": means.r.tolist()}
     document |= {n: None if c is None else c.tolist() for n, c in curves.items()}
     document["partials"] = {pair: values.tolist() for pair, values in means.partials.items()}
     document["partials_error"] = {pair: values.tolist() for pair, values in means.errors.items()}
@@ -326,7 +326,7 @@ def run_network(args: argparse.Namespace) -> None:
     observable = NetworkObservables(_rule(args)).settled(frames)
     means = mean_over(observable, frames)
 
-    def pooled(name: str) -> dict[str, Any]:
+    def pooled(name: str) -> dict[str, np.ndarray]:
         items = [getattr(frame, name) for frame in means.frames]
         return {key: np.concatenate([item[key] for item in items]) for key in items[0]}
 

@@ -1,8 +1,8 @@
 """The first sharp diffraction peak: position, height and width by a stated fit, with errors."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from scipy.optimize import curve_fit
@@ -109,7 +109,16 @@ def _curve_summary(model: _Curve, parameters: np.ndarray) -> np.ndarray:
     return np.array([q[top], height, fall - rise])
 
 
-def fit_options(section: Structure, peak: str) -> dict[str, Any]:
+class FitOptions(TypedDict, total=False):
+    """Options of `fit_peak`."""
+
+    search: tuple[float, float]
+    half_window: float
+    background: str
+    q_bin: float
+
+
+def fit_options(section: Structure, peak: str) -> FitOptions:
     """Give the options of `fit_peak` for "Q1", "Q2" or "Q3"; the search is the section's for Q1."""
     return {
         "search": section.fsdp.search_per_A if peak == "Q1" else PEAK_RANGES[peak],
@@ -320,7 +329,7 @@ def bootstrap_peak(
     curves: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray | None]],
     rng: np.random.Generator,
     samples: int = 200,
-    **options: Any,
+    **options: Unpack[FitOptions],
 ) -> Peak:
     """Fit independent glasses together; standard errors by drawing glasses with replacement.
 
@@ -369,7 +378,7 @@ def bootstrap_peak(
 
 
 def _fits(
-    draws: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]], options: Mapping[str, Any]
+    draws: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]], options: FitOptions
 ) -> list[Peak]:
     """Fit each draw, and leave out those without a peak."""
     peaks = []

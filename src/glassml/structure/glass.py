@@ -45,12 +45,16 @@ LOG = logging.getLogger(__name__)
 ANGLE_BIN, Z_BIN = 1.0, 0.05
 
 
+#: JSON files by name.
+Documents = dict[str, dict[str, Any]]
+
+
 def analyse_glass(
     frames: Iterable[Atoms],
     section: Structure,
     progress: bool = False,
     parent: Atoms | None = None,
-) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+) -> tuple[Documents, dict[str, list[Row]]]:
     """Compute all observables of a glass.
 
     Parameters
@@ -120,11 +124,11 @@ def _check_silica(frames: Sequence[Atoms]) -> None:
     check_bulk(frames[-1])
 
 
-def set_aside(reason: str) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+def set_aside(reason: str) -> tuple[Documents, dict[str, list[Row]]]:
     """Give the files of a glass that cannot be analysed: the reason, and empty tables."""
     nothing = {"position": None, "reason": reason}
     fsdp = {weighting: dict.fromkeys(PEAK_RANGES, nothing) for weighting in WEIGHTINGS}
-    documents = {
+    documents: Documents = {
         "network.json": {"status": "set aside", "reason": reason},
         "fsdp.json": fsdp,
     }
@@ -132,7 +136,7 @@ def set_aside(reason: str) -> tuple[dict[str, Any], dict[str, list[Row]]]:
 
 
 def write_glass(
-    directory: str | Path, documents: Mapping[str, Any], tables: Mapping[str, Sequence[Row]]
+    directory: str | Path, documents: Mapping[str, object], tables: Mapping[str, Sequence[Row]]
 ) -> None:
     """Write the files of a glass, each atomically."""
     directory = Path(directory)

@@ -14,7 +14,7 @@ from glassml.structure.statistics import as_field
 # The campaign's tables have columns of these.
 ELEMENTS = ("Si", "O")
 PAIRS = tuple(pairs_of(ELEMENTS))
-Row = dict[str, Any]
+Row = dict[str, object]
 
 #: Files of a glass that are no tables.
 DOCUMENTS = ("network.json", "fsdp.json")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ Q_RANGE_PER_A = (0.5, 4.0)
 Q_BIN_PER_A = 0.06  # a box has few Q vectors around the first peak
 
 
-def glass_columns(summary: Path, glasses: Sequence[Path]) -> dict[str, float]:
+def glass_columns(summary: Path, glasses: Sequence[Path]) -> dict[str, object]:
     """Read the density, the first peak and the ring sizes of a variant's glasses.
 
     Parameters
@@ -83,7 +82,7 @@ def ring_moments(table: Path) -> tuple[float, float]:
     return float(mean), float(np.sqrt(variance))
 
 
-def glass_curves(summaries: Mapping[str, Path]) -> list[dict[str, Any]]:
+def glass_curves(summaries: Mapping[str, Path]) -> list[dict[str, object]]:
     """Read S(Q) around the first peak and the ring sizes of variants that made glasses.
 
     Parameters
@@ -98,7 +97,7 @@ def glass_curves(summaries: Mapping[str, Path]) -> list[dict[str, Any]]:
         atoms; `value` is S(Q), or a share of all rings; `error` is the standard error over
         glasses, left out where it is not known.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for variant, summary in summaries.items():
         rings = pd.read_csv(summary / "rings.csv")
         rings = rings[rings["criterion"] == KING]
@@ -118,6 +117,6 @@ def _coarser(sq: pd.DataFrame) -> pd.DataFrame:
     return joined[["q_per_A", "neutron", "neutron_error"]]
 
 
-def _known(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _known(items: Iterable[tuple[str, float | str]]) -> dict[str, object]:
     """Leave out what is not known, so that its field is empty."""
     return {name: value for name, value in items if pd.notna(value)}

@@ -64,7 +64,7 @@ def quench_rates(md: MolecularDynamics) -> dict[str, float]:
 
 def rate_rows(
     rates: Mapping[str, float], folder: Path, glasses: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Read the observables of each state.
 
     Parameters
@@ -84,7 +84,7 @@ def rate_rows(
     states = pd.read_csv(folder / "summary" / "states.csv")
     peaks = pd.read_csv(folder / "summary" / "fsdp.csv")
     peaks = peaks[(peaks["weighting"] == "neutron") & (peaks["peak"] == "Q1")]
-    rows = []
+    rows: list[dict[str, object]] = []
     for state, rate in sorted(rates.items(), key=lambda each: -each[1]):
         own = states[states["state"] == state]
         values: dict[str, tuple[Any, Any]] = {
@@ -113,7 +113,7 @@ def rate_rows(
     return rows
 
 
-def fit_rates(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def fit_rates(rows: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
     """Fit a line in the logarithm of the rate to each observable, and follow it to a furnace.
 
     Weighted least squares; errors grow by the root of the reduced χ² where that is above one. A
@@ -147,11 +147,11 @@ def fit_rates(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         points = own[["rate_K_per_ps", "mean", "error"]].apply(pd.to_numeric, errors="coerce")
         points = points[(points["error"] > 0.0) & points["mean"].notna()]
         if points["rate_K_per_ps"].nunique() >= 2:
-            fits.append({"observable": name} | _line(points))
+            fits.append({"observable": name, **_line(points)})
     return fits
 
 
-def _line(points: pd.DataFrame) -> dict[str, Any]:
+def _line(points: pd.DataFrame) -> dict[str, float | str]:
     """Fit a line through values with errors."""
     x = np.log10(points["rate_K_per_ps"].to_numpy())
     design = np.column_stack([np.ones_like(x), x])

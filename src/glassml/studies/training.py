@@ -80,7 +80,7 @@ def on_pareto_front(costs: Sequence[float], errors: Sequence[float]) -> list[boo
 def search_rows(
     folders: Mapping[str, Path],
     networks: Mapping[str, Network],
-    speeds: Mapping[str, Mapping[str, Any]],
+    speeds: Mapping[str, Mapping[str, object]],
     glasses: Mapping[str, Sequence[Path]],
 ) -> list[dict[str, Any]]:
     """Join what is known of each variant of the size search.
@@ -117,7 +117,7 @@ def search_rows(
     return [row | {"pareto": best} for row, best in zip(rows, front, strict=True)]
 
 
-def curve_rows(folders: Mapping[int, Path]) -> list[dict[str, Any]]:
+def curve_rows(folders: Mapping[int, Path]) -> list[dict[str, float]]:
     """Give errors against the number of training labels, with the columns `CURVE_COLUMNS`.
 
     Parameters
@@ -132,8 +132,8 @@ def curve_rows(folders: Mapping[int, Path]) -> list[dict[str, Any]]:
 
 
 def fit_curve(
-    rows: Sequence[Mapping[str, Any]], targets: Mapping[str, float]
-) -> list[dict[str, Any]]:
+    rows: Sequence[Mapping[str, object]], targets: Mapping[str, float]
+) -> list[dict[str, object]]:
     """Fit error = e·(labels / 1000)^-b to a learning curve, and ask when it meets the target.
 
     Parameters
@@ -155,7 +155,7 @@ def fit_curve(
     for column, quantity in zip(ERROR_COLUMNS, TARGETS, strict=True):
         errors = np.array([row[column] for row in rows], dtype=float)
         known = np.isfinite(errors) & (errors > 0)
-        row: dict[str, Any] = {"quantity": quantity, "unit": ERRORS[quantity]}
+        row: dict[str, object] = {"quantity": quantity, "unit": ERRORS[quantity]}
         row["target"] = targets[quantity]
         if len(np.unique(labels[known])) >= 2:
             slope, offset = np.polyfit(np.log(labels[known] / 1000), np.log(errors[known]), 1)
@@ -170,7 +170,7 @@ def fit_curve(
 
 def generation_rows(
     folders: Sequence[Path], members: Sequence[str], train_labels: Sequence[int]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Give what each generation got wrong, explored and cost.
 
     Parameters
@@ -194,7 +194,7 @@ def generation_rows(
     rows = []
     for number, (folder, labels) in enumerate(zip(folders, train_labels, strict=True)):
         each = [_errors_on(folder / member / "parity.csv", common) for member in members]
-        row: dict[str, Any] = {"generation": number, "train_labels": labels}
+        row: dict[str, object] = {"generation": number, "train_labels": labels}
         row["test_labels"] = len(common)
         row |= {column: max(e[column] for e in each) for column in ERROR_COLUMNS}
         row["training_s"] = sum(training_summary(folder / m)["training_s"] for m in members)
@@ -219,7 +219,7 @@ def _errors_on(parity: Path, names: set[str]) -> dict[str, float]:
     return found
 
 
-def _exploration_summary(folder: Path) -> dict[str, Any]:
+def _exploration_summary(folder: Path) -> dict[str, object]:
     """Sum up the exploration of a generation; empty for the last, which explores nothing."""
     if not (folder / "labels.csv").exists():
         return {}

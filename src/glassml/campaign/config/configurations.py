@@ -384,7 +384,7 @@ class Configurations(Section):
             for shard in range(self.shards(family))
         ]
 
-    def shard_section(self, family: str, shard: int) -> dict[str, Any]:
+    def shard_section(self, family: str, shard: int) -> dict[str, object]:
         """Give all that a shard depends on: a larger count changes the last shard at most."""
         section = self.families[family].model_dump(mode="json", exclude={"count"})
         size = self.family_shard_size(family)

@@ -6,7 +6,7 @@ ended, and is reached by a list of stages. A state without a parent begins as a 
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -336,7 +336,7 @@ class MolecularDynamics(Section):
         parent = self.states[state].parent
         return [] if parent is None else [parent]
 
-    def settings_of(self, state: str) -> dict[str, Any]:
+    def settings_of(self, state: str) -> dict[str, object]:
         """Give what a run of `state` depends on in this section: not the other states."""
         others = {
             "states",
@@ -366,7 +366,7 @@ class MolecularDynamics(Section):
         begins = self.start == "classical" and self.states[state].parent is None
         return glasses if begins else []
 
-    def start_settings(self) -> dict[str, Any]:
+    def start_settings(self) -> dict[str, object]:
         """Give what a classical quench depends on."""
         fields = {"start", "start_density_g_cm3", "atoms", "composition", "classical"}
         return self.model_dump(mode="json", include=fields)

@@ -117,7 +117,7 @@ class State(Section):
         return self
 
 
-def _stage(name: str, ensemble: str, **values: Any) -> dict[str, Any]:
+def _stage(name: str, ensemble: str, **values: Any) -> dict[str, object]:
     return {"name": name, "ensemble": ensemble, **values}
 
 
@@ -129,7 +129,7 @@ def default_states() -> dict[str, State]:
     hold = {"temperature_K": 300.0, "duration_ps": 20.0}
     anneal = {"pressure_GPa": 7.7, "rate_K_per_ps": 20.0}
 
-    def press(start_GPa: float, end_GPa: float) -> list[dict[str, Any]]:
+    def press(start_GPa: float, end_GPa: float) -> list[dict[str, object]]:
         name, speed = "compress" if end_GPa > start_GPa else "release", {"rate_GPa_per_ps": 0.2}
         pressures = [start_GPa, end_GPa]
         return [

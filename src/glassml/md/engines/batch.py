@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from ase import Atoms
@@ -28,7 +28,7 @@ from glassml.md.engines.memory import fits
 from glassml.md.engines.single import MAX_WAITING_BYTES, Outcome
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, digest, start_times_fs
-from glassml.md.recorder import Recorder, frame_json
+from glassml.md.recorder import FrameJson, Recorder, frame_json
 from glassml.md.run import Job, made_meanwhile, write_outputs
 from glassml.md.thermodynamics import Thermodynamics, instant, kinetic_temperature
 
@@ -38,6 +38,18 @@ logger = logging.getLogger(__name__)
 MOST_STEPS = 256
 
 
+class _Doubt(TypedDict):
+    reason: str
+    frame: FrameJson
+
+
+class _Ended(TypedDict):
+    status: str
+    reason: str
+    frame: FrameJson | None
+    steps: int
+
+
 @dataclass
 class _Progress:
     stage: int = 0
@@ -45,10 +57,10 @@ class _Progress:
     pieces: int = 0
     steps: int = 0
     hottest_K: dict[str, float] = field(default_factory=dict)
-    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: dict[str, _Ended] = field(default_factory=dict)
     spreads: dict[str, float] = field(default_factory=dict)
     asked: int = -(10**9)
-    doubted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    doubted: dict[str, _Doubt] = field(default_factory=dict)
     segments: dict[str, int] = field(default_factory=dict)
 
 
@@ -163,9 +175,13 @@ class BatchSimulation:
         """Put what waits into a last segment, so that all samples are in the glass's store."""
         self.stores[name].flush(self.recorders[name].samples)
         progress, good = self.progress, self.recorders[name].good
-        end = progress.ended.get(
-            name, {"reason": "", "frame": None, "steps": progress.steps, "status": "finished"}
-        )
+        whole: _Ended = {
+            "status": "finished",
+            "reason": "",
+            "frame": None,
+            "steps": progress.steps,
+        }
+        end = progress.ended.get(name, whole)
         return Outcome(
             end["status"],
             end["reason"],
@@ -304,7 +320,7 @@ class BatchSimulation:
             self._ask()
         return instants
 
-    def _end(self, name: str, reason: str, frame: Mapping[str, Any]) -> None:
+    def _end(self, name: str, reason: str, frame: FrameJson) -> None:
         """Note that a glass leaves the batch."""
         logger.warning("%s leaves the batch: %s", name, reason)
         self.progress.ended[name] = {
@@ -318,7 +334,7 @@ class BatchSimulation:
         """Let a glass leave that the committee disagreed about."""
         doubt = self.progress.doubted.pop(name, None)
         if doubt is not None:
-            self._end(name, **doubt)
+            self._end(name, doubt["reason"], doubt["frame"])
         return doubt is not None
 
     def _ask(self) -> None:
@@ -371,7 +387,7 @@ def run_batch(
     spread_every: int = 500,
     warnings: Sequence[str] = (),
     show_progress: bool = True,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Run a state of several glasses, or go on where it was interrupted, and write their files.
 
     Parameters

@@ -7,6 +7,7 @@ everything that it carries from step to step is in `IntegratorState`.
 """
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class RampedLangevin:
             np.isfinite(self.atoms.positions).all() and np.isfinite(self._dynamics.accel).all()
         )
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """Give all that the next step depends on, as arrays and the generator's own state."""
         dynamics = self._dynamics
         state = {
@@ -106,7 +107,7 @@ class RampedLangevin:
             )
         return state
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take up a state that `state` gave, of the same stage.
 
         Accelerations and the barostat's force are taken from the state and not computed again,

@@ -18,7 +18,7 @@ class Integrator(Protocol):
     def advance(self, count: int = 1) -> None:
         """Make steps."""
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, object]:
         """Give all that the next step depends on."""
 
     def restore(self, arrays: Mapping[str, Any]) -> None:

@@ -6,11 +6,10 @@ has to those of the other engines: velocity Verlet with Langevin forces (`fix la
 isotropic barostat of Martyna, Tobias and Klein (`fix nph`) with the same period of the volume.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -77,7 +76,7 @@ class LammpsPotential:
     species: tuple[str, ...]
     commands: tuple[str, ...]
     styles: tuple[str, ...]
-    described: dict[str, Any]
+    described: Mapping[str, object]
     cutoff_A: float | None = None
     charges: dict[str, float] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)

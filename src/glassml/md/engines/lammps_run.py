@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 
@@ -128,7 +127,7 @@ def run_lammps(
     *,
     restart_every_fs: float,
     warnings: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Write the inputs of a state, run LAMMPS on them or go on, and read its outputs back.
 
     Arguments and results that have no other name here are those of `run_job`.
@@ -184,7 +183,7 @@ def run_lammps(
         return record
 
 
-def _described(job: Job, pieces: Sequence[Piece]) -> dict[str, Any]:
+def _described(job: Job, pieces: Sequence[Piece]) -> dict[str, object]:
     return {"identity": job.identity(), "pieces": [asdict(piece) for piece in pieces]}
 
 

@@ -1,7 +1,6 @@
 """Pair potentials for batches: the fastest that a device has, verified."""
 
 import logging
-from typing import Any
 
 import torch
 
@@ -15,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 def load_pair_model(
     name: str, device: str | None = None, *, kernels: bool = True
-) -> tuple[PairModel, dict[str, Any]]:
+) -> tuple[PairModel, dict[str, object]]:
     """Load a pair potential for batches, and describe it for records.
 
     Parameters
@@ -33,7 +32,7 @@ def load_pair_model(
         If the kernels' forces are wrong.
     """
     device = choose_device(device)
-    described: dict[str, Any] = {
+    described: dict[str, object] = {
         "path": name,
         "sha256": name,
         "source": POTENTIALS[name].source,

@@ -16,7 +16,7 @@ from glassml.md.checkpoint import Checkpoint
 from glassml.md.engines.integrator import RampedLangevin
 from glassml.md.guards import GuardTripped, Limits, check_spread, check_step
 from glassml.md.protocol import Coupling, Stage, start_times_fs
-from glassml.md.recorder import Recorder, frame_json
+from glassml.md.recorder import FrameJson, Recorder, frame_json
 from glassml.md.thermodynamics import Thermodynamics, kinetic_temperature, measure
 from glassml.potential.disagreement import worst_force
 
@@ -53,7 +53,7 @@ class Outcome:
     status: str
     reason: str
     atoms: Atoms
-    offending: dict[str, Any] | None
+    offending: FrameJson | None
     steps: int
     seconds: float
     pieces: int
@@ -173,7 +173,7 @@ class Simulation:
             asdict(self.progress),
         )
 
-    def _outcome(self, status: str, reason: str, offending: dict[str, Any] | None) -> Outcome:
+    def _outcome(self, status: str, reason: str, offending: FrameJson | None) -> Outcome:
         """Put what waits into a last segment, so that all samples are in the checkpoint."""
         self._tick()
         self.checkpoint.flush(self.recorder.samples)

@@ -236,9 +236,9 @@ class RampedBatch:
     _OF_BATCH = ("positions", "momenta", "cells", "energy", "forces", "stress")
     _OWN = ("barostat_masses", "strain_momenta", "strain_forces")
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, object]:
         """Give all that the next step depends on."""
-        arrays: dict[str, Any] = {
+        arrays: dict[str, object] = {
             f"batch_{name}": getattr(self.batch, name).cpu().numpy() for name in self._OF_BATCH
         }
         arrays |= {name: getattr(self, name).cpu().numpy() for name in self._OWN}

@@ -32,7 +32,9 @@ from glassml.potential.packages import choose_device
 logger = logging.getLogger(__name__)
 
 
-def load_model(package: Path, device: str | None = None) -> tuple[ModelInterface, dict[str, Any]]:
+def load_model(
+    package: Path, device: str | None = None
+) -> tuple[ModelInterface, dict[str, object]]:
     """Load a NequIP package as a torch-sim model; arguments and results as of `load_network`."""
     device = choose_device(device)
     require(package)
@@ -42,7 +44,7 @@ def load_model(package: Path, device: str | None = None) -> tuple[ModelInterface
         chemical_species_to_atom_type_map=True,
         neighborlist_backend=NEIGHBORLIST_BACKEND_ALCHEMIOPS,
     )
-    description = {
+    description: dict[str, object] = {
         "path": str(package),
         "sha256": file_sha256(package),
         "backend": "eager",
@@ -140,9 +142,9 @@ class BatchedLangevin:
             self.state = nve_step(self.state, self.model, dt=self.dt)
         self.step = step
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, object]:
         """Give all that the next step depends on."""
-        arrays: dict[str, Any] = {
+        arrays: dict[str, object] = {
             f"batch_{name}": value.cpu().numpy()
             for name, value in self.state.attributes.items()
             if isinstance(value, torch.Tensor)
