@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 EXECUTOR = "glassml-slurm"
 TOOLS = ("sbatch", "squeue", "sinfo", "scontrol", "scancel")
 
+#: A profile of Snakemake, as its YAML has it.
+Profile = dict[str, Any]
 
-def read_profile(folder: Path) -> dict[str, Any]:
+
+def read_profile(folder: Path) -> Profile:
     """Read a profile: the file `profile.yaml`, or `config.yaml`, of a folder.
 
     Raises
@@ -59,7 +62,7 @@ def examine_profile(folder: Path) -> list[Finding]:
     findings.append(_check_controller())
     if findings[-1].status == "fail":
         return findings
-    checks: list[Callable[[dict[str, Any], str], Finding]] = [
+    checks: list[Callable[[Profile, str], Finding]] = [
         _check_partition,
         _check_account,
         _check_status,
@@ -91,7 +94,7 @@ def _check_controller() -> Finding:
     return Finding("slurmctld", "ok", "answers")
 
 
-def _named(profile: dict[str, Any], section: str, name: str) -> Any:
+def _named(profile: Profile, section: str, name: str) -> Any:
     """Give a resource: profiles may have them as a mapping or as a list of `name=value`."""
     resources = profile.get(section) or {}
     if isinstance(resources, list):
@@ -99,11 +102,11 @@ def _named(profile: dict[str, Any], section: str, name: str) -> Any:
     return resources.get(name)
 
 
-def _default(profile: dict[str, Any], name: str) -> Any:
+def _default(profile: Profile, name: str) -> Any:
     return _named(profile, "default-resources", name)
 
 
-def _check_partition(profile: dict[str, Any], executor: str) -> Finding:
+def _check_partition(profile: Profile, executor: str) -> Finding:
     lines = (_ask("sinfo", "--noheader", "--format=%P|%a|%l") or "").split()
     partitions = {line.split("|")[0].rstrip("*"): line.split("|")[1:] for line in lines}
     standard = [line.split("|")[0].rstrip("*") for line in lines if "*" in line.split("|")[0]]
@@ -127,7 +130,7 @@ def _check_partition(profile: dict[str, Any], executor: str) -> Finding:
     return Finding("partition", "ok", f"{name} ({kind}), up to {limit} a job")
 
 
-def _check_account(profile: dict[str, Any], executor: str) -> Finding:
+def _check_account(profile: Profile, executor: str) -> Finding:
     del executor
     named = _default(profile, "slurm_account")
     if named is None:
@@ -144,7 +147,7 @@ def _check_account(profile: dict[str, Any], executor: str) -> Finding:
     return Finding("account", "ok", str(named))
 
 
-def _check_status(profile: dict[str, Any], executor: str) -> Finding:
+def _check_status(profile: Profile, executor: str) -> Finding:
     command = str(profile.get(f"{executor}-status-command", "sacct"))
     accounting = _ask("sacct", "--noheader", "--format=jobid") is not None
     if command == "sacct" and not accounting:
@@ -163,7 +166,7 @@ def _check_status(profile: dict[str, Any], executor: str) -> Finding:
     return Finding("status", "ok", f"by squeue, every {wanted // 3} s{beside}")
 
 
-def _check_gpus(profile: dict[str, Any], executor: str) -> Finding:
+def _check_gpus(profile: Profile, executor: str) -> Finding:
     del executor
     lines = set((_ask("sinfo", "--noheader", "--format=%G") or "").split())
     there = sorted(line for line in lines if line.startswith("gpu"))
@@ -179,7 +182,7 @@ def _check_gpus(profile: dict[str, Any], executor: str) -> Finding:
     return Finding("GPUs", "ok", f"{', '.join(there)}; jobs ask for them")
 
 
-def _check_requeue(profile: dict[str, Any], executor: str) -> Finding:
+def _check_requeue(profile: Profile, executor: str) -> Finding:
     extra = str(_default(profile, "slurm_extra") or "")
     again = bool(profile.get(f"{executor}-requeue"))
     if "--signal=URG@" in extra and again:

@@ -157,7 +157,7 @@ def write_gzip(path: str | Path, content: bytes) -> None:
         temporary.write_bytes(gzip.compress(content, mtime=0))
 
 
-def write_json(path: str | Path, data: Any) -> None:
+def write_json(path: str | Path, data: object) -> None:
     """Write `data` to `path` as indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
 

@@ -1,12 +1,15 @@
 """Edges of an H5MD box: MDAnalysis keeps their lengths and angles, the file has the vectors."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
+if TYPE_CHECKING:
+    from MDAnalysis.coordinates.base import ReaderBase
 
-def box_edges(trajectory: Any) -> np.ndarray:
+
+def box_edges(trajectory: "ReaderBase") -> np.ndarray:
     """Give the cell's vectors (3, 3) of the current frame in Å, turned as the file has them.
 
     Parameters

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 #: What commands are added to.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -16,7 +16,7 @@ def add_stage(commands: Commands, name: str, help_text: str) -> Commands:
 
 
 def add_command(
-    actions: Commands, name: str, run: Callable[[argparse.Namespace], Any], help_text: str
+    actions: Commands, name: str, run: Callable[[argparse.Namespace], object], help_text: str
 ) -> argparse.ArgumentParser:
     """Add a command that takes the campaign's configuration."""
     parser: argparse.ArgumentParser = actions.add_parser(name, help=help_text)

@@ -12,10 +12,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Any, Self
+from typing import Self
 
 from glassml.campaign.errors import Interrupted
 
@@ -39,7 +39,7 @@ class SignalWatch(AbstractContextManager):
 
     def __init__(self) -> None:
         self.number: int | None = _early[0] if _early else None
-        self._previous: dict[int, Any] = {}
+        self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> Self:
         """Install the handlers."""

@@ -37,6 +37,14 @@ class StoreError(GlassmlError):
     """A file of the store that cannot be read, and must not be ignored."""
 
 
+class Attempt(TypedDict):
+    """A recipe that was tried, and how it ended."""
+
+    recipe: str
+    reason: str
+    seconds: float
+
+
 class LabelRecord(TypedDict, total=False):
     """What the store knows of a label: plain JSON types.
 
@@ -65,7 +73,7 @@ class LabelRecord(TypedDict, total=False):
     status: str
     reason: str
     recipe: str
-    attempts: list[dict[str, Any]]
+    attempts: list[Attempt]
     energy: float
     forces: list[list[float]]
     stress: list[float] | None

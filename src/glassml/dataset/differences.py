@@ -1,7 +1,6 @@
 """Two sets of labels of the same structures, side by side: two functionals, or two settings."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -31,7 +30,7 @@ def pairs_of(ones: Iterable[Atoms], others: Iterable[Atoms]) -> list[tuple[Atoms
     return [(atoms, known[key]) for atoms in ones if (key := _identity(atoms)) in known]
 
 
-def _identity(atoms: Atoms) -> tuple[Any, ...]:
+def _identity(atoms: Atoms) -> tuple[object, ...]:
     numbers = np.concatenate([atoms.positions.ravel(), atoms.cell.array.ravel()])
     return (tuple(atoms.numbers), tuple(np.round(numbers, 5) + 0.0))
 

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from glassml.campaign.config.dft import Dft, setup_type
 from glassml.campaign.functionals import gpaw_functional, gpaw_name
-from glassml.campaign.store import LabelRecord
+from glassml.campaign.store import Attempt, LabelRecord
 from glassml.dft.labels import canonical
 from glassml.dft.settings import (
     has_integer_occupations,
@@ -111,7 +111,7 @@ def calculate(
     return Converged(energy, forces, stress, _scf_record(log))
 
 
-def gpaw_parameters(atoms: Atoms, dft: Dft) -> dict[str, Any]:
+def gpaw_parameters(atoms: Atoms, dft: Dft) -> "Parameters":
     """Translate section `dft` into GPAW's parameters for one structure."""
     from gpaw import PW  # noqa: PLC0415
 
@@ -218,7 +218,7 @@ def climb(
         ``energy``, ``forces``, ``stress``, ``scf``, and ``attempts`` with the reason and seconds
         of each recipe that was tried.
     """
-    attempts: list[dict[str, Any]] = []
+    attempts: list[Attempt] = []
     for recipe in recipes:
         start = time.perf_counter()
         try:

@@ -4,7 +4,7 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glassml.campaign.options import add_config, add_device
 from glassml.md.options import add_common_options, add_glasses, add_state_options, positive
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from glassml.campaign.config import Campaign
     from glassml.campaign.config.md import MolecularDynamics
+    from glassml.md.engines.interface import BatchEngine
     from glassml.md.run import Job
     from glassml.md.spread import Task
+    from glassml.potential.padded import PaddedNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +231,7 @@ def _run_state(
     campaign: "Campaign",
     args: argparse.Namespace,
     names: list[str],
-    engine: Any,
+    engine: "BatchEngine",
     described: "dict[str, object]",
     warnings: list[str],
 ) -> int:
@@ -266,7 +268,7 @@ def _run_state(
 
 def _load_engine(
     md: "MolecularDynamics", args: argparse.Namespace
-) -> "tuple[Any, dict[str, object]]":
+) -> "tuple[BatchEngine, dict[str, object]]":
     """Load what moves a batch, and describe its potential."""
     from glassml.md.jobs import control
 
@@ -298,7 +300,7 @@ def _load_engine(
 
 
 def _verified(
-    md: "MolecularDynamics", args: argparse.Namespace, network: Any
+    md: "MolecularDynamics", args: argparse.Namespace, network: "PaddedNetwork"
 ) -> "dict[str, dict[str, float]]":
     """Compare a network that takes shortcuts with the same without, on test labels."""
     from glassml.campaign.errors import GlassmlError

@@ -1,9 +1,8 @@
 """Elastic moduli of a glass at rest, from its stress under small strains."""
 
-from typing import Any
-
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from ase.optimize import FIRE
 
 from glassml.campaign.errors import StructureError
@@ -28,7 +27,7 @@ def relax(atoms: Atoms, force_eV_A: float, steps: int = 2000) -> None:
 
 
 def stiffness_matrix(
-    atoms: Atoms, calculator: Any, strain: float = 0.003, force_eV_A: float = 0.01
+    atoms: Atoms, calculator: Calculator, strain: float = 0.003, force_eV_A: float = 0.01
 ) -> np.ndarray:
     """Give the stiffness from central differences of the stress, atoms at rest at each strain.
 

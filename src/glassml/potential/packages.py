@@ -4,12 +4,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.trust import mistake
+
+if TYPE_CHECKING:
+    import torch
 
 COMPILED_MODEL = "model.nequip.pt2"
 
@@ -30,7 +33,7 @@ def choose_device(device: str | None = None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def with_openequivariance(model: Any) -> Any:
+def with_openequivariance(model: "torch.nn.Module") -> "torch.nn.Module":
     """Give a NequIP model whose tensor products are those of OpenEquivariance, for a GPU."""
     from nequip.model.modify_utils import modify  # noqa: PLC0415
 

@@ -91,7 +91,7 @@ class PaddedNetwork:
 
     def __init__(
         self,
-        network: Any,
+        network: torch.nn.Module,
         species: Sequence[str],
         cutoff_A: float,
         *,
@@ -335,8 +335,8 @@ def _network(package: Path, device: str) -> Any:
 
 
 def _accelerated(
-    package: Path, device: str, network: Any, species: Sequence[str], cutoff_A: float
-) -> Any:
+    package: Path, device: str, network: torch.nn.Module, species: Sequence[str], cutoff_A: float
+) -> torch.nn.Module | None:
     """Give the network with OpenEquivariance, or None and the reason in the log."""
     if importlib.util.find_spec("openequivariance") is None:
         logger.warning("OpenEquivariance is not installed: NequIP's own tensor products")
@@ -354,7 +354,9 @@ def _accelerated(
     return fast
 
 
-def _force_difference(one: Any, other: Any, species: Sequence[str], cutoff_A: float) -> float:
+def _force_difference(
+    one: torch.nn.Module, other: torch.nn.Module, species: Sequence[str], cutoff_A: float
+) -> float:
     """Give the largest difference of force between two networks, in a crowd of atoms, in eV/Å."""
     edge = 2.1 * cutoff_A
     grid = torch.arange(4, dtype=torch.float64) * edge / 4

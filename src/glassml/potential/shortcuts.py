@@ -32,7 +32,7 @@ AT_ONCE = 64
 Evaluate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
-def shortened(network: Any, shortcuts: Sequence[str]) -> Evaluate:
+def shortened(network: torch.nn.Module, shortcuts: Sequence[str]) -> Evaluate:
     """Give a network as a function of tensors, with shortcuts.
 
     Parameters
@@ -73,7 +73,7 @@ def tensor_cores() -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def _plain(network: Any) -> Evaluate:
+def _plain(network: torch.nn.Module) -> Evaluate:
     def evaluate(
         vectors: torch.Tensor, index: torch.Tensor, types: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,7 +86,7 @@ def _plain(network: Any) -> Evaluate:
 class _Compiled:
     """A network whose derivative is written out (make_fx), compiled when it is first called."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: torch.nn.Module) -> None:
         self._network = network
         self._function: Callable[..., Any] | None = None
         state = dict(network.named_parameters()) | dict(network.named_buffers())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS
@@ -42,16 +43,17 @@ def with_errors(*columns: str) -> list[str]:
     return [name for column in columns for name in (column, f"{column}_error")]
 
 
-def legend_beside(axis: Any, *, reverse: bool = False) -> None:
+def legend_beside(axis: Axes, *, reverse: bool = False) -> None:
     """Put the legend to the right of an axis, from top to bottom as curves are where reversed."""
     handles, labels = axis.get_legend_handles_labels()
     order = slice(None, None, -1 if reverse else 1)
     axis.legend(handles[order], labels[order], loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **options: Any) -> None:
+def plot_band(
+    axis: Axes, rows: pd.DataFrame, x: str, y: str, colour: str, offset: float = 0.0, **options: Any
+) -> None:
     """Plot a curve and the band of its standard error."""
-    offset = options.pop("offset", 0.0)
     axis.plot(rows[x], rows[y] + offset, color=colour, **options)
     error = rows[f"{y}_error"]
     if error.notna().any():
@@ -60,9 +62,25 @@ def plot_band(axis: Any, rows: pd.DataFrame, x: str, y: str, colour: str, **opti
 
 
 def plot_measured(
-    axis: Any, x: pd.Series, y: pd.Series, error: pd.Series | None = None, **options: Any
+    axis: Axes,
+    x: pd.Series,
+    y: pd.Series,
+    error: pd.Series | None = None,
+    *,
+    label: str,
+    ms: float = 3.5,
 ) -> None:
     """Plot measured points, with bars where their errors are known."""
     bars = error if error is not None and error.notna().any() else None
-    look = {"ms": 3.5, "mfc": "none", "mew": 0.8, "elinewidth": 0.5, "color": "k"}
-    axis.errorbar(x, y, yerr=bars, fmt="o", **look | options)
+    axis.errorbar(
+        x,
+        y,
+        yerr=bars,
+        fmt="o",
+        ms=ms,
+        mfc="none",
+        mew=0.8,
+        elinewidth=0.5,
+        color="k",
+        label=label,
+    )

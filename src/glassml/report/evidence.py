@@ -150,7 +150,7 @@ class Evidence:
             raise AbsentError(f"the campaign has no {way} state recovered from {peak_GPa:g} GPa")
         return states
 
-    def summary(self, name: str, state: State | None = None, **where: Any) -> pd.DataFrame:
+    def summary(self, name: str, state: State | None = None, **where: object) -> pd.DataFrame:
         """Give the rows of a summary table of a state that have these values.
 
         Raises

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from glassml.report.acceptance import Outcome
 from glassml.report.evidence import Evidence
 from glassml.report.page import Cell, show
 from glassml.report.results import AbsentError, by_name
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 Severity = Literal["red", "amber", "green", "unknown"]
 SEVERITIES: tuple[Severity, ...] = ("red", "amber", "unknown", "green")
@@ -81,7 +84,7 @@ def load_rules(path: Path | None = None) -> list[Rule]:
     RulesError
         If the file is not as documented.
     """
-    source: Any = path or files("glassml.report") / "data" / "findings.yaml"
+    source: Path | Traversable = path or files("glassml.report") / "data" / "findings.yaml"
     try:
         listed = yaml.safe_load(source.read_text(encoding="utf-8"))
         rules = [Rule(**entry) for entry in listed]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import jinja2
 import pandas as pd
@@ -194,11 +194,11 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def show(value: Any, digits: int = 4) -> str:
+def show(value: object, digits: int = 4) -> str:
     """Write a value for people: numbers with `digits` significant digits, nothing as a dash."""
     if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN
         return "–"

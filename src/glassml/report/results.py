@@ -13,7 +13,8 @@ from glassml.campaign.files import UnreadableError, read_json, read_table_text
 from glassml.report.figures import Figure, Missing
 from glassml.report.page import Block, Section
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
+Read = TypeVar("Read")
 
 
 class AbsentError(GlassmlError):
@@ -118,7 +119,7 @@ class Results:
         """
         return self._whole(read_json, name)
 
-    def _whole(self, read: Callable[[Path], Any], name: str) -> Any:
+    def _whole(self, read: Callable[[Path], Read], name: str) -> Read:
         """Read a file; one that is cut off counts as absent, and is a warning as well."""
         try:
             return read(self.path(name))

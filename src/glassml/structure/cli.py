@@ -4,12 +4,15 @@ import argparse
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import read_json
 from glassml.campaign.options import Commands, add_stage
 from glassml.structure.file_commands import register_files, set_threads
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def register(commands: Commands) -> None:
@@ -82,7 +85,7 @@ def run_analyse(args: argparse.Namespace) -> None:
     write_glass(args.output_dir, documents, tables)
 
 
-def _campaign_frames(args: argparse.Namespace, last: int, stride: int) -> list[Any]:
+def _campaign_frames(args: argparse.Namespace, last: int, stride: int) -> "list[Atoms]":
     """Frames of the last stage; none of a run that did not finish."""
     from glassml.structure.frames import read_frames
 

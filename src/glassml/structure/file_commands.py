@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.names import CRITERIA
@@ -186,13 +186,13 @@ def _network_keys(network: "Network | None") -> dict[str, object]:
     }
 
 
-def _show(document: Any, as_json: bool) -> None:
+def _show(document: object, as_json: bool) -> None:
     """Print a document: as JSON on one line, or indented for people; NaN becomes null."""
     text = json.dumps(_finite(document), indent=None if as_json else 1, allow_nan=False)
     print(text, file=sys.stdout)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -258,7 +258,9 @@ def run_sq(args: argparse.Namespace) -> None:
     _show(document | reasons, args.json)
 
 
-def _totals(total: Any) -> tuple[dict[str, "np.ndarray"], dict[str, object]]:
+def _totals(
+    total: "Callable[[str], np.ndarray]",
+) -> tuple[dict[str, "np.ndarray"], dict[str, object]]:
     """Give the totals that can be, and null with a reason for an element without a length."""
     found: dict[str, np.ndarray] = {}
     reasons: dict[str, object] = {}

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from glassml.campaign.config.base import Section
 from glassml.campaign.config.configurations import Configurations, FromFile
@@ -75,7 +76,7 @@ class Campaign(Section):
                 raise ValueError(mistake)
 
 
-def parse_campaign(data: Any, source: str = "configuration", *, ended: bool = False) -> Campaign:
+def parse_campaign(data: object, source: str = "configuration", *, ended: bool = False) -> Campaign:
     """Check a mapping and return it as a `Campaign` with every default filled in.
 
     Parameters
@@ -129,7 +130,7 @@ def write_resolved(campaign: Campaign, path: str | Path) -> None:
         write_text(path, text)
 
 
-def _own_mistakes(errors: list[Any]) -> list[Any]:
+def _own_mistakes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     """Leave out lists that pydantic calls too short because it refused what is in them."""
     places = [item["loc"] for item in errors]
     return [
@@ -140,7 +141,7 @@ def _own_mistakes(errors: list[Any]) -> list[Any]:
     ]
 
 
-def _explain(item: Any) -> str:
+def _explain(item: ErrorDetails) -> str:
     """Tell one mistake: path, value, reason, and the keys there are where one is misspelt."""
     path = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
@@ -154,7 +155,7 @@ def _explain(item: Any) -> str:
     return f"  {path}: {item['msg'].removeprefix('Value error, ')}{shown}"
 
 
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """List the keys of the section at `location`, if it is a plain nested section."""
     model: Any = Campaign
     for part in location:

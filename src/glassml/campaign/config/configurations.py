@@ -1,7 +1,7 @@
 """Section `configurations`: which structures are made, how many, from which seed."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -297,7 +297,7 @@ class LabelKeys(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_stress(cls, data: Any) -> Any:
+    def _check_stress(cls, data: object) -> object:
         """Let a virial take the place of the stress that is there by default."""
         if isinstance(data, dict) and data.get("virial") is not None:
             if data.get("stress") not in (None, "REF_stress"):

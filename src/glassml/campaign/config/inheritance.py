@@ -68,7 +68,7 @@ def inherit(data: Any, files: Sequence[str | Path] = (), line: tuple[Path, ...] 
     return _join(_drop(base, data.get("without", {}), f"{source}: without"), own)
 
 
-def _holder(named: Any, files: Sequence[str | Path]) -> Path:
+def _holder(named: object, files: Sequence[str | Path]) -> Path:
     """Give the last of the files that names this base."""
     for file in map(Path, reversed(files)):
         data = read_yaml(file)
@@ -77,7 +77,7 @@ def _holder(named: Any, files: Sequence[str | Path]) -> Path:
     return Path("config")
 
 
-def _join(base: Any, own: Any) -> Any:
+def _join(base: object, own: object) -> object:
     if not (isinstance(base, Mapping) and isinstance(own, Mapping)):
         return own
     return {**base, **{key: _join(base.get(key), value) for key, value in own.items()}}

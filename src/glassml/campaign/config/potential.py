@@ -1,7 +1,7 @@
 """Section `potential`: the NequIP model, its training, and the gates it must pass."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -384,7 +384,7 @@ class Potential(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_one_package(cls, section: Any) -> Any:
+    def _count_one_package(cls, section: object) -> object:
         """Take a single given package for a committee of one, unless told otherwise."""
         if not isinstance(section, dict) or section.get("mode") != "given":
             return section

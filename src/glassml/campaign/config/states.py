@@ -1,7 +1,7 @@
 """States of the glass: what each one is reached by, and those that a campaign has by default."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -11,7 +11,7 @@ STATE_NAME = re.compile(r"[a-z][A-Za-z0-9_.]*(/[a-z][A-Za-z0-9_.]*)*")
 GLASS_NAME = re.compile(r"glass\d{2}")
 
 
-def _pair(value: Any) -> Any:
+def _pair(value: object) -> object:
     """Turn a single number into start and end; leave anything else to the field's checks."""
     return (value, value) if isinstance(value, int | float) else value
 
@@ -117,7 +117,7 @@ class State(Section):
         return self
 
 
-def _stage(name: str, ensemble: str, **values: Any) -> dict[str, object]:
+def _stage(name: str, ensemble: str, **values: object) -> dict[str, object]:
     return {"name": name, "ensemble": ensemble, **values}
 
 

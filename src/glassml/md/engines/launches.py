@@ -126,7 +126,7 @@ class Launches:
                 self._state[name].copy_(current)
             setattr(owner, name, self._state[name])
 
-    def _places(self) -> list[tuple[Any, str]]:
+    def _places(self) -> list[tuple[object, str]]:
         batch = self.ramped.batch
         return [(batch, name) for name in self._OF_BATCH] + [
             (self.ramped, name) for name in self._OWN

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from tqdm import tqdm
 
 from glassml.campaign.errors import Interrupted
@@ -100,14 +101,14 @@ class Simulation:
     def __init__(
         self,
         atoms: Atoms,
-        calculator: Any,
+        calculator: Calculator,
         stages: Sequence[Stage],
         coupling: Coupling,
         limits: Limits,
         rng: np.random.Generator,
         checkpoint: Checkpoint,
         checkpoint_every_s: float = 60.0,
-        committee: Sequence[Any] = (),
+        committee: Sequence[Calculator] = (),
         spread_every: int = 500,
     ) -> None:
         self.atoms = atoms

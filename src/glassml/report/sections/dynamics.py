@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from glassml.report.figures import Canvas, colours, draw
@@ -165,7 +166,7 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
     return table[kept].reset_index(drop=True)
 
 
-def _mark_stages(axis: Any, table: pd.DataFrame) -> None:
+def _mark_stages(axis: Axes, table: pd.DataFrame) -> None:
     """Draw a line where a stage ends and the next begins, by the first glass."""
     first = table[table.glass == table.glass.iloc[0]]
     changes = first.stage.ne(first.stage.shift()).to_numpy().nonzero()[0][1:]

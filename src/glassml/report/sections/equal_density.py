@@ -3,6 +3,7 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from glassml.report.curves import legend_beside, with_errors
 from glassml.report.equal_density import (
@@ -152,9 +153,21 @@ def heights(evidence: Evidence) -> Figure:
     return draw("equal_density_fsdp", title, caption, table, paint, size=(9.2, 3.8))
 
 
-def _points(axis: Any, rows: pd.DataFrame, label: str, line: str, colour: str) -> None:
+def _points(axis: Axes, rows: pd.DataFrame, label: str, line: str, colour: str) -> None:
     """Draw heights against densities, with bars where their errors are known."""
-    columns = {"xerr": "density_g_cm3_error", "yerr": "height_error"}
-    bars = {name: rows[column] for name, column in columns.items() if rows[column].notna().any()}
-    look = {"color": colour, "ls": line, "marker": "o", "ms": 4, "capsize": 2}
-    axis.errorbar(rows.density_g_cm3, rows.height, label=label, **bars, **look)
+    bars = (
+        rows[column] if rows[column].notna().any() else None
+        for column in ("density_g_cm3_error", "height_error")
+    )
+    axis.errorbar(
+        rows.density_g_cm3,
+        rows.height,
+        xerr=next(bars),
+        yerr=next(bars),
+        label=label,
+        color=colour,
+        ls=line,
+        marker="o",
+        ms=4,
+        capsize=2,
+    )

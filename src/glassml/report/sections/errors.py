@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from glassml.potential.errors import MULTIPLICITY
@@ -91,7 +92,7 @@ def _rms(rows: pd.DataFrame) -> float:
     return float(np.sqrt(np.average((rows.prediction - rows.label) ** 2, weights=weight)))
 
 
-def _parity_panel(axis: Any, part: pd.DataFrame, dense: bool) -> list[Any]:
+def _parity_panel(axis: Axes, part: pd.DataFrame, dense: bool) -> list[Any]:
     """Draw points, or, where they are dense, their number; give what needs a scale of colour."""
     values = part[["label", "prediction"]].to_numpy()
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -100,8 +101,12 @@ def _parity_panel(axis: Any, part: pd.DataFrame, dense: bool) -> list[Any]:
     axis.plot(ends, ends, color="0.3", lw=0.7, zorder=0)
     made = []
     if dense:
-        look = {"gridsize": 40, "mincnt": 1, "linewidths": 0.1, "extent": (*ends, *ends)}
-        made = [axis.hexbin(part.label, part.prediction, **look)]
+        extent = (*ends, *ends)
+        made = [
+            axis.hexbin(
+                part.label, part.prediction, gridsize=40, mincnt=1, linewidths=0.1, extent=extent
+            )
+        ]
     else:
         axis.scatter(part.label, part.prediction, s=6, alpha=0.6, lw=0)
     axis.set(xlim=ends, ylim=ends)

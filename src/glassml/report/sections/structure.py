@@ -1,9 +1,9 @@
 """Structure of the glass in its states: S(Q) and its first peak, network, rings."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 
 from glassml.report.budget import budget, budget_table
 from glassml.report.curves import (
@@ -166,7 +166,7 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     return draw("fsdp", title, caption, table, paint, size=(9.2, 4.8))
 
 
-def _mark_peak(axis: Any, evidence: Evidence, state: State, column: str, colour: str) -> None:
+def _mark_peak(axis: Axes, evidence: Evidence, state: State, column: str, colour: str) -> None:
     """Mark the fitted peak of a state, if it has one."""
     try:
         place, height = (
@@ -174,9 +174,18 @@ def _mark_peak(axis: Any, evidence: Evidence, state: State, column: str, colour:
         )
     except AbsentError:
         return
-    bars = {"xerr": place.error, "yerr": height.error}
-    look = {"fmt": "s", "ms": 5, "color": colour, "mec": "white", "capsize": 2, "zorder": 5}
-    axis.errorbar(place.mean, height.mean, **bars, **look)
+    axis.errorbar(
+        place.mean,
+        height.mean,
+        xerr=place.error,
+        yerr=height.error,
+        fmt="s",
+        ms=5,
+        color=colour,
+        mec="white",
+        capsize=2,
+        zorder=5,
+    )
 
 
 def _bin(evidence: Evidence) -> float:

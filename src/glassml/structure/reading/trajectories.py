@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -11,13 +11,19 @@ from ase.cell import Cell
 from glassml.campaign.errors import StructureError
 from glassml.campaign.h5md import box_edges
 
+if TYPE_CHECKING:
+    from MDAnalysis import Universe
+    from MDAnalysis.coordinates.base import ReaderBase
+    from MDAnalysis.coordinates.timestep import Timestep
+    from MDAnalysis.core.groups import AtomGroup
+
 # Their definition puts the first vector along x and the second into the plane of x and y.
 STANDARD = {"XTC", "TRR", "GRO", "LAMMPSDUMP", "LAMMPS", "MEMORY"}
 SAME_DEGREES = 0.05
 SAME_LENGTH = 0.05  # relative: a cell of the same trajectory, at another pressure
 
 
-def open_universe(template: Atoms, path: str | Path) -> Any:
+def open_universe(template: Atoms, path: str | Path) -> "Universe":
     """Open a trajectory as an MDAnalysis `Universe` whose elements are those of `template`.
 
     Raises
@@ -47,7 +53,7 @@ def open_universe(template: Atoms, path: str | Path) -> Any:
 
 
 def read_trajectory(
-    universe: Any, path: Path, template: Atoms, frames: range
+    universe: "Universe", path: Path, template: Atoms, frames: range
 ) -> Iterator[tuple[int, Atoms]]:
     """Read frames of a trajectory whose elements, and orientation, are those of a structure.
 
@@ -83,7 +89,7 @@ def read_trajectory(
         yield number, frame_atoms(universe.atoms, standard=trusted)
 
 
-def frame_atoms(group: Any, standard: bool = False) -> Atoms:
+def frame_atoms(group: "AtomGroup", standard: bool = False) -> Atoms:
     """Turn the current frame of a group of atoms into ASE atoms (lengths in Å).
 
     Parameters
@@ -126,7 +132,7 @@ def is_standard(cell: np.ndarray) -> bool:
     return bool(np.allclose(cell, Cell.new(Cell(cell).cellpar()).array, atol=1e-3))
 
 
-def _same_shape(frame: Any, template: Atoms) -> bool:
+def _same_shape(frame: "Timestep", template: Atoms) -> bool:
     own, other = frame.dimensions, template.cell.cellpar()
     if own is None:
         return False
@@ -134,5 +140,5 @@ def _same_shape(frame: Any, template: Atoms) -> bool:
     return lengths and np.allclose(own[3:], other[3:], atol=3.0)
 
 
-def _has_edges(trajectory: Any) -> bool:
+def _has_edges(trajectory: "ReaderBase") -> bool:
     return "H5MD" in np.atleast_1d(trajectory.format)
