@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator
 
+from glassml.campaign.units import GPA_PER_EV_A3
 from glassml.potential.errors import error_rows, parity_rows
-from glassml.potential.labels import GPA
 from silica_labels import ISOLATED, make_labels, silica_calculator
 
 
@@ -26,7 +26,8 @@ class Off(Calculator):
         self.results = {
             "energy": self.exact.results["energy"] + lone + energy * len(atoms),
             "forces": self.exact.results["forces"] + force,
-            "stress": self.exact.results["stress"] + np.array([-pressure] * 3 + [shear] * 3) / GPA,
+            "stress": self.exact.results["stress"]
+            + np.array([-pressure] * 3 + [shear] * 3) / GPA_PER_EV_A3,
         }
 
 

@@ -6,6 +6,8 @@ import numpy as np
 MAX_FORCE_EV_A = 1000.0
 #: Plane waves on a grid leave a small net force, which grows with the forces.
 NET_FORCE_EV_A, NET_FORCE_SHARE = 0.05, 0.02
+#: Of labels of other programs, whose grids nobody knows here.
+IMPORTED_NET_FORCE_EV_A = 0.1
 
 
 def net_force_excess(forces: np.ndarray) -> float:

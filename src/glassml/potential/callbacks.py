@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from glassml.campaign.files import write_csv
 from glassml.campaign.seeds import derive_seed
-from glassml.potential.labels import GPA
+from glassml.campaign.units import GPA_PER_EV_A3
 from glassml.potential.training import HISTORY_COLUMNS
 
 WRITE_EVERY_S = 5.0
@@ -58,7 +58,7 @@ class History(lightning.Callback):
             "validation_energy_mae_meV_per_atom": 1e3
             * float(metrics["val0_epoch/per_atom_energy_mae"]),
             "validation_force_mae_eV_per_A": float(metrics["val0_epoch/forces_mae"]),
-            "validation_stress_mae_GPa": GPA * float(metrics["val0_epoch/stress_mae"]),
+            "validation_stress_mae_GPa": GPA_PER_EV_A3 * float(metrics["val0_epoch/stress_mae"]),
         }
         self.rows.append(row)
         if self._bar is not None:

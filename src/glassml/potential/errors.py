@@ -9,7 +9,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from tqdm import tqdm
 
-from glassml.potential.labels import GPA, name, stress_voigt
+from glassml.campaign.units import GPA_PER_EV_A3
+from glassml.potential.labels import name, stress_voigt
 
 PARITY_COLUMNS = (
     "set",
@@ -78,7 +79,10 @@ def parity_rows(
             ]
         if labelled.pbc.all():
             stresses = zip(VOIGT, stress_voigt(labelled), atoms.get_stress(), strict=True)
-            values += [("stress", "", c, GPA * label, GPA * p) for c, label, p in stresses]
+            values += [
+                ("stress", "", c, GPA_PER_EV_A3 * label, GPA_PER_EV_A3 * p)
+                for c, label, p in stresses
+            ]
         for quantity, species, component, label, prediction in values:
             rows.append(
                 common

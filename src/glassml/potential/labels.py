@@ -10,9 +10,9 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.limits import MAX_FORCE_EV_A, net_force_excess
+from glassml.campaign.units import GPA_PER_EV_A3
 from glassml.potential.packages import PotentialError
 
-GPA = 160.21766208  # per eV/Å³
 KEYS = ("REF_energy", "REF_forces", "REF_stress")
 MAX_STRESS_GPA = 10000.0
 BULK_MODULUS_GPA = (1.0, 1500.0)  # silica: 12 (cristobalite) to 310 (stishovite), liquid less
@@ -110,7 +110,7 @@ def _mistakes(atoms: Atoms, index: int) -> list[str]:
     mistakes = []
     if np.abs(forces).max() > MAX_FORCE_EV_A:
         mistakes.append(f"{label}: a force of {np.abs(forces).max():.0f}: expected eV/Å")
-    if np.abs(stress).max() * GPA > MAX_STRESS_GPA:
+    if np.abs(stress).max() * GPA_PER_EV_A3 > MAX_STRESS_GPA:
         mistakes.append(f"{label}: a stress of {np.abs(stress).max():.3g}: expected eV/Å³")
     if net := net_force_excess(forces):
         mistakes.append(f"{label}: forces sum to {net:.3f} eV/Å per atom, and not to zero")
@@ -202,7 +202,7 @@ def _bulk_modulus(families: Iterable[list[Atoms]], least_correlation: float = 0.
     logs, pressures = [np.zeros(0)], [np.zeros(0)]
     for copies in families:
         volume = np.log([atoms.get_volume() / len(atoms) for atoms in copies])
-        pressure = [-GPA * stress_voigt(atoms)[:3].mean() for atoms in copies]
+        pressure = [-GPA_PER_EV_A3 * stress_voigt(atoms)[:3].mean() for atoms in copies]
         logs.append(volume - volume.mean())
         pressures.append(pressure - np.mean(pressure))
     x, y = np.concatenate(logs), -np.concatenate(pressures)

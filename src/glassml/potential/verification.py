@@ -14,7 +14,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from scipy.spatial.transform import Rotation
 
 from glassml.campaign.config.potential import Verification
-from glassml.potential.labels import GPA
+from glassml.campaign.units import GPA_PER_EV_A3
 
 # Central differences: the step balances curvature against the rounding of float32 energies.
 DISPLACEMENT_A = 0.01
@@ -125,7 +125,7 @@ def _compare(
     return [
         Check(f"{name}: energy", 1e3 * energy, bounds[0], "meV/atom"),
         Check(f"{name}: forces", force, bounds[1], "eV/Å"),
-        Check(f"{name}: stress", GPA * stress, bounds[2], "GPa"),
+        Check(f"{name}: stress", GPA_PER_EV_A3 * stress, bounds[2], "GPa"),
     ]
 
 
@@ -175,7 +175,7 @@ def slope_checks(calculator: Calculator, atoms: Atoms, bound: float) -> list[Che
     numerical = calculate_numerical_forces(atoms, eps=DISPLACEMENT_A, iatoms=chosen)
     force_error = _relative(forces[chosen] - numerical, forces, 0.1)
     numerical_stress = calculate_numerical_stress(atoms, eps=STRAIN)
-    stress_error = _relative(stress - numerical_stress, stress, 1.0 / GPA)
+    stress_error = _relative(stress - numerical_stress, stress, 1.0 / GPA_PER_EV_A3)
     return [
         Check("slope of the energy: forces", force_error, bound, ""),
         Check("slope of the energy: stress", stress_error, bound, ""),

@@ -8,6 +8,15 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from glassml.campaign.defaults import (
+    FSDP_BACKGROUND,
+    FSDP_HALF_WINDOW_PER_A,
+    FSDP_SEARCH_PER_A,
+    MAX_RING_SIZE,
+    Q_BIN_PER_A,
+    Q_MAX_PER_A,
+    R_BIN_A,
+)
 from glassml.campaign.errors import StructureError
 from glassml.campaign.names import CRITERIA
 from glassml.campaign.options import Commands
@@ -93,7 +102,9 @@ def _bond_options(parser: argparse.ArgumentParser) -> None:
 def _register_rings(actions: Commands) -> None:
     parser = _file_command(actions, "rings", "Count rings, and measure their shape.", run_rings)
     parser.add_argument("--criterion", choices=CRITERIA, default="primitive")
-    parser.add_argument("--max-size", type=_count, default=12, help="largest ring, in formers")
+    parser.add_argument(
+        "--max-size", type=_count, default=MAX_RING_SIZE, help="largest ring, in formers"
+    )
     _bond_options(parser)
     parser.add_argument(
         "--atoms",
@@ -106,8 +117,8 @@ def _register_rings(actions: Commands) -> None:
 
 def _register_sq(actions: Commands) -> None:
     parser = _file_command(actions, "sq", "Compute structure factors.", run_sq)
-    parser.add_argument("--q-max", type=_positive, default=25.0, help="in 1/Å")
-    parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
+    parser.add_argument("--q-max", type=_positive, default=Q_MAX_PER_A, help="in 1/Å")
+    parser.add_argument("--q-bin", type=_positive, default=Q_BIN_PER_A, help="in 1/Å")
     parser.add_argument("--q-lattice", type=_positive, help="beyond it, transform g(r); in 1/Å")
     parser.add_argument(
         "--resolution", type=_positive, help="broaden by a Gaussian of this FWHM, 1/Å"
@@ -119,18 +130,22 @@ def _register_gr(actions: Commands) -> None:
     parser.add_argument(
         "--r-max", type=_positive, help="in Å (default: half the cell, at most 20 Å)"
     )
-    parser.add_argument("--r-bin", type=_positive, default=0.02, help="in Å")
+    parser.add_argument("--r-bin", type=_positive, default=R_BIN_A, help="in Å")
 
 
 def _register_fsdp(actions: Commands) -> None:
     parser = _file_command(actions, "fsdp", "Fit the first sharp diffraction peak.", run_fsdp)
     parser.add_argument("--weighting", choices=("neutron", "xray"), default="neutron")
     parser.add_argument(
-        "--search", type=_positive, nargs=2, default=(1.0, 2.3), help="range in 1/Å"
+        "--search", type=_positive, nargs=2, default=FSDP_SEARCH_PER_A, help="range in 1/Å"
     )
-    parser.add_argument("--half-window", type=_positive, default=0.5, help="of the fit, in 1/Å")
-    parser.add_argument("--background", choices=("none", "constant", "linear"), default="linear")
-    parser.add_argument("--q-bin", type=_positive, default=0.02, help="in 1/Å")
+    parser.add_argument(
+        "--half-window", type=_positive, default=FSDP_HALF_WINDOW_PER_A, help="of the fit, in 1/Å"
+    )
+    parser.add_argument(
+        "--background", choices=("none", "constant", "linear"), default=FSDP_BACKGROUND
+    )
+    parser.add_argument("--q-bin", type=_positive, default=Q_BIN_PER_A, help="in 1/Å")
 
 
 def _register_network(actions: Commands) -> None:

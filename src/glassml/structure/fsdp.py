@@ -8,6 +8,12 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 from glassml.campaign.config.structure import Structure
+from glassml.campaign.defaults import (
+    FSDP_BACKGROUND,
+    FSDP_HALF_WINDOW_PER_A,
+    FSDP_SEARCH_PER_A,
+    Q_BIN_PER_A,
+)
 from glassml.campaign.errors import StructureError
 
 BACKGROUNDS = {"none": 0, "constant": 1, "linear": 2}
@@ -21,7 +27,7 @@ MIN_BOOTSTRAP = 3
 BRAGG = 8.0
 SMOOTHING_PER_A = 0.1  # of the curve whose maximum the fit starts from
 # Where each peak's maximum is sought, in Å⁻¹ (silica, ambient to 40 GPa).
-PEAK_RANGES = {"Q1": (1.0, 2.3), "Q2": (2.5, 3.6), "Q3": (4.6, 5.9)}
+PEAK_RANGES = {"Q1": FSDP_SEARCH_PER_A, "Q2": (2.5, 3.6), "Q3": (4.6, 5.9)}
 
 
 class NoPeakError(StructureError):
@@ -133,9 +139,9 @@ def fit_peak(
     s: np.ndarray,
     sigma: np.ndarray | None = None,
     search: tuple[float, float] = PEAK_RANGES["Q1"],
-    half_window: float = 0.5,
-    background: str = "linear",
-    q_bin: float = 0.02,
+    half_window: float = FSDP_HALF_WINDOW_PER_A,
+    background: str = FSDP_BACKGROUND,
+    q_bin: float = Q_BIN_PER_A,
 ) -> Peak:
     """Fit a Lorentzian on a background to a peak of S(Q).
 

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from numba import njit, prange
 
+from glassml.campaign.defaults import R_BIN_A
 from glassml.structure.compiled import thread_count
 from glassml.structure.frames import periodic_cell
 from glassml.structure.scattering import weighted
@@ -70,7 +71,7 @@ def perpendicular_heights(cell: np.ndarray) -> np.ndarray:
 
 
 def pair_distribution(
-    atoms: Atoms, r_max: float | None = None, bin_width: float = 0.02
+    atoms: Atoms, r_max: float | None = None, bin_width: float = R_BIN_A
 ) -> PairDistribution:
     """Count all pairs of atoms, periodic images included, by distance.
 

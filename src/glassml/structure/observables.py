@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from glassml.campaign.defaults import MAX_RING_SIZE, Q_BIN_PER_A, Q_MAX_PER_A, R_BIN_A
 from glassml.campaign.errors import StructureError
 from glassml.structure.bonds import Bonds, cutoffs_of_others, find_bonds, find_cutoffs, find_network
 from glassml.structure.gr import PairDistribution, pair_distribution
@@ -196,7 +197,7 @@ class PairObservables:
     """Partial and total g(r), as of `pair_distribution`."""
 
     r_max: float | None = None
-    bin_width: float = 0.02
+    bin_width: float = R_BIN_A
 
     def measure(self, atoms: Atoms) -> PairDistribution:
         """Measure one frame."""
@@ -232,8 +233,8 @@ class PairObservables:
 class FactorObservables:
     """S(Q), as of `structure_factor`."""
 
-    q_max: float = 25.0
-    q_bin: float = 0.02
+    q_max: float = Q_MAX_PER_A
+    q_bin: float = Q_BIN_PER_A
     q_lattice: float | None = None
     complete: bool | None = None
 
@@ -288,7 +289,7 @@ class RingObservables:
     """
 
     criterion: str = "primitive"
-    max_size: int = 12
+    max_size: int = MAX_RING_SIZE
     rule: BondRule = BondRule()
     progress: bool = False
 

@@ -7,6 +7,7 @@ import finufft
 import numpy as np
 from ase import Atoms
 
+from glassml.campaign.defaults import Q_BIN_PER_A, Q_MAX_PER_A
 from glassml.campaign.errors import StructureError
 from glassml.structure.binning import bin_of
 from glassml.structure.frames import periodic_cell
@@ -62,8 +63,8 @@ class StructureFactor:
 
 def structure_factor(
     atoms: Atoms,
-    q_max: float = 25.0,
-    q_bin: float = 0.02,
+    q_max: float = Q_MAX_PER_A,
+    q_bin: float = Q_BIN_PER_A,
     q_lattice: float | None = None,
     complete: bool | None = None,
 ) -> StructureFactor:

@@ -5,6 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from glassml.campaign.config.base import Section
+from glassml.campaign.defaults import (
+    FSDP_BACKGROUND,
+    FSDP_HALF_WINDOW_PER_A,
+    FSDP_SEARCH_PER_A,
+    MAX_RING_SIZE,
+    Q_BIN_PER_A,
+    Q_MAX_PER_A,
+    R_BIN_A,
+    RING_CENTRE_Q_MAX_PER_A,
+)
 from glassml.campaign.names import CRITERIA, Criterion
 
 Q = Annotated[float, Field(gt=0.0, le=60.0)]
@@ -14,13 +24,16 @@ class Fsdp(Section):
     """How the first sharp diffraction peak is fitted."""
 
     search_per_A: tuple[Q, Q] = Field(
-        default=(1.0, 2.3), description="Where the peak's maximum is, in 1/Å."
+        default=FSDP_SEARCH_PER_A, description="Where the peak's maximum is, in 1/Å."
     )
     half_window_per_A: float = Field(
-        default=0.5, gt=0.1, le=1.5, description="Half the range of the fit around the maximum."
+        default=FSDP_HALF_WINDOW_PER_A,
+        gt=0.1,
+        le=1.5,
+        description="Half the range of the fit around the maximum.",
     )
     background: Literal["none", "constant", "linear"] = Field(
-        default="linear", description="What the Lorentzian stands on, in addition to 1."
+        default=FSDP_BACKGROUND, description="What the Lorentzian stands on, in addition to 1."
     )
     bootstrap: int = Field(
         default=200, ge=20, le=10_000, description="Draws of glasses for the standard errors."
@@ -55,10 +68,10 @@ class Structure(Section):
         le=100.0,
         description="Largest distance of g(r); null: half the box, at most 20 Å.",
     )
-    r_bin_A: float = Field(default=0.02, ge=0.001, le=0.5, description="Bins of g(r).")
-    q_max_per_A: float = Field(default=25.0, gt=1.0, le=60.0, description="Largest Q.")
+    r_bin_A: float = Field(default=R_BIN_A, ge=0.001, le=0.5, description="Bins of g(r).")
+    q_max_per_A: float = Field(default=Q_MAX_PER_A, gt=1.0, le=60.0, description="Largest Q.")
     q_bin_per_A: float = Field(
-        default=0.02, ge=0.001, le=0.5, description="Bins of Q, which are the resolution."
+        default=Q_BIN_PER_A, ge=0.001, le=0.5, description="Bins of Q, which are the resolution."
     )
     q_lattice_per_A: float | None = Field(
         default=None,
@@ -72,9 +85,11 @@ class Structure(Section):
         min_length=1,
         description="Which rings are counted; the centres are those of the first.",
     )
-    max_ring_size: int = Field(default=12, ge=3, le=30, description="Largest ring, in Si atoms.")
+    max_ring_size: int = Field(
+        default=MAX_RING_SIZE, ge=3, le=30, description="Largest ring, in Si atoms."
+    )
     ring_centre_q_max_per_A: float = Field(
-        default=6.0, gt=1.0, le=30.0, description="Largest Q of ring centres."
+        default=RING_CENTRE_Q_MAX_PER_A, gt=1.0, le=30.0, description="Largest Q of ring centres."
     )
     fsdp: Fsdp = Fsdp()
 

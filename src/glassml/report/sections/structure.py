@@ -23,13 +23,15 @@ from glassml.report.sections import equal_density, rings
 from glassml.report.sections.view import ring_frame
 from glassml.report.states import KINDS, State
 from glassml.structure.binning import coarser
+from glassml.structure.scattering import scattering_length
 
 ERRORS = (
     "Bands and bars are one standard error over independent glasses; with a single glass there "
     "are none."
 )
+_LENGTHS = ", ".join(f"b_{symbol} {scattering_length(symbol):g} fm" for symbol in ("Si", "O"))
 FABER_ZIMAN = (
-    "Faber-Ziman, S(Q) = 1 + Σ c_a c_b b_a b_b (S_ab − 1)/⟨b⟩², b_Si 4.1491 fm, b_O 5.803 fm; "
+    f"Faber-Ziman, S(Q) = 1 + Σ c_a c_b b_a b_b (S_ab − 1)/⟨b⟩², {_LENGTHS}; "
     "a sum over the box's own Q vectors, no window function."
 )
 WEIGHTINGS = {"neutron": "neutron", "xray": "X-ray"}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glassml.campaign.defaults import Q_BIN_PER_A, RING_CENTRE_Q_MAX_PER_A
 from glassml.structure.gr import count_pairs, perpendicular_heights
 from glassml.structure.lattice import lattice_sums
 from glassml.structure.rings.graph import unpack
@@ -99,7 +100,7 @@ class CentreStructureFactor:
 
 
 def centre_structure_factor(
-    rings: Rings, q_max: float = 6.0, q_bin: float = 0.02
+    rings: Rings, q_max: float = RING_CENTRE_Q_MAX_PER_A, q_bin: float = Q_BIN_PER_A
 ) -> CentreStructureFactor:
     """Compute S(Q) of the centres of distinct rings, weighted by their shares of the Si.
 
@@ -133,7 +134,7 @@ def centre_structure_factor(
 
 
 def contributions(
-    rings: Rings, q_max: float = 6.0, q_bin: float = 0.02
+    rings: Rings, q_max: float = RING_CENTRE_Q_MAX_PER_A, q_bin: float = Q_BIN_PER_A
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Split S(Q) of all ring centres into what the rings of each size contribute.
 

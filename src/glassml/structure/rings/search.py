@@ -10,6 +10,7 @@ from ase import Atoms
 from numba import njit
 from tqdm import tqdm
 
+from glassml.campaign.defaults import MAX_RING_SIZE
 from glassml.campaign.errors import StructureError
 from glassml.campaign.names import CRITERIA
 from glassml.structure.bonds import Bonds, find_bonds
@@ -129,7 +130,7 @@ class Rings:
 def find_rings(
     atoms: Atoms,
     criterion: str = "primitive",
-    max_size: int = 12,
+    max_size: int = MAX_RING_SIZE,
     bonds: Bonds | None = None,
     progress: bool = False,
 ) -> Rings:

@@ -1,0 +1,14 @@
+"""Choices of the analysis where none is made: of the configuration, commands and functions."""
+
+from typing import Literal
+
+Q_MAX_PER_A = 25.0
+#: Bins of Q are the resolution too.
+Q_BIN_PER_A = 0.02
+R_BIN_A = 0.02
+RING_CENTRE_Q_MAX_PER_A = 6.0
+MAX_RING_SIZE = 12
+#: Where the first sharp diffraction peak is sought, and how far from its top it is fitted.
+FSDP_SEARCH_PER_A = (1.0, 2.3)
+FSDP_HALF_WINDOW_PER_A = 0.5
+FSDP_BACKGROUND: Literal["linear"] = "linear"
