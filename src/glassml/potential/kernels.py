@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 @functools.cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function once for all stages and batches of a process."""
+    """Compile a function once for all MD stages and batches of a process."""
     # numbers of atoms and pairs change
     return torch.compile(function, dynamic=True)
 

@@ -86,7 +86,7 @@ def run_analyse(args: argparse.Namespace) -> None:
 
 
 def _campaign_frames(args: argparse.Namespace, last: int, stride: int) -> "list[Atoms]":
-    """Frames of the last stage; none of a run that did not finish."""
+    """Frames of the last MD stage; none of a run that did not finish."""
     from glassml.structure.frames import read_frames
 
     start = 0
@@ -99,7 +99,7 @@ def _campaign_frames(args: argparse.Namespace, last: int, stride: int) -> "list[
     try:
         return list(frames)
     except StructureError as reason:
-        # A last stage without a frame: where it ended is one.
+        # A last MD stage without a frame: where it ended is one.
         if "holds no frame" not in str(reason):
             raise
         return list(read_frames(args.final))
