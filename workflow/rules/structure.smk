@@ -37,7 +37,8 @@ rule structure_glass:
     shell:
         "glassml structure analyse --config {input.config} --state {params.state}"
         " --glass {wildcards.glass} --trajectory {input.trajectory} --final {input.final}"
-        " --record {input.record} --parent {input.parent} --threads {threads} --output-dir {params.folder} > {log} 2>&1"
+        " --record {input.record} --parent {input.parent} --threads {threads}"
+        " --output-dir {params.folder} > {log} 2>&1"
 
 
 rule structure_summary:
