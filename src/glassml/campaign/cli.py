@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from glassml.campaign.options import Commands, add_stage
+from glassml.campaign.options import Commands, add_command, add_stage
 
 
 def register(commands: Commands) -> None:
@@ -19,10 +19,8 @@ def register(commands: Commands) -> None:
     keys.set_defaults(run=_print_keys)
     schema = actions.add_parser("schema", help="print the JSON schema, for editors")
     schema.set_defaults(run=_print_schema)
-    check = actions.add_parser("check", help="check that the results are consistent")
-    check.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    check = add_command(actions, "check", _check, "check that the results are consistent")
     check.add_argument("--output", type=Path, required=True, help="written if all is well")
-    check.set_defaults(run=_check)
     _register_doctor(commands)
     _register_plan(commands)
     _register_status(commands)

@@ -35,7 +35,6 @@ def register(commands: Commands) -> None:
     label.add_argument("--input", type=Path, required=True, help="configurations (extxyz)")
     label.add_argument("--output", type=Path, required=True, help="labelled extxyz")
     label.add_argument("--table", type=Path, required=True, help="one row per configuration (CSV)")
-    label.add_argument("--processes", type=int, default=1, help="configurations at once")
 
     seed = add_command(actions, "seed", _seed, "fill the label store from labelled extxyz files")
     seed.add_argument("--output", type=Path, required=True, help="how many, from where (JSON)")
@@ -44,7 +43,6 @@ def register(commands: Commands) -> None:
     converge.add_argument("--input", type=Path, nargs="+", required=True, help="configurations")
     converge.add_argument("--table", type=Path, required=True, help="CSV")
     converge.add_argument("--figure", type=Path, required=True, help="PNG")
-    converge.add_argument("--processes", type=int, default=1)
 
     polymorphs = add_command(actions, "polymorphs", _polymorphs, "equations of state of crystals")
     polymorphs.add_argument(
@@ -53,7 +51,6 @@ def register(commands: Commands) -> None:
         required=True,
         help="gets polymorphs.csv, polymorph_volumes.csv, polymorphs.extxyz and polymorphs.png",
     )
-    polymorphs.add_argument("--processes", type=int, default=1)
 
     relax = add_command(actions, "relax", _relax, "take glasses to rest, cells too, by labels")
     relax.add_argument("--input", type=Path, required=True, help="where they start (extxyz)")
@@ -61,7 +58,6 @@ def register(commands: Commands) -> None:
     relax.add_argument("--table", type=Path, required=True, help="what became of each (CSV)")
     relax.add_argument("--fmax", type=float, default=0.02, help="at rest below, eV/Å (0.02)")
     relax.add_argument("--max-steps", type=int, default=80, help="then it is given up (80)")
-    relax.add_argument("--processes", type=int, default=1, help="structures at once")
 
     collect = add_command(
         actions, "collect", _collect, "write what is labelled so far into one file"
@@ -85,7 +81,9 @@ def register(commands: Commands) -> None:
     again.add_argument(
         "--store", type=Path, help="folder for the new labels, to go on later; else none is kept"
     )
-    again.add_argument("--processes", type=int, default=1)
+
+    for command in (label, converge, polymorphs, relax, again):
+        command.add_argument("--processes", type=int, default=1, help="calculations at once (1)")
 
     pack = actions.add_parser("pack", help="pack the records of a label store into one file")
     pack.add_argument("store", type=Path)

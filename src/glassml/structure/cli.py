@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import read_json
-from glassml.campaign.options import Commands, add_stage
+from glassml.campaign.options import Commands, add_command, add_stage
 from glassml.structure.file_commands import register_files, set_threads
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def register(commands: Commands) -> None:
 
 
 def _register_campaign(actions: Commands) -> None:
-    analyse = actions.add_parser("analyse", help="all observables of a glass of a campaign")
-    analyse.add_argument("--config", required=True)
+    analyse = add_command(
+        actions, "analyse", run_analyse, "all observables of a glass of a campaign"
+    )
     analyse.add_argument("--state", required=True)
     analyse.add_argument("--glass", required=True)
     analyse.add_argument("--trajectory", required=True)
@@ -40,13 +41,12 @@ def _register_campaign(actions: Commands) -> None:
     )
     analyse.add_argument("--output-dir", required=True)
     analyse.add_argument("--threads", type=int)
-    analyse.set_defaults(run=run_analyse)
-    summary = actions.add_parser("summary", help="means and errors over glasses, by state")
-    summary.add_argument("--config", required=True)
+    summary = add_command(
+        actions, "summary", run_summary, "means and errors over glasses, by state"
+    )
     summary.add_argument("--input-dir", required=True, help="results/…/structure")
     summary.add_argument("--output-dir", required=True)
     summary.add_argument("--states", nargs="+", help="these alone; default: all")
-    summary.set_defaults(run=run_summary)
 
 
 def run_crystals(_args: argparse.Namespace) -> None:
