@@ -10,9 +10,9 @@ from ase.units import GPa
 from glassml.campaign.config import load_campaign
 from glassml.campaign.config.potential import Potential
 from glassml.campaign.files import file_sha256
+from glassml.campaign.names import DISORDERED
 from glassml.dataset.split import place
 from glassml.potential.calculators import load_calculator
-from glassml.potential.errors import DISORDERED
 from shipped_labels import shipped
 
 ROOT = Path(__file__).parents[2]

@@ -8,6 +8,8 @@ Q_BIN_PER_A = 0.02
 R_BIN_A = 0.02
 RING_CENTRE_Q_MAX_PER_A = 6.0
 MAX_RING_SIZE = 12
+#: Lies between the first two shells of Si and O in silica.
+FIRST_SHELL_A = 2.2
 #: Where the first sharp diffraction peak is sought, and how far from its top it is fitted.
 FSDP_SEARCH_PER_A = (1.0, 2.3)
 FSDP_HALF_WINDOW_PER_A = 0.5

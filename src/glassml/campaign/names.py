@@ -18,3 +18,5 @@ Criterion = Literal["primitive", "king", "king-shell", "guttman"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 #: The criterion that studies and the acceptance table compare.
 KING: Criterion = "king"
+#: Values of `config_type` that are liquid or glass: what a potential for glass is judged by.
+DISORDERED = ("liquid", "glass", "compressed", "hot_compressed", "decompressed")

@@ -28,11 +28,14 @@ from glassml.campaign.errors import StructureError
 from glassml.campaign.seeds import generator
 from glassml.configurations.crystals import deform, polymorph, random_shear, repeat, supercells
 from glassml.configurations.imported import imported
+from glassml.configurations.lammps import MAX_SEED
 from glassml.configurations.melts import Segment, random_start, relax, run_trajectory
 from glassml.configurations.rattle import gaussian_rattle, monte_carlo_rattle
 from glassml.configurations.screening import check_distances
 
 _LIQUID_START_G_CM3 = 2.2
+#: Of the box of an isolated atom, relative to its shortest: three different ones.
+ISOLATED_EDGES = np.array([1.0, 1.04, 1.09])
 _QUENCH_START_K = 4000.0
 _PAIRS = (("Si", "O"), ("O", "O"), ("Si", "Si"))
 
@@ -239,7 +242,7 @@ def isolated_atom(draw: Draw, section: IsolatedAtoms) -> Candidate:
     """Put one atom into a box with three different edges; every turn the box grows by 0.5 Å."""
     turn, which = divmod(draw.index, len(section.symbols))
     symbol = section.symbols[which]
-    box = (section.box_A + 0.5 * turn) * np.array([1.0, 1.04, 1.09])
+    box = (section.box_A + 0.5 * turn) * ISOLATED_EDGES
     atoms = Atoms(symbol, positions=[box / 2], cell=box, pbc=True)
     return Candidate(atoms, "isolated_atom", f"{draw.family}/{symbol}")
 
@@ -326,7 +329,7 @@ def _snapshot(draw: Draw, section: Classical, density: float, segments: Sequence
         (Segment(section.melt_ps, melt_at, None), *segments),
         section.potential,
         section.timestep_fs,
-        int(rng.integers(1, 800_000_000)),
+        int(rng.integers(1, MAX_SEED)),
     )
     frame = frames[snapshot].copy()
     rng = generator(seed, "configurations", family, "snapshot", parent, snapshot, attempt)

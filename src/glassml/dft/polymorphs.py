@@ -20,6 +20,7 @@ from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import deform, polymorph
+from glassml.configurations.generators import ISOLATED_EDGES
 from glassml.dft.equation_of_state import fit
 from glassml.dft.labels import label_key, labelled_atoms
 from glassml.dft.measured import MEASURED, Measured
@@ -32,7 +33,7 @@ from glassml.dft.shard import label_shard
 FIRST_STEPS = (-2, 1, 3)
 NEXT_STEPS = (-1, 0, 2)
 FARTHEST_STEPS = 8
-ISOLATED_BOX_A = 9.0 * np.array([1.0, 1.04, 1.09])  # as the generator of isolated atoms has them
+ISOLATED_BOX_A = 9.0 * ISOLATED_EDGES
 REFERENCE = "alpha_quartz"
 COLUMNS = (
     "polymorph",

@@ -9,6 +9,7 @@ from matscipy.neighbours import neighbour_list
 
 from glassml.campaign.errors import StructureError
 from glassml.campaign.units import G_CM3_PER_U_A3
+from glassml.configurations.lammps import MAX_SEED
 from glassml.configurations.melts import Segment, run_trajectory
 from glassml.md.guards import Limits
 from glassml.md.protocol import Stage
@@ -24,8 +25,6 @@ MAX_SWEEPS = 5000
 #: The energy of a random start leaves through the thermostat, so its first samples may be wild.
 QUENCH_LIMITS = Limits(30.0, 20.0, (1.2, 6.0), 0.0)
 MIX_PS, MIX_TIMESTEP_FS = 0.5, 0.5
-#: LAMMPS refuses seeds of its generator above 900 million.
-MAX_LAMMPS_SEED = 800_000_000
 
 
 def cubic_cell(
@@ -169,7 +168,7 @@ def classical_start(
         segments,
         potential=potential,
         timestep_fs=timestep_fs,
-        seed=1 + seed % MAX_LAMMPS_SEED,
+        seed=1 + seed % MAX_SEED,
     )
     return Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
 

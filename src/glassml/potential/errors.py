@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from tqdm import tqdm
 
+from glassml.campaign.names import DISORDERED
 from glassml.campaign.units import GPA_PER_EV_A3
 from glassml.potential.labels import name, stress_voigt
 
@@ -24,8 +25,6 @@ PARITY_COLUMNS = (
     "prediction",
 )
 ERROR_COLUMNS = ("set", "group", "name", "quantity", "unit", "values", "mae", "rmse", "max")
-#: Values of `config_type` that are liquid or glass: what a potential for glass is judged by.
-DISORDERED = ("liquid", "glass", "compressed", "hot_compressed", "decompressed")
 UNITS = {"energy": "meV/atom", "force": "eV/Å", "stress": "GPa"}
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 # Off-diagonal components appear twice in the stress tensor, so they count twice in its errors.

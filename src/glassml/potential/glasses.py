@@ -10,11 +10,11 @@ from ase.filters import FrechetCellFilter
 from ase.neighborlist import neighbor_list
 from ase.optimize import BFGS
 
+from glassml.campaign.defaults import FIRST_SHELL_A
 from glassml.potential.labels import name
 
 FMAX_EV_A = 0.005
 MAX_STEPS = 500
-LONGEST_BOND_A = 2.2  # of Si and O: the gap between the first two shells of silica
 
 
 def relaxed(calculator: Calculator, atoms: Atoms) -> Atoms | None:
@@ -44,7 +44,7 @@ def mean_angle(atoms: Atoms) -> float:
     atoms
         Silica; Si and O within 2.2 Å are bonded.
     """
-    first, vector = neighbor_list("iD", atoms, {("O", "Si"): LONGEST_BOND_A})
+    first, vector = neighbor_list("iD", atoms, {("O", "Si"): FIRST_SHELL_A})
     of_oxygen = atoms.numbers[first] == 8
     first, vector = first[of_oxygen], vector[of_oxygen]
     vector = vector / np.linalg.norm(vector, axis=1, keepdims=True)

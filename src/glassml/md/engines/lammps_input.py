@@ -19,7 +19,7 @@ from ase.io.lammpsdata import write_lammps_data
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, file_sha256, write_text
 from glassml.campaign.units import BAR_PER_GPA
-from glassml.configurations.lammps import LammpsError
+from glassml.configurations.lammps import MAX_SEED, LammpsError
 from glassml.configurations.pair_potentials import (
     COULOMB_CUTOFF_A,
     POTENTIALS,
@@ -45,8 +45,6 @@ MLIAP_FILE = "model.nequip.lmp.pt"
 STRUCTURE_FILE = "structure.data"
 #: The last line of a log whose script has come to its end.
 FINISHED = "glassml: finished"
-#: LAMMPS refuses seeds of its generator above 900 million.
-MAX_SEED = 800_000_000
 
 
 @dataclass(frozen=True)
