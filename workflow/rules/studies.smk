@@ -177,6 +177,7 @@ use rule structure_glass as structure_variant with:
         final=f"{SEARCH_MD}/{{glass}}/final.extxyz",
         trajectory=f"{SEARCH_MD}/{{glass}}/trajectory.h5md",
         record=f"{SEARCH_MD}/{{glass}}/record.json",
+        parent=[],
     output:
         [
             f"{SEARCH_STRUCTURE}/{SEARCH_STATE}/{{glass}}/{name}"
