@@ -1,6 +1,7 @@
 """Independent pieces of work in forked processes: a crash or a time-out costs one piece."""
 
 import ctypes
+import math
 import multiprocessing
 import os
 import signal
@@ -45,14 +46,14 @@ def start_worker(item: int, work: Callable[[int], LabelRecord], seconds: float) 
 def wait_any(
     workers: list[Worker], seconds: float
 ) -> Iterator[tuple[Worker, LabelRecord | CrashError]]:
-    """Wait up to `seconds` for workers to end; give each that did, with its result.
+    """Wait up to `seconds` for workers to end, or for their time to; give each that did.
 
     Parameters
     ----------
     workers
         Ended ones are removed from this list.
     seconds
-        Longest wait.
+        Longest wait; it ends when the time of a worker is up.
 
     Yields
     ------
@@ -61,7 +62,8 @@ def wait_any(
     """
     sentinels = [worker.process.sentinel for worker in workers]
     receivers = [worker.receiver for worker in workers]
-    multiprocessing.connection.wait([*sentinels, *receivers], seconds)
+    nearest = min((worker.deadline for worker in workers), default=math.inf) - time.monotonic()
+    multiprocessing.connection.wait([*sentinels, *receivers], max(0.0, min(seconds, nearest)))
     for worker in list(workers):
         outcome = _outcome(worker)
         if outcome is not None:
@@ -81,7 +83,7 @@ def _outcome(worker: Worker) -> LabelRecord | CrashError | None:
             return CrashError(_describe_exit(worker.process.exitcode))
     if not worker.process.is_alive():
         return CrashError(_describe_exit(worker.process.exitcode))
-    if time.monotonic() > worker.deadline:
+    if time.monotonic() >= worker.deadline:
         worker.process.kill()
         return CrashError("took longer than allowed")
     return None
