@@ -172,7 +172,7 @@ def test_dry_runs_after_a_comment_and_after_a_changed_constant(package, tmp_path
         "md": {"atoms": 96, "glasses": 1, "start": "classical", "classical": start},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
-    files = ("md/start/glass00/restart.npz", "potential/phonons/alpha_quartz/displaced.extxyz")
+    files = ("md/start/0GPa/glass00/restart.npz", "potential/phonons/alpha_quartz/displaced.extxyz")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | {"PYTHONPATH": str(package.parent), "PATH": path}
     command = [sys.executable, "-m", "snakemake", "--configfile", "config.json", "--cores", "1"]

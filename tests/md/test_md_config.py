@@ -165,6 +165,37 @@ def test_a_potential_that_does_not_fit_is_refused(engine, configured, asked, mes
         control(md, Namespace(potential=asked))
 
 
+def melts(**states):
+    """Give a section with melts that begin under these pressures; None: at constant volume."""
+    hold = {"name": "hold", "temperature_K": 300, "duration_ps": 1}
+    stages = {
+        name: hold | ({"ensemble": "nvt"} if p is None else {"ensemble": "npt", "pressure_GPa": p})
+        for name, p in states.items()
+    }
+    listed = {name: {"stages": [stage]} for name, stage in stages.items()}
+    later = {"parent": next(iter(listed)), "stages": [hold | {"ensemble": "nvt"}]}
+    section = {"start": "classical", "states": listed | {"later": later}}
+    return MolecularDynamics.model_validate(section)
+
+
+def test_a_classical_melt_is_quenched_under_the_pressure_at_which_its_state_begins():
+    md = melts(fixed=None, rest=0, pressed=7.7, ramped=[4, 12], again=7.7)
+    assert md.start_pressures() == ["0", "7.7", "4"]
+    assert md.start_pressures("pressed") == ["7.7"]
+    assert md.quench_pressure("ramped") == 4.0
+    assert md.start_pressures("later") == []
+    md.check_start(7.70)
+    with pytest.raises(GlassmlError, match=r"--pressure-GPa 5: states begin with: 0, 7.7, 4$"):
+        md.check_start(5.0)
+
+
+def test_other_starts_are_not_quenched():
+    md = melts(rest=0).model_copy(update={"start": "random"})
+    assert md.start_pressures() == md.start_pressures("rest") == []
+    with pytest.raises(GlassmlError, match="states begin with: no classical quench"):
+        md.check_start(0.0)
+
+
 def test_a_classical_quench_has_the_rate_that_was_asked_for():
     mix, melt, quench = quench_stages((3500.0, 300.0), 10.0, 10.0, 0.0, 1.6)
     assert (mix.ensemble, melt.ensemble, quench.ensemble) == ("nvt", "npt", "npt")

@@ -13,7 +13,10 @@ import pytest
 import yaml
 
 from glassml.campaign.errors import GlassmlError
+from glassml.campaign.files import file_sha256
+from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
+from glassml.md.outputs import read_restart
 from glassml.md.spread import Task, batches, devices
 
 STATES = {
@@ -141,6 +144,35 @@ def test_a_state_that_is_missing_is_run_by_no_more_processes_than_it_needs(
     monkeypatch.setattr("glassml.md.spread.spread", None)
     assert main(command(config, results, "--processes", "3")) == 0
     assert_same(results, one_by_one)
+
+
+def test_melts_are_quenched_each_under_its_own_pressure(tmp_path):
+    way = {"melt_K": 3000, "melt_ps": 0.3, "end_K": 2700, "quench_K_per_ps": 1000}
+    stage = {"name": "hold", "ensemble": "npt", "temperature_K": 2700, "duration_ps": 0.02}
+    states = {f"melt_{p:g}GPa": {"stages": [stage | {"pressure_GPa": p}]} for p in (0.0, 20.0)}
+    more = {"start": "classical", "classical": way, "states": states, "glasses": 2}
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(CAMPAIGN | {"md": CAMPAIGN["md"] | more}))
+    assert main(command(path, tmp_path)) == 0
+
+    density = {}
+    for p in ("0", "20"):
+        start, melt = (
+            json.loads((tmp_path / name / "glass01/record.json").read_text())
+            for name in (f"start/{p}GPa", f"melt_{p}GPa")
+        )
+        assert start["protocol"][-1]["pressure_GPa"] == [float(p)] * 2
+        assert melt["origin"]["classical"]["pressure_GPa"] == float(p)
+        restart = tmp_path / f"start/{p}GPa/glass01/restart.npz"
+        assert melt["origin"]["start_sha256"] == file_sha256(restart)
+        density[p] = density_g_cm3(read_restart(restart))
+    assert density["20"] > 1.05 * density["0"]
+
+    alone = ["md", "starts", "--config", str(path), "--device", "cpu", "--pressure-GPa", "20"]
+    assert main([*alone, "--output-dir", str(tmp_path / "alone")]) == 0
+    for glass in ("glass00", "glass01"):
+        made = [tmp_path / f / glass / "restart.npz" for f in ("alone", "start/20GPa")]
+        assert made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_a_process_that_fails_stops_the_others_by_its_code(config, tmp_path):

@@ -161,13 +161,37 @@ def test_nothing_at_all_is_not_reached_and_no_crash(tmp_path, campaign):
     assert all(outcome.remark for outcome in found)
 
 
-def test_different_densities_cannot_be_compared(tmp_path, campaign, monkeypatch):
-    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.72, 1.7, 1.7, 0.085))
+@pytest.mark.parametrize(
+    ("hot_height", "cold_height"),
+    [
+        pytest.param(1.52, 1.54, id="hot is not higher"),
+        pytest.param(1.70, 1.56, id="density does not lower it"),
+    ],
+)
+def test_different_densities_cannot_be_compared(
+    tmp_path, campaign, monkeypatch, hot_height, cold_height
+):
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.72, 1.7, hot_height, 0.085))
+    monkeypatch.setitem(TRUTH, "cold_7.7GPa/recovered", (2.21, 1.52, cold_height, 0.124))
     root = write_campaign(tmp_path / "dense")
     evidence = evidence_of(root, campaign)
     with pytest.raises(AbsentError, match=r"differ by 0\.51"):
         measures_recovered.hot_above_cold(evidence, "")
     assert measures_recovered.hot_density(evidence, "").mean == pytest.approx(2.72)
+
+
+def test_a_denser_hot_glass_with_a_higher_peak_has_it_at_equal_density_too(
+    tmp_path, campaign, monkeypatch
+):
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.72, 1.7, 1.7, 0.085))
+    monkeypatch.setitem(TRUTH, "cold_7.7GPa/recovered", (2.21, 1.52, 1.50, 0.124))
+    found = measures_recovered.hot_above_cold(
+        evidence_of(write_campaign(tmp_path / "dense"), campaign), ""
+    )
+    assert found.mean == 1.0
+    assert "(2.720 g/cm³) is denser than cold_7.7GPa/recovered (2.210)" in found.remark
+    assert "higher by 0.200 ±" in found.remark
+    assert "lowered it by 0.050 ±" in found.remark
 
 
 def test_of_pairs_of_equal_density_the_most_densified_is_compared(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from report_campaign import STATES, TRUTH, make_config, npt, write_structure
 from glassml.report import measures_pressure, measures_recovered
 from glassml.report.evidence import Evidence
 from glassml.report.figures import Canvas
-from glassml.report.results import Results
+from glassml.report.results import AbsentError, Results
 from glassml.report.sections import structure
 from glassml.report.states import describe_all
 
@@ -53,6 +53,47 @@ def test_ambient_states_are_told_apart_by_their_names():
     assert labels["ambient"] == "ambient"
     assert labels[MELTED] == "ambient 3000K"
     assert len(set(labels.values())) == len(labels)
+
+
+def test_a_melt_that_was_quenched_under_pressure_counts_as_hot():
+    melt = {"stages": [stage([1500, 300], 7.7)]}
+    released = {"parent": "melt", "stages": [stage(300, [7.7, 0])]}
+    states = STATES | {"melt": melt, "melt/recovered": released}
+    campaign = make_config(
+        md={"atoms": 96, "states": states, "start": "classical", "classical": {"melt_K": 3500}}
+    )
+    described = {state.name: state for state in describe_all(campaign.md)}
+    assert described["melt"].kind == "hot in situ"
+    assert described["melt"].label == "hot 7.7 GPa from the melt, in situ"
+    assert described["melt/recovered"].label == "hot 7.7 GPa from the melt, recovered"
+    assert described["melt/recovered"].anneal_temperature_K == 3500
+    # what begins at no pressure is as it was
+    assert described["ambient"].kind == "ambient"
+    assert not described["cold_7.7GPa"].from_melt
+
+
+def test_a_melt_stands_for_a_long_anneal_where_there_is_none(tmp_path, monkeypatch):
+    melt = {"stages": [stage([1500, 300], 7.7)]}
+    released = {"parent": "melt", "stages": [stage(300, [7.7, 0])]}
+    monkeypatch.setitem(TRUTH, "melt/recovered", (2.73, 1.80, 1.60, 0.090))
+    write_structure(tmp_path, states=tuple(TRUTH))
+    way = {"start": "classical", "classical": {"melt_K": 3500}}
+
+    def evidence(states):
+        md = {"glasses": 2, "atoms": 96, "states": states} | way
+        return Evidence(Results(tmp_path, make_config(md=md)))
+
+    both = STATES | {"melt": melt, "melt/recovered": released}
+    annealed = measures_recovered.hot_density(evidence(both), "")
+    assert (annealed.mean, annealed.remark) == (2.205, "annealed at 1500 K")
+    hot = ("hot_7.7GPa_1500K", "hot_7.7GPa_1500K/recovered")
+    alone = evidence({name: each for name, each in both.items() if name not in hot})
+    melted = measures_recovered.hot_density(alone, "")
+    assert (melted.mean, melted.remark) == (2.73, "quenched from the melt")
+    # but it is no anneal: it belongs to no trend in their temperatures
+    assert measures_recovered.anneal_position(evidence(both), "").mean == 1.70
+    with pytest.raises(AbsentError, match=r"no glass was annealed at 7\.7 GPa"):
+        measures_recovered.anneal_position(alone, "")
 
 
 @pytest.mark.parametrize("first", ["ambient", "quenched", "ambient_3000K"])

@@ -7,6 +7,7 @@ from glassml.md import GIVEN_FILES, RUN_FILES
 
 wildcard_constraints:
     state="|".join(re.escape(state) for state in CAMPAIGN.md.states),
+    pressure="|".join(map(re.escape, CAMPAIGN.md.start_pressures())) or "0",
 
 
 MD_POTENTIAL = f"{RESULTS}/potential/g{CAMPAIGN.potential.generations - 1}"
@@ -34,7 +35,7 @@ MD_LABELS = [
 ]
 MD_GLASS = f"{RESULTS}/md/{{state}}/{{glass}}"
 MD_GLASSES = {"glass": CAMPAIGN.md.glass_names(), "allow_missing": True}
-MD_START = f"{RESULTS}/md/start/{{glass}}/restart.npz"
+MD_START = f"{RESULTS}/md/start/{{pressure}}GPa/{{glass}}/restart.npz"
 # What a run leaves, by the names of the rule's outputs: of one glass, and of all of a state.
 MD_EACH = {name: f"{MD_GLASS}/{file}" for name, file in RUN_FILES.items()}
 MD_ALL = {name: expand(path, **MD_GLASSES) for name, path in MD_EACH.items()}

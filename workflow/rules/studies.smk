@@ -137,9 +137,8 @@ rule melt_variant:
         package=rules.train_variant.output.package,
         start=expand(
             MD_START,
-            glass=CAMPAIGN.md.classical_starts(
-                SEARCH_STATE, CAMPAIGN.md.glass_names()
-            ),
+            pressure=CAMPAIGN.md.start_pressures(SEARCH_STATE),
+            glass=CAMPAIGN.md.glass_names(),
         ),
     output:
         **{

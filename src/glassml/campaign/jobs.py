@@ -190,13 +190,15 @@ def _glasses(campaign: Campaign) -> Iterator[Job]:
 
 
 def _starts(campaign: Campaign) -> Iterator[Job]:
-    """Give a job per glass, or one for all where they are quenched in a batch."""
-    outputs = {glass: f"md/start/{glass}/restart.npz" for glass in campaign.md.glass_names()}
-    if campaign.md.engine == "torch":
-        yield Job("md", "md/start", tuple(outputs.values()))
-    else:
-        for glass, made in outputs.items():
-            yield Job("md", f"md/start/{glass}", (made,))
+    """Give a job per pressure and glass, or one for all glasses that are quenched in a batch."""
+    for pressure in campaign.md.start_pressures():
+        folder = f"md/start/{pressure}GPa"
+        outputs = {glass: f"{folder}/{glass}/restart.npz" for glass in campaign.md.glass_names()}
+        if campaign.md.engine == "torch":
+            yield Job("md", f"{folder}/batch", tuple(outputs.values()))
+        else:
+            for glass, made in outputs.items():
+                yield Job("md", f"{folder}/{glass}", (made,))
 
 
 def _dynamics(campaign: Campaign, state: str) -> Iterator[Job]:

@@ -229,8 +229,9 @@ def _count(jobs: list[Job], stage: str) -> int:
 def _start(campaign: Campaign, jobs: list[Job]) -> Item:
     md = campaign.md
     number = sum(job.name.startswith("md/start") for job in jobs)
-    hours = md.start_steps() * md.atoms * md.glasses * CLASSICAL_SECONDS_PER_ATOM_STEP / 3600
-    return Item("md", "start", md.glasses, number, hours, 0.0, 0.0)
+    glasses = md.glasses * len(md.start_pressures())
+    hours = md.start_steps() * md.atoms * glasses * CLASSICAL_SECONDS_PER_ATOM_STEP / 3600
+    return Item("md", "start", glasses, number, hours, 0.0, 0.0)
 
 
 def _dynamics_hours(md: MolecularDynamics, state: str, gpu: bool) -> float:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassml.campaign.options import add_config, add_device
-from glassml.md.options import add_common_options, add_glasses, add_state_options, positive
+from glassml.md.options import (
+    add_common_options,
+    add_glasses,
+    add_pressure,
+    add_state_options,
+    positive,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -36,7 +42,8 @@ def register(actions: argparse._SubParsersAction) -> None:
         "all",
         help="run all states of all glasses in batches, on all GPUs of this machine",
         description="Without a workflow. A process for each GPU takes the next state of a batch of "
-        "glasses that is ready; states that are there are left alone. Exit code 143 or 130: "
+        "glasses that is ready; states that are there are left alone. Classical quenches that are "
+        "not given by --start are made with engine torch, in start/. Exit code 143 or 130: "
         "interrupted, and the same command goes on.",
     )
     add_common_options(everything)
@@ -63,6 +70,7 @@ def register(actions: argparse._SubParsersAction) -> None:
     )
     add_config(starts)
     add_device(starts)
+    add_pressure(starts)
     starts.add_argument("--output-dir", type=Path, required=True, help="{glass}/restart.npz")
     add_glasses(starts)
     starts.set_defaults(run=_starts)
@@ -138,23 +146,31 @@ def _run_all(args: argparse.Namespace) -> int:
     engine, described = _load_engine(md, args)
 
     def run(task: Task) -> None:
-        parent = [
-            args.output_dir / task.parent / glass / file
-            for glass in task.glasses
-            for file in ("restart.npz", "record.json")
-            if task.parent is not None
-        ]
-        logger.info("%s: %s", task.state, ", ".join(task.glasses))
-        own = vars(args) | {
-            "state": task.state,
-            "parent": parent,
-            "output_dir": args.output_dir / task.state,
-        }
         names = list(task.glasses)
-        _run_state(campaign, argparse.Namespace(**own), names, engine, described, warnings)
+        logger.info("%s: %s", task.state, ", ".join(names))
+        if task.quench_GPa is not None:
+            _quench(campaign, task.quench_GPa, names, args.device, args.output_dir / task.state)
+            return
+        own = argparse.Namespace(**vars(args) | _came_from(md, task, args.output_dir))
+        _run_state(campaign, own, names, engine, described, warnings)
 
     run_ready(tasks, args.output_dir, run)
     return 0
+
+
+def _came_from(md: "MolecularDynamics", task: "Task", results: Path) -> dict[str, object]:
+    """Give the options that say which state is run, where it begins and where it goes."""
+    own: dict[str, object] = {
+        "state": task.state,
+        "parent": [],
+        "output_dir": results / task.state,
+    }
+    if task.parent is None:
+        return own
+    restarts = [results / task.parent / glass / "restart.npz" for glass in task.glasses]
+    if task.parent not in md.states:
+        return own | {"start": restarts}
+    return own | {"parent": restarts + [path.with_name("record.json") for path in restarts]}
 
 
 def _wanted_states(md: "MolecularDynamics", args: argparse.Namespace) -> list[str]:
@@ -169,19 +185,47 @@ def _tasks(
     md: "MolecularDynamics", args: argparse.Namespace, states: list[str], places: int
 ) -> "list[Task]":
     """Give the states of batches, parents before children."""
-    from glassml.md.spread import Task, batches
+    from glassml.md.spread import batches
 
     chosen = chosen_glasses(md, args)
     groups = [chosen]
     if not args.glasses:
         groups = batches(args.output_dir, chosen, args.batches, places)
     return [
-        Task(state, md.states[state].parent, tuple(group)) for state in states for group in groups
+        task for state in states for group in groups for task in _with_start(md, args, state, group)
     ]
+
+
+def _with_start(
+    md: "MolecularDynamics", args: argparse.Namespace, state: str, group: list[str]
+) -> "list[Task]":
+    """Give a state of a batch, and before it the classical quench that it lacks."""
+    from glassml.md.spread import Task
+
+    task = Task(state, md.states[state].parent, tuple(group))
+    pressures = md.start_pressures(state) if md.engine == "torch" else []
+    if not pressures or args.start or task.is_done(args.output_dir):
+        return [task]
+    start = Task(
+        f"start/{pressures[0]}GPa", None, task.glasses, quench_GPa=md.quench_pressure(state)
+    )
+    return [start, Task(state, start.state, task.glasses)]
 
 
 def _starts(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
+
+    campaign = load_campaign(args.config)
+    campaign.md.check_start(args.pressure_GPa)
+    names = chosen_glasses(campaign.md, args)
+    _quench(campaign, args.pressure_GPa, names, args.device, args.output_dir)
+    return 0
+
+
+def _quench(
+    campaign: "Campaign", pressure_GPa: float, names: list[str], device: str | None, output: Path
+) -> None:
+    """Melt and quench glasses under a pressure with a classical potential, in one batch."""
     from glassml.campaign.seeds import generator
     from glassml.md.engines.batch import run_batch
     from glassml.md.engines.pair_loading import load_pair_model
@@ -190,14 +234,12 @@ def _starts(args: argparse.Namespace) -> int:
     from glassml.md.run import Job
     from glassml.md.start import QUENCH_LIMITS, maxwell_boltzmann, quench_stages, random_start
 
-    campaign = load_campaign(args.config)
     md = campaign.md
     way = md.classical
     kernels = "pair_kernels" in md.shortcuts
-    model, described = load_pair_model(way.potential, args.device, kernels=kernels)
+    model, described = load_pair_model(way.potential, device, kernels=kernels)
     jobs: dict[str, Job] = {}
     glasses: dict[str, Atoms] = {}
-    names = chosen_glasses(md, args)
     for name in names:
         rng = generator(campaign.seed, "md", "start", name)
         atoms = random_start(md.composition, md.atoms, md.start_density_g_cm3, rng)
@@ -211,7 +253,7 @@ def _starts(args: argparse.Namespace) -> int:
                 (way.melt_K, way.end_K),
                 way.melt_ps,
                 way.quench_K_per_ps,
-                way.pressure_GPa,
+                pressure_GPa,
                 way.timestep_fs,
             ),
             coupling=coupling(md),
@@ -223,8 +265,7 @@ def _starts(args: argparse.Namespace) -> int:
             engine="torch",
         )
     every = md.checkpoint_every_s
-    run_batch(jobs, glasses, TorchEngine(model), args.output_dir, checkpoint_every_s=every)
-    return 0
+    run_batch(jobs, glasses, TorchEngine(model), output, checkpoint_every_s=every)
 
 
 def _run_state(

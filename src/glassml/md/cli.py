@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from glassml.campaign.options import Commands, add_command, add_device, add_stage
 from glassml.md import batch_cli
-from glassml.md.options import add_common_options, add_state_options
+from glassml.md.options import add_common_options, add_pressure, add_state_options
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,6 +33,7 @@ def register(commands: Commands) -> None:
         actions, "start", _start, "melt and quench a glass with a classical potential"
     )
     start.add_argument("--glass", required=True, help="name of the glass, as glass00")
+    add_pressure(start)
     start.add_argument("--output", type=Path, required=True, help="restart.npz")
     batch_cli.register(actions)
     moduli = actions.add_parser("moduli", help="bulk, shear and Young's modulus by small strains")
@@ -198,8 +199,10 @@ def _start(args: argparse.Namespace) -> None:
     from glassml.md.outputs import write_restart
 
     campaign = load_campaign(args.config)
-    campaign.md.check_glass(args.glass)
-    write_restart(args.output, quench_glass(campaign.md, campaign.seed, args.glass))
+    md = campaign.md
+    md.check_glass(args.glass)
+    md.check_start(args.pressure_GPa)
+    write_restart(args.output, quench_glass(md, args.pressure_GPa, campaign.seed, args.glass))
 
 
 def _print_protocol(args: argparse.Namespace) -> None:

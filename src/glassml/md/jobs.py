@@ -83,7 +83,10 @@ def prepare(
     if parent is None:
         temperature = md.states[args.state].stages[0].temperature_K
         starts = {path.parent.name: path for path in args.start}
-        atoms, origin = _begin(md, campaign.seed, glass, folder / "checkpoint", starts.get(glass))
+        pressure = md.quench_pressure(args.state)
+        atoms, origin = _begin(
+            md, pressure, campaign.seed, glass, folder / "checkpoint", starts.get(glass)
+        )
         rng = generator(campaign.seed, "md", args.state, glass, "velocities")
         maxwell_boltzmann(atoms, temperature[0] if temperature else 300.0, rng)
     else:
@@ -108,7 +111,12 @@ def prepare(
 
 
 def _begin(
-    md: MolecularDynamics, seed: int, glass: str, folder: Path, start: Path | None
+    md: MolecularDynamics,
+    pressure_GPa: float,
+    seed: int,
+    glass: str,
+    folder: Path,
+    start: Path | None,
 ) -> tuple[Atoms, dict[str, object]]:
     """Give the start of a melt, and what it depends on.
 
@@ -118,17 +126,17 @@ def _begin(
     if md.start == "random":
         rng = generator(seed, "md", "start", glass)
         return random_start(md.composition, md.atoms, md.start_density_g_cm3, rng), origin
-    origin["classical"] = md.classical.model_dump(mode="json")
+    origin["classical"] = md.classical.model_dump(mode="json") | {"pressure_GPa": pressure_GPa}
     if start is not None:
         return read_restart(start), origin | {"start_sha256": file_sha256(start)}
     kept = folder / f"start_{digest(origin, seed, glass)[:16]}.npz"
     if not kept.exists():
-        write_restart(kept, quench_glass(md, seed, glass))
+        write_restart(kept, quench_glass(md, pressure_GPa, seed, glass))
     return read_restart(kept), origin
 
 
-def quench_glass(md: MolecularDynamics, seed: int, glass: str) -> Atoms:
-    """Melt and quench a glass with a classical potential."""
+def quench_glass(md: MolecularDynamics, pressure_GPa: float, seed: int, glass: str) -> Atoms:
+    """Melt and quench a glass under a pressure with a classical potential."""
     logger.info("classical melt and quench with %s", md.classical.potential)
     rng = generator(seed, "md", "start", glass)
     return classical_start(
@@ -137,7 +145,7 @@ def quench_glass(md: MolecularDynamics, seed: int, glass: str) -> Atoms:
         (md.classical.melt_K, md.classical.end_K),
         md.classical.melt_ps,
         md.classical.quench_K_per_ps,
-        md.classical.pressure_GPa,
+        pressure_GPa,
         md.classical.timestep_fs,
         derive_seed(seed, "md", "classical", glass),
     )

@@ -55,6 +55,16 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output-dir", type=Path, required=True)
 
 
+def add_pressure(command: argparse.ArgumentParser) -> None:
+    """Add under which pressure a classical potential melts and quenches."""
+    command.add_argument(
+        "--pressure-GPa",
+        type=float,
+        required=True,
+        help="of the melt and of its quench: that at which a state without a parent begins",
+    )
+
+
 def add_glasses(command: argparse.ArgumentParser) -> None:
     """Add which glasses are run."""
     command.add_argument(

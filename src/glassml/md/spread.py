@@ -36,14 +36,17 @@ class Task:
     Parameters
     ----------
     state, parent
-        Names in the configuration; a melt has no parent.
+        Names in the configuration, or the folder of a classical quench; a melt has no parent.
     glasses
         Their names.
+    quench_GPa
+        The pressure in GPa of a classical quench; None for a state of the configuration.
     """
 
     state: str
     parent: str | None
     glasses: tuple[str, ...]
+    quench_GPa: float | None = None
 
     def is_done(self, results: Path) -> bool:
         """Tell whether all glasses have the record of this state."""

@@ -5,7 +5,15 @@ import numpy as np
 from glassml.campaign.names import KING
 from glassml.report.equal_density import at_equal_density, interpolated_text
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
-from glassml.report.measures import SIGMAS, Measure, exceeds, holds, listed, relative_percent
+from glassml.report.measures import (
+    SIGMAS,
+    Measure,
+    difference,
+    exceeds,
+    holds,
+    listed,
+    relative_percent,
+)
 from glassml.report.measures_pressure import SIZES
 from glassml.report.pairs import (
     OfGlass,
@@ -17,7 +25,7 @@ from glassml.report.pairs import (
     ring_slope,
 )
 from glassml.report.results import AbsentError, by_name
-from glassml.report.states import State
+from glassml.report.states import Kind, State
 from glassml.structure.statistics import mean_and_error
 
 HOT_FROM_GPa = 7.7
@@ -37,15 +45,28 @@ def densification(evidence: Evidence, peak: str) -> Value:
 def _like_the_furnace(evidence: Evidence) -> State:
     """Give the recovered state of a hot cycle from 7.7 GPa and about 1200 °C.
 
+    Where no glass was annealed there, a melt quenched under that pressure stands for it: in a
+    furnace the glass becomes a liquid in equilibrium, of which both are frozen.
+
     Raises
     ------
     AbsentError
         If the campaign has none.
     """
-    for state in evidence.recovered("hot", HOT_FROM_GPa):
-        if HOT_FROM_K <= state.anneal_temperature_K <= HOT_TO_K:
-            return state
-    raise AbsentError(f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K")
+    states = evidence.recovered("hot", HOT_FROM_GPa)
+    annealed = [s for s in states if HOT_FROM_K <= s.anneal_temperature_K <= HOT_TO_K]
+    for state in annealed + [s for s in states if s.from_melt]:
+        return state
+    raise AbsentError(
+        f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K, and no melt under that pressure"
+    )
+
+
+def _how(hot: State) -> str:
+    """Say in words how a state of a hot cycle was made."""
+    if hot.from_melt:
+        return "quenched from the melt"
+    return f"annealed at {hot.anneal_temperature_K:.0f} K"
 
 
 def hot_density(evidence: Evidence, arguments: str) -> Value:
@@ -53,20 +74,24 @@ def hot_density(evidence: Evidence, arguments: str) -> Value:
     del arguments
     state = _like_the_furnace(evidence)
     value = evidence.scalar(state, "density_g_cm3")
-    return Value(value.mean, value.error, f"annealed at {state.anneal_temperature_K:.0f} K")
+    return Value(value.mean, value.error, _how(state))
 
 
 def hot_above_cold(evidence: Evidence, arguments: str) -> Value:
     """FSDP of a hot recovered glass is higher than of a cold one of equal density (row 22).
 
     By a pair of states of equal density; where there is none, by interpolation along the cold
-    series, which else is in the remark.
+    series, which else is in the remark; and where that does not reach so far, by a hot glass that
+    is denser than all cold ones.
     """
     del arguments
     try:
         hot, cold = equally_dense(evidence)
     except AbsentError as reason:
-        change = _densest_interpolated(evidence, reason)
+        try:
+            change = _densest_interpolated(evidence, reason)
+        except AbsentError as absent:
+            return _denser_and_higher(evidence, absent)
         return holds(change.mean > SIGMAS * change.sigma(), change.remark)
     high, low = (evidence.peak(state, "height") for state in (hot, cold))
     remark = f"{hot.name} {high.mean:.3f}, {cold.name} {low.mean:.3f}"
@@ -97,6 +122,42 @@ def _densest_interpolated(evidence: Evidence, reason: AbsentError) -> Value:
     compared, hot = max(found, key=lambda each: each[0].density)
     change = compared.difference
     return Value(change.mean, change.error, f"{hot.name}: {interpolated_text(compared)}")
+
+
+def _denser_and_higher(evidence: Evidence, reason: AbsentError) -> Value:
+    """Compare the densest hot recovered state with the densest cold one, which is less dense.
+
+    Where density lowers the FSDP of the cold glasses, a cold one as dense as the hot one would have
+    a lower one still: what holds here holds at equal density all the more.
+
+    Raises
+    ------
+    AbsentError
+        If the cold one is denser, has not lost in height by more than 3 σ, or the hot one is not
+        higher by as many: of equal density nothing can be said then.
+    """
+    hot = _densest(evidence, "hot recovered", reason)
+    cold = _densest(evidence, "cold recovered", reason)
+    dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
+    high, low = (evidence.peak(state, "height") for state in (hot, cold))
+    fallen = paired_difference(evidence, evidence.origin(cold), cold, peak_height)
+    falls = fallen.mean > SIGMAS * fallen.sigma()
+    if not (falls and dense[0] > dense[1] and exceeds(high, low)):
+        raise reason
+    rise = difference(high, low)
+    return holds(
+        True,
+        f"{hot.name} ({dense[0]:.3f} g/cm³) is denser than {cold.name} ({dense[1]:.3f}), "
+        f"and higher by {rise.mean:.3f} ± {rise.sigma():.3f} all the same, while cold compression "
+        f"lowered it by {fallen.mean:.3f} ± {fallen.sigma():.3f}",
+    )
+
+
+def _densest(evidence: Evidence, kind: Kind, reason: AbsentError) -> State:
+    """Give the densest state of a kind; if there is none, raise the reason."""
+    if not (states := evidence.find(kind)):
+        raise reason
+    return max(states, key=lambda state: evidence.scalar(state, "density_g_cm3").mean)
 
 
 def _larger(
@@ -152,9 +213,16 @@ def equally_dense(evidence: Evidence) -> tuple[State, State]:
     return max(equal, key=lambda pair: density[pair[0]] + density[pair[1]])
 
 
+def _annealed(evidence: Evidence) -> list[State]:
+    """Give the recovered states of anneals at 7.7 GPa by temperature; a melt is none of them."""
+    states = [s for s in evidence.recovered("hot", HOT_FROM_GPa) if not s.from_melt]
+    if not states:
+        raise AbsentError(f"no glass was annealed at {HOT_FROM_GPa:g} GPa")
+    return states
+
+
 def _anneals(evidence: Evidence) -> list[State]:
-    cold = evidence.recovered("cold", HOT_FROM_GPa)[:1]
-    states = cold + evidence.recovered("hot", HOT_FROM_GPa)
+    states = evidence.recovered("cold", HOT_FROM_GPa)[:1] + _annealed(evidence)
     if len(states) < 3:
         raise AbsentError("a trend needs at least two anneal temperatures beside the cold cycle")
     return states
@@ -178,7 +246,7 @@ def anneal_height(evidence: Evidence, arguments: str) -> Value:
 def anneal_position(evidence: Evidence, arguments: str) -> Value:
     """Q1 after the hottest anneal (row 23)."""
     del arguments
-    return evidence.peak(evidence.recovered("hot", HOT_FROM_GPa)[-1], "position")
+    return evidence.peak(_annealed(evidence)[-1], "position")
 
 
 def hot_slope(evidence: Evidence, arguments: str) -> Value:
@@ -260,7 +328,7 @@ def young_modulus(evidence: Evidence, arguments: str) -> Value:
         )
     mean, error = mean_and_error(rises)
     each = ", ".join(f"{rise:+.0f}" for rise in rises)
-    remark = f"annealed at {hot.anneal_temperature_K:.0f} K; at 0 K, by glass {each} %"
+    remark = f"{_how(hot)}; at 0 K, by glass {each} %"
     return Value(float(mean or 0.0), error, remark)
 
 

@@ -37,6 +37,8 @@ class State:
         Highest pressure since the quench.
     anneal_temperature_K
         Highest temperature under pressure.
+    from_melt
+        Whether a classical melt was quenched under the pressure, in place of an anneal.
     """
 
     name: str
@@ -45,6 +47,7 @@ class State:
     temperature_K: float
     peak_pressure_GPa: float
     anneal_temperature_K: float
+    from_melt: bool = False
 
     @property
     def where(self) -> str:
@@ -61,6 +64,7 @@ class State:
             return f"liquid {self.temperature_K:.0f} K"
         way, where = self.kind.partition(" ")[0], self.where
         heat = f" {self.anneal_temperature_K:.0f} K" if way == "hot" else ""
+        heat = " from the melt" if self.from_melt else heat
         pressure = self.peak_pressure_GPa if where == "recovered" else (self.pressure_GPa or 0.0)
         return f"{way} {pressure:g} GPa{heat}, {where}"
 
@@ -75,10 +79,14 @@ def describe(md: MolecularDynamics, name: str) -> State:
     name
         One of its states.
     """
-    stages = [stage for one in md.lineage(name) for stage in md.states[one].stages]
+    lineage = md.lineage(name)
+    stages = [stage for one in lineage for stage in md.states[one].stages]
     pressure: float | None = None
     temperature = 300.0
     peak, anneal = 0.0, 0.0
+    from_melt = md.start == "classical" and md.quench_pressure(lineage[0]) > AMBIENT_GPa
+    if from_melt:
+        peak, anneal = md.quench_pressure(lineage[0]), md.classical.melt_K
     for stage in stages:
         heats = stage.temperature_K or (temperature, temperature)
         temperature = heats[1]
@@ -87,9 +95,8 @@ def describe(md: MolecularDynamics, name: str) -> State:
         if presses and max(presses) > AMBIENT_GPa:
             peak = max(peak, *presses)
             anneal = max(anneal, *heats)
-    return State(
-        name, _kind(pressure, temperature, peak, anneal), pressure, temperature, peak, anneal
-    )
+    kind = _kind(pressure, temperature, peak, anneal)
+    return State(name, kind, pressure, temperature, peak, anneal, from_melt)
 
 
 def _kind(pressure: float | None, temperature: float, peak: float, anneal: float) -> Kind:

@@ -9,9 +9,8 @@ rule md_run:
         labels=MD_LABELS,
         start=lambda wildcards: expand(
             MD_START,
-            glass=CAMPAIGN.md.classical_starts(
-                wildcards.state, CAMPAIGN.md.glass_names()
-            ),
+            pressure=CAMPAIGN.md.start_pressures(wildcards.state),
+            glass=CAMPAIGN.md.glass_names(),
         ),
         parent=lambda wildcards: expand(
             f"{RESULTS}/md/{{parent}}/{{glass}}/{{file}}",

@@ -8,7 +8,8 @@ rule md_run:
         committee=MD_COMMITTEE,
         start=lambda wildcards: expand(
             MD_START,
-            glass=CAMPAIGN.md.classical_starts(wildcards.state, [wildcards.glass]),
+            pressure=CAMPAIGN.md.start_pressures(wildcards.state),
+            glass=wildcards.glass,
         ),
         parent=lambda wildcards: expand(
             f"{RESULTS}/md/{{parent}}/{wildcards.glass}/{{file}}",

@@ -5,11 +5,11 @@ rule md_start:
     input:
         config=ancient(CONFIG),
     output:
-        restart=expand(MD_START, glass=CAMPAIGN.md.glass_names()),
+        restart=expand(MD_START, **MD_GLASSES),
     log:
-        f"{LOGS}/md/start.log",
+        f"{LOGS}/md/start/{{pressure}}GPa/batch.log",
     benchmark:
-        f"{BENCHMARKS}/md/start.tsv"
+        f"{BENCHMARKS}/md/start/{{pressure}}GPa/batch.tsv"
     conda:
         "../../envs/glassml.yaml"
     threads: 1
@@ -23,6 +23,7 @@ rule md_start:
         folder=subpath(output[0], ancestor=2),
         code=code_digest("md starts"),
     message:
-        "Classical melt and quench of all glasses"
+        "Classical melt and quench of all glasses under {wildcards.pressure} GPa"
     shell:
-        "glassml md starts --config {input.config} --output-dir {params.folder} > {log} 2>&1"
+        "glassml md starts --config {input.config} --pressure-GPa {wildcards.pressure}"
+        " --output-dir {params.folder} > {log} 2>&1"

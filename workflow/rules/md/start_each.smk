@@ -7,9 +7,9 @@ rule md_start:
     output:
         restart=MD_START,
     log:
-        f"{LOGS}/md/start/{{glass}}.log",
+        f"{LOGS}/md/start/{{pressure}}GPa/{{glass}}.log",
     benchmark:
-        f"{BENCHMARKS}/md/start/{{glass}}.tsv"
+        f"{BENCHMARKS}/md/start/{{pressure}}GPa/{{glass}}.tsv"
     # Training waits for labels, dynamics for training: starts fill the cores that these leave.
     priority: -1
     conda:
@@ -23,7 +23,7 @@ rule md_start:
         seed=CAMPAIGN.seed,
         code=code_digest("md start"),
     message:
-        "Classical melt and quench of {wildcards.glass}"
+        "Classical melt and quench of {wildcards.glass} under {wildcards.pressure} GPa"
     shell:
         "glassml md start --config {input.config} --glass {wildcards.glass}"
-        " --output {output.restart} > {log} 2>&1"
+        " --pressure-GPa {wildcards.pressure} --output {output.restart} > {log} 2>&1"

@@ -12,7 +12,6 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from glassml.campaign.config.base import Section, has_ended
 from glassml.campaign.config.states import (
-    Pressure,
     Stage,
     State,
     Temperature,
@@ -67,14 +66,16 @@ class Guards(Section):
 
 
 class ClassicalStart(Section):
-    """A glass or a melt made by a classical pair potential, before the learned one takes over."""
+    """A glass or a melt made by a classical pair potential, before the learned one takes over.
+
+    Its pressure is that at which the first MD stage begins, 0 at constant volume.
+    """
 
     potential: Literal["shik", "chik"] = Field(default="shik", description="Pair potential.")
     melt_K: Temperature = Field(default=4000.0, description="Temperature of the melt.")
     melt_ps: float = Field(default=20.0, gt=0.0, le=1e5, description="Length of the melt.")
     end_K: Temperature = Field(default=300.0, description="Where the quench ends.")
     quench_K_per_ps: float = Field(default=10.0, gt=0.0, le=1e5, description="Rate of the quench.")
-    pressure_GPa: Pressure = Field(default=0.0, description="Pressure throughout.")
     timestep_fs: float = Field(default=1.0, gt=0.0, le=2.0, description="Time step.")
 
     @model_validator(mode="after")
@@ -361,18 +362,34 @@ class MolecularDynamics(Section):
         """Give the members that a run asks beside the first, of a committee of `size`."""
         return list(range(1, size)) if self.guards.max_force_spread_eV_A is not None else []
 
-    def classical_starts(self, state: str, glasses: list[str]) -> list[str]:
-        """Give the glasses of which `state` begins with a classical quench: all or none."""
-        begins = self.start == "classical" and self.states[state].parent is None
-        return glasses if begins else []
+    def quench_pressure(self, state: str) -> float:
+        """Give the pressure in GPa at which `state` begins and a melt before it is quenched."""
+        pressures = self.states[state].stages[0].pressure_GPa
+        return pressures[0] if pressures else 0.0
+
+    def start_pressures(self, *states: str) -> list[str]:
+        """Give the pressures in GPa of the classical quenches that `states` begin with.
+
+        As they stand in names of folders, each once; without `states` those of all.
+        """
+        if self.start != "classical":
+            return []
+        melts = [name for name in states or self.states if self.states[name].parent is None]
+        return list(dict.fromkeys(f"{self.quench_pressure(name):g}" for name in melts))
+
+    def check_start(self, pressure_GPa: float) -> None:
+        """Refuse a classical quench that no state begins with."""
+        if f"{pressure_GPa:g}" not in self.start_pressures():
+            known = ", ".join(self.start_pressures()) or "no classical quench"
+            raise GlassmlError(f"--pressure-GPa {pressure_GPa:g}: states begin with: {known}")
 
     def start_settings(self) -> dict[str, object]:
-        """Give what a classical quench depends on."""
+        """Give what a classical quench depends on beside its pressure."""
         fields = {"start", "start_density_g_cm3", "atoms", "composition", "classical"}
         return self.model_dump(mode="json", include=fields)
 
     def start_steps(self) -> int:
-        """Give the number of time steps of the classical melt and quench."""
+        """Give the number of time steps of a classical melt and quench."""
         way = self.classical
         ps = way.melt_ps + (way.melt_K - way.end_K) / way.quench_K_per_ps
         return round(ps * 1000.0 / way.timestep_fs)

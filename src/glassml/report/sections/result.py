@@ -11,7 +11,7 @@ from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.measures import difference
 from glassml.report.measures_recovered import equally_dense
 from glassml.report.page import Section, with_error
-from glassml.report.pairs import paired_difference, peak_height, peak_of
+from glassml.report.pairs import paired_difference, peak_of
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections.rings import FEWEST, SHAPE
 from glassml.report.states import State
@@ -147,16 +147,31 @@ def _hot(evidence: Evidence) -> str:
 def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float) -> str:
     """Compare heights of the FSDP all the same: what is denser has a lower one."""
     text = f"Hot minus cold: {denser:+.3f} g/cm³".replace("-", "−")
-    try:
-        changes = {
-            word: paired_difference(evidence, hot, cold, peak_of(weighting, "height"))
-            for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays"))
-        }
-    except AbsentError:
-        return f"{text}: their FSDPs are not to be compared."
-    heights = ", ".join(f"{_text(change)} ({word})" for word, change in changes.items())
-    text += f", and S(Q₁), glass by glass, {heights}"
+    found = {}
+    for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays")):
+        try:
+            found[word], way = _change(evidence, hot, cold, weighting)
+        except AbsentError:
+            return f"{text}: their FSDPs are not to be compared."
+    heights = ", ".join(f"{_text(change)} ({word})" for word, change in found.items())
+    text += f", and S(Q₁), {way}, {heights}"
     return f"{text}; compression alone lowers it." if denser > 0 else f"{text}."
+
+
+def _change(evidence: Evidence, hot: State, cold: State, weighting: str) -> tuple[Value, str]:
+    """Give how much higher the FSDP of a hot state is than a cold one's, and how it was compared.
+
+    Raises
+    ------
+    AbsentError
+        If a state has no peak.
+    """
+    try:
+        change = paired_difference(evidence, hot, cold, peak_of(weighting, "height"))
+    except AbsentError:
+        peaks = (evidence.peak(state, "height", weighting=weighting) for state in (hot, cold))
+        return difference(*peaks), "as independent glasses"
+    return change, "glass by glass"
 
 
 def _interpolated(evidence: Evidence) -> str:
@@ -181,14 +196,9 @@ def _interpolated(evidence: Evidence) -> str:
 
 def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:
     try:
-        change = paired_difference(evidence, hot, cold, peak_height)
-        way = "glass by glass"
-    except AbsentError:
-        try:
-            change = difference(*(evidence.peak(state, "height") for state in (hot, cold)))
-        except AbsentError as error:
-            return f"Their peaks cannot be compared: {error}."
-        way = "as independent glasses"
+        change, way = _change(evidence, hot, cold, "neutron")
+    except AbsentError as error:
+        return f"Their peaks cannot be compared: {error}."
     if not change.error:
         return ""
     sigmas = f"{change.mean / change.error:.1f}".replace("-", "−")
