@@ -32,6 +32,10 @@ def verdicts(points):
 
 def test_a_potential_agrees_with_its_own_labels(points):
     assert np.allclose(points["label_eV"], points["prediction_eV"], atol=1e-6)
+    middle = points[points["config_id"] == "stishovite/1.000"]
+    assert middle[["a_A", "c_A"]].to_numpy() == pytest.approx(
+        stishovite().cell.lengths()[None, ::2]
+    )
     assert set(verdicts(points).values()) == {"green"}
     assert set(verdicts(points)) == {
         f"{name}: {quantity}"

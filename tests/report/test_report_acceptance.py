@@ -155,6 +155,27 @@ def test_a_missing_state_is_named(tmp_path, campaign):
     assert "cold_7.7GPa/recovered" in found["20a"].remark
 
 
+def test_labels_given_to_the_gate_of_equations_stand_for_polymorphs(tmp_path, campaign):
+    rows = [
+        ("alpha_quartz", "m0", "polymorphs/0", 4.85, 5.36, 36.2, -29.863),
+        ("alpha_quartz", "m0", "polymorphs/1", 4.93, 5.43, 38.1, -29.876),
+        ("stishovite", "m0", "polymorphs/2", 4.17, 2.67, 23.3, -29.464),
+        ("stishovite", "m0", "polymorphs/3", 4.20, 2.68, 23.6, -29.470),
+    ]
+    columns = ["polymorph", "member", "config_id", "a_A", "c_A", "volume_A3", "label_eV"]
+    folder = tmp_path / "potential/g0/gates"
+    folder.mkdir(parents=True)
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "equations.csv", index=False)
+    evidence = evidence_of(tmp_path, campaign)
+    assert [measures.lattice_parameter(evidence, each).mean for each in "ac"] == [4.93, 5.43]
+    gap = measures.polymorph_energy(evidence, "stishovite")
+    assert gap.mean == pytest.approx(0.406)
+    assert gap.remark == "both at rest: labels polymorphs/3, polymorphs/1"
+    # what the gate was not given is looked for among all labels
+    with pytest.raises(AbsentError, match=r"flags\.csv"):
+        measures.polymorph_energy(evidence, "alpha_cristobalite")
+
+
 def test_nothing_at_all_is_not_reached_and_no_crash(tmp_path, campaign):
     found = acceptance.evaluate_all(evidence_of(tmp_path, campaign))
     assert {outcome.verdict for outcome in found} == {"not reached"}

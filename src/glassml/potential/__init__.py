@@ -35,10 +35,10 @@ Files of a generation, `potential/g{generation}/`
     `gates/{gate}.json`, `gates/{gate}.csv`
         The same of one gate, and the curves behind it: curves has config_id, set, member, label,
         prediction (eV/atom), polymorph, volume_A3_per_atom; dimers has member, name, distance_A,
-        energy_eV; equations has polymorph, member, config_id, volume_A3, label_eV, prediction_eV
-        (per SiO2); glasses has glass, member, label_angle_deg, angle_deg, label_volume_A3,
-        volume_A3 (per SiO2); phonons has crystal, member, wave_vector, mode, label_THz,
-        prediction_THz; stability has name, picoseconds, wanted_ps, event.
+        energy_eV; equations has polymorph, member, config_id, a_A, c_A, volume_A3, label_eV,
+        prediction_eV (per SiO2); glasses has glass, member, label_angle_deg, angle_deg,
+        label_volume_A3, volume_A3 (per SiO2); phonons has crystal, member, wave_vector, mode,
+        label_THz, prediction_THz; stability has name, picoseconds, wanted_ps, event.
     `model_card.md`, `model_card.json`
         What the potential is, what it was made from, its gates and errors, versions.
     `exploration/` (of all generations but the last)

@@ -48,7 +48,8 @@ def energy_points(calculator: Calculator, frames: Sequence[Atoms], member: str) 
     Returns
     -------
     DataFrame
-        polymorph, member, config_id, volume_A3, label_eV, prediction_eV; per SiO2.
+        polymorph, member, config_id, a_A, c_A (lengths of the first and the last cell vector),
+        volume_A3, label_eV, prediction_eV; the last three per SiO2.
     """
     rows = []
     for index, atoms in enumerate(frames):
@@ -58,6 +59,8 @@ def energy_points(calculator: Calculator, frames: Sequence[Atoms], member: str) 
                 "polymorph": atoms.info["polymorph"],
                 "member": member,
                 "config_id": name(atoms, index),
+                "a_A": atoms.cell.lengths()[0],
+                "c_A": atoms.cell.lengths()[2],
                 "volume_A3": atoms.get_volume() / units,
                 "label_eV": atoms.info["REF_energy"] / units,
                 "prediction_eV": relaxed_energy(calculator, atoms) / units,

@@ -313,6 +313,25 @@ class Evidence:
             raise AbsentError(f"the campaign has not relaxed {name}")
         return chosen.iloc[0]
 
+    def crystal_at_rest(self, polymorph: str) -> pd.Series:
+        """Give a crystal at rest by the labels that the potential's gate of equations was given.
+
+        Returns
+        -------
+        Series
+            The row of ``gates/equations.csv`` with the lowest label.
+
+        Raises
+        ------
+        AbsentError
+            If there is no such gate, or it has no labels of the polymorph.
+        """
+        rows = self.results.table(f"{self.results.last('potential')}/gates/equations.csv")
+        rows = rows[rows.polymorph == polymorph]
+        if rows.empty:
+            raise AbsentError(f"gates/equations.csv has no {polymorph}")
+        return rows.sort_values("label_eV").iloc[0]
+
     def lowest_energy(self, polymorph: str) -> float:
         """Give the lowest energy in eV/atom of the labels that derive from a polymorph.
 
