@@ -81,8 +81,9 @@ def test_forces_are_those_of_the_reference_and_the_record_says_so(name):
     assert 0.0 < described["verification"]["forces_eV_A"] < 1e-5
 
 
-def test_they_can_be_left_out():
+def test_they_can_be_left_out_and_that_is_said(caplog):
     model, described = load_pair_model("shik", "cpu", kernels=False)
+    assert "pair_kernels among md.shortcuts" in caplog.text
     assert type(model) is PairModel
     assert described["backend"] == "pair"
 

@@ -41,6 +41,11 @@ def load_pair_model(
     }
     place = torch.device(device)
     if not kernels:
+        logger.warning(
+            "%s by functions of torch, many times slower than kernels of our own: "
+            "pair_kernels among md.shortcuts takes these",
+            name,
+        )
         return PairModel(name, place), described
     try:
         model, checked = _fast(name, place)
