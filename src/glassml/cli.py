@@ -4,11 +4,13 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError, Interrupted, file_trouble
 from glassml.campaign.names import STAGES
+from glassml.campaign.process import live_for
 from glassml.campaign.signals import ends_its_time, listen, wait_to_be_ended
 from glassml.campaign.trust import trust_campaign
 
@@ -39,9 +41,14 @@ def _trust_packages(args: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; errors that a user can mend are one message and exit code 2."""
+    """Run the command line, of this process where none is given.
+
+    Errors that a user can mend are one message and exit code 2.
+    """
+    if argv is None:
+        return live_for(partial(main, sys.argv[1:]))
     args = build_parser().parse_args(argv)
-    args.argv = list(sys.argv[1:] if argv is None else argv)
+    args.argv = list(argv)
     logging.basicConfig(
         level=logging.DEBUG if args.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -9,12 +9,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.config.potential import Gates, Phonons
 from glassml.campaign.files import read_table_text
+from glassml.campaign.process import load_faster
 from glassml.campaign.seeds import generator
 from glassml.potential import equations, gates, glasses, phonons, probes
 from glassml.potential.calculators import load_calculator
@@ -234,10 +234,18 @@ def _stability_runs(
     )
     if processes == 1:
         return [one(*condition) for condition in STABILITY_RUNS]
-    # forked processes could not use a GPU; threads of several processes would wait for each other
+    # forked processes could not use a GPU
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(processes, context, _begin_process) as pool:
         return list(pool.map(one, *zip(*STABILITY_RUNS, strict=True)))
+
+
+def _begin_process() -> None:
+    """Begin one of several processes: their threads would wait for each other."""
+    load_faster()
+    import torch  # noqa: PLC0415  (seconds, and most gates need tables alone)
+
+    torch.set_num_threads(1)
 
 
 def _stability_run(

@@ -15,7 +15,7 @@ from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import atomic_path, file_sha256, require_room
 from glassml.campaign.signals import interrupting
 from glassml.campaign.trust import trust
-from glassml.potential.packages import PotentialError, choose_device
+from glassml.potential.packages import PotentialError
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +24,7 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"
 HISTORY = "history.csv"
 DONE = "done"
-MODULES = {
-    "train": "nequip.scripts.train",
-    "compile": "nequip.scripts.compile",
-    "package": "glassml.potential.packaging",
-}
+PROGRAM = "glassml.potential.nequip_command"
 HISTORY_COLUMNS = (
     "epoch",
     "seconds",
@@ -108,28 +104,14 @@ def _alone(folder: Path) -> Iterator[int]:
 
 def _train_command(folder: Path, device: str | None, threads: int, place: int) -> list[str]:
     """Put together the command line of the trainer."""
-    command = ["train", "-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
+    # Which devices there are, the trainer itself finds: to ask torch takes a second to load it.
+    command = ["train", device or "", str(threads), str(place)]
+    command += ["-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
     command += [f"hydra.run.dir={folder}/hydra", "hydra/job_logging=stdout"]
-    command += _device_overrides(choose_device(device), threads, place)
     if (folder / LAST).exists():
         logger.info("going on from %s", folder / LAST)
         command.append(f"++ckpt_path={folder / LAST}")
     return command
-
-
-def _device_overrides(device: str, threads: int, place: int) -> list[str]:
-    """Say where to train: what belongs to the machine is not part of `train.yaml`."""
-    if not device.startswith("cuda"):
-        return ["++trainer.accelerator=cpu", "++trainer.devices=1"]
-    import torch  # noqa: PLC0415
-
-    workers = max(0, threads - 1)
-    return [
-        "++trainer.accelerator=gpu",
-        f"++trainer.devices=[{place % torch.cuda.device_count()}]",
-        f"++data.train_dataloader.num_workers={workers}",
-        f"++data.train_dataloader.persistent_workers={str(workers > 0).lower()}",
-    ]
 
 
 def package(folder: Path, output: Path) -> None:
@@ -158,7 +140,7 @@ def run_nequip(
         "PYTHONWARNINGS": "ignore",
     }
     logger.info("nequip-%s", " ".join(command))
-    command = [sys.executable, "-m", MODULES[command[0]], *command[1:]]
+    name, command = command[0], [sys.executable, "-m", PROGRAM, *command]
     with interrupting("training goes on from its last epoch"):
         process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
         try:
@@ -169,4 +151,4 @@ def run_nequip(
             raise
     if code != 0:
         require_room(output)
-        raise PotentialError(f"{command[2]} ended with exit code {code}: see the log above")
+        raise PotentialError(f"nequip-{name} ended with exit code {code}: see the log above")
