@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 from glassml.campaign.process import live_for
@@ -11,16 +13,46 @@ KERNELS = "openequivariance"
 
 
 def main() -> int:
-    """Run the command that the first argument names; "train" takes device, threads and place."""
-    name = sys.argv.pop(1)
-    command = importlib.import_module(f"nequip.scripts.{name}")
-    if name == "train":
-        device, threads, place = (sys.argv.pop(1) for _ in range(3))
-        sys.argv += _devices(device or None, int(threads), int(place))
+    """Run the command that the first argument names: "train", "package" or "compile".
+
+    "package" takes a checkpoint and the package to make of it. "train" takes device, threads,
+    place, then what "package" takes, then the arguments of `nequip-train`.
+    """
+    _, name, *arguments = sys.argv
     if name == "package":
-        _allow_kernels()
-    command.main()
+        _package(*arguments)
+    elif name == "train":
+        device, threads, place, checkpoint, package, *arguments = arguments
+        _run(name, arguments + _devices(device or None, int(threads), int(place)))
+        if Path(checkpoint).exists():
+            _package(checkpoint, package)  # at once: to load NequIP anew takes longer
+    else:
+        _run(name, arguments)
     return 0
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    command = importlib.import_module(f"nequip.scripts.{name}")
+    sys.argv[1:] = arguments
+    command.main()
+
+
+def _package(checkpoint: str, package: str) -> None:
+    """Make a package, whole or not at all, that OpenEquivariance can evaluate elsewhere.
+
+    torch.package lets a package import only what could be imported where it was built. So a
+    package that was built on a machine without OpenEquivariance could never use its kernels on a
+    GPU.
+    """
+    output = Path(package)
+    importlib.import_module("nequip.scripts.package")
+    if importlib.util.find_spec(KERNELS) is None:
+        sys.modules[KERNELS] = ModuleType(KERNELS)
+    with TemporaryDirectory(dir=output.parent, prefix=".tmp-") as place:
+        # a package holds its own name, which must not differ between two of the same
+        made = Path(place) / output.name
+        _run("package", ["build", checkpoint, str(made)])
+        made.replace(output)
 
 
 def _devices(device: str | None, threads: int, place: int) -> list[str]:
@@ -38,17 +70,6 @@ def _devices(device: str | None, threads: int, place: int) -> list[str]:
         f"++data.train_dataloader.num_workers={workers}",
         f"++data.train_dataloader.persistent_workers={str(workers > 0).lower()}",
     ]
-
-
-def _allow_kernels() -> None:
-    """Have packages that can also be evaluated with OpenEquivariance, elsewhere.
-
-    torch.package lets a package import only what could be imported where it was built. So a
-    package that was built on a machine without OpenEquivariance could never use its kernels on a
-    GPU.
-    """
-    if importlib.util.find_spec(KERNELS) is None:
-        sys.modules[KERNELS] = ModuleType(KERNELS)
 
 
 if __name__ == "__main__":

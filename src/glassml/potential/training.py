@@ -4,12 +4,12 @@ import fcntl
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import atomic_path, file_sha256, require_room
@@ -24,6 +24,7 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"
 HISTORY = "history.csv"
 DONE = "done"
+PACKAGE = "model.nequip.zip"
 PROGRAM = "glassml.potential.nequip_command"
 HISTORY_COLUMNS = (
     "epoch",
@@ -47,12 +48,13 @@ def training_digest(*determinants: str) -> str:
 
 
 def train(folder: Path, device: str | None = None, threads: int = 1, place: int = 0) -> None:
-    """Run `nequip-train` in `folder`, from its last checkpoint if there is one.
+    """Run `nequip-train` in `folder`, from its last checkpoint if there is one, and package it.
 
     Parameters
     ----------
     folder
-        Holds `train.yaml`; receives `last.ckpt`, `best.ckpt`, `history.csv`.
+        Holds `train.yaml`; receives `last.ckpt`, `best.ckpt`, `history.csv`, and the package, which
+        `package` takes from there.
     device
         "cpu" or "cuda"; None takes a GPU if there is one.
     threads
@@ -106,6 +108,7 @@ def _train_command(folder: Path, device: str | None, threads: int, place: int) -
     """Put together the command line of the trainer."""
     # Which devices there are, the trainer itself finds: to ask torch takes a second to load it.
     command = ["train", device or "", str(threads), str(place)]
+    command += [str(folder / BEST), str(folder / PACKAGE)]
     command += ["-cp", str(folder.resolve()), "-cn", Path(CONFIG).stem]
     command += [f"hydra.run.dir={folder}/hydra", "hydra/job_logging=stdout"]
     if (folder / LAST).exists():
@@ -115,15 +118,12 @@ def _train_command(folder: Path, device: str | None, threads: int, place: int) -
 
 
 def package(folder: Path, output: Path) -> None:
-    """Package the best checkpoint, with the averaged weights, as `output`."""
-    with (
-        atomic_path(output) as temporary,
-        TemporaryDirectory(dir=output.parent, prefix=".tmp-") as place,
-    ):
-        # a package holds its own name, which must not differ between two of the same
-        made = Path(place) / output.name
-        run_nequip(["package", "build", str(folder / BEST), str(made)], 1, output)
-        made.replace(temporary)
+    """Make `output` of the best checkpoint, with the averaged weights, once training is done."""
+    made = folder / PACKAGE
+    with _alone(folder), atomic_path(output) as temporary:
+        if not made.exists():
+            run_nequip(["package", str(folder / BEST), str(made)], 1, made)
+        shutil.move(made, temporary)
     trust([file_sha256(output)])
 
 
