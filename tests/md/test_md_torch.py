@@ -36,7 +36,8 @@ from glassml.md.guards import Limits  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402
 from glassml.md.run import Job, run_job  # noqa: E402
 from glassml.md.start import maxwell_boltzmann, random_start  # noqa: E402
-from glassml.potential.edges import Edges, _pairs_of_all, _pairs_of_bins, heights  # noqa: E402
+from glassml.potential.boxes import heights  # noqa: E402
+from glassml.potential.edges import Edges, _pairs_of_all, _pairs_of_bins  # noqa: E402
 from glassml.potential.padded import PaddedNetwork  # noqa: E402
 
 CUTOFF_A = 3.5

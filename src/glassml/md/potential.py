@@ -10,7 +10,7 @@ from ase.calculators.calculator import Calculator
 from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.files import file_sha256, read_json
 from glassml.potential import load_calculator
-from glassml.potential.edges import heights
+from glassml.potential.boxes import heights
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,8 @@ import itertools
 import numpy as np
 import torch
 
+from glassml.potential.boxes import heights
+
 #: Pairs whose distances are looked at in one go while a list is built; bounds its memory.
 PAIRS_AT_ONCE = 2**22
 
@@ -157,18 +159,6 @@ class Edges:
 def volumes(cells: torch.Tensor) -> torch.Tensor:
     """Give the volumes of boxes in Å³, shape (systems,), without waiting for the device."""
     return (cells[:, 0] * torch.linalg.cross(cells[:, 1], cells[:, 2])).sum(dim=1).abs()
-
-
-def heights(cells: np.ndarray) -> np.ndarray:
-    """Give the distances between opposite faces of boxes in Å, shape (..., 3).
-
-    Parameters
-    ----------
-    cells
-        Shape (..., 3, 3): rows are lattice vectors in Å.
-    """
-    normals = np.cross(cells[..., [1, 2, 0], :], cells[..., [2, 0, 1], :])
-    return np.abs(np.linalg.det(cells))[..., None] / np.linalg.norm(normals, axis=-1)
 
 
 def pairs(

@@ -19,7 +19,7 @@ from glassml.md.engines.pair_loops import (
     sum_rows,
 )
 from glassml.md.engines.pair_model import PairModel
-from glassml.potential.edges import heights
+from glassml.potential.boxes import heights
 from glassml.potential.padded import Result
 
 #: Room in a row beyond the mean number of neighbours; the first atoms' rows are twice as long.

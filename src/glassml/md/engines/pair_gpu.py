@@ -10,7 +10,7 @@ from glassml.campaign.errors import StructureError
 from glassml.configurations.pair_potentials import COULOMB_CUTOFF_A, INNERMOST_A
 from glassml.md.engines import pair_kernels
 from glassml.md.engines.pair_model import INTERVALS, PER_INTERVAL_A2, SKIN_A, PairModel
-from glassml.potential.edges import heights
+from glassml.potential.boxes import heights
 from glassml.potential.padded import Result
 
 #: Room in a row of the list beyond the mean number of neighbours.
