@@ -150,7 +150,9 @@ def draw(
     painter(canvas)
     png, svg = BytesIO(), BytesIO()
     canvas.savefig(png, format="png", metadata={"Software": None})
-    canvas.set_layout_engine("none")  # the same places again, at no cost
+    with mpl.rc_context({"figure.constrained_layout.use": False}):
+        # the same places again, at no cost: "none" would have it drawn once more to find them
+        canvas.set_layout_engine(None)
     canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return Figure(name, title, caption, table, png.getvalue(), svg.getvalue())
 
