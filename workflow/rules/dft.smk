@@ -56,7 +56,9 @@ rule dft_label:
     message:
         "Labelling shard {wildcards.shard} of {wildcards.family}"
     shell:
-        "OMP_NUM_THREADS=1 glassml dft label --config {input.config} --input {input.structures} "
+        # Snakemake gives each library all threads of a job; processes with so many are half as fast.
+        "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 "
+        "glassml dft label --config {input.config} --input {input.structures} "
         "--output {output.labels} --table {output.table} --processes {threads} > {log} 2>&1"
 
 
@@ -87,7 +89,8 @@ rule dft_converge:
     message:
         "Studying the convergence of labels"
     shell:
-        "OMP_NUM_THREADS=1 glassml dft converge --config {input.config} --input {input.structures}"
+        "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 "
+        "glassml dft converge --config {input.config} --input {input.structures}"
         " --table {output.table} --figure {output.figure} --processes {threads} > {log} 2>&1"
 
 
@@ -116,5 +119,6 @@ rule dft_polymorphs:
     message:
         "Relaxing polymorphs"
     shell:
-        "OMP_NUM_THREADS=1 glassml dft polymorphs --config {input.config} "
+        "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 "
+        "glassml dft polymorphs --config {input.config} "
         "--output-dir {params.folder} --processes {threads} > {log} 2>&1"
