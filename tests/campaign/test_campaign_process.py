@@ -1,0 +1,58 @@
+"""How a process ends whose command is over: at once where much is loaded, and never unheard."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import atexit, sys, types
+from glassml.campaign.process import live_for
+
+class Heard:
+    def __del__(self):
+        print("taken apart")
+
+kept = Heard()
+if {loaded}:
+    sys.modules["torch"] = types.ModuleType("torch")
+
+def command():
+    atexit.register(print, "put away")
+    print("done")
+    return {code}
+
+sys.exit(live_for(command))
+"""
+
+
+def run(loaded=True, code="3", **options):
+    command = [sys.executable, "-c", PROGRAM.format(loaded=loaded, code=code)]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    # what is printed waits in a buffer
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(command, text=True, check=False, env=environment, **options)
+
+
+@pytest.mark.parametrize(("loaded", "more"), [(True, []), (False, ["taken apart"])])
+def test_what_is_loaded_is_taken_apart_only_where_that_is_little(loaded, more):
+    done = run(loaded)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.splitlines() == ["done", "put away", *more]
+
+
+def test_an_exception_ends_it_as_ever():
+    done = run(code="1 / 0")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stdout.splitlines() == ["done", "put away", "taken apart"]
+
+
+def test_what_nobody_reads_any_more_is_told():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run(stdout=writer)
+    os.close(writer)
+    assert done.returncode == 120
+    assert "BrokenPipeError" in done.stderr
