@@ -13,6 +13,8 @@ if not Path("/dev/nvidia0").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 # cells are small, and tests run beside each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# tests start hundreds of processes, which need not compile the package's modules each for itself
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from glassml.campaign.files import file_sha256
 from glassml.campaign.locks import hold
