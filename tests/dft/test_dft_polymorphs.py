@@ -198,7 +198,7 @@ def test_a_study_by_real_labels_resumes_from_the_store(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_offset_of_foreign_setups_cancels(monkeypatch):
-    dft = Dft(xc="PBEsol", cutoff_eV=600, kpoint_spacing_per_A=2.4)
+    dft = Dft(xc="PBEsol", cutoff_eV=500, kpoint_spacing_per_A=2.4)
     energy = {}
     for kind in ("PBE", "LDA"):
         monkeypatch.setattr(functionals, "setup_type", lambda _, kind=kind: kind)

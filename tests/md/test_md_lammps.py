@@ -374,32 +374,13 @@ def test_the_volume_of_a_solid_oscillates_with_the_period_of_the_barostat(tmp_pa
 
 
 @pytest.mark.slow
-def test_the_inputs_for_a_network_have_nequip_s_file(tmp_path, trained_package):
+def test_the_inputs_for_a_network_have_nequip_s_file(tmp_path, trained):
     import torch
 
     atoms = quartz()
-    potential = network_potential(trained_package, ["Si", "O"])
+    potential = network_potential(trained / "model.nequip.zip", ["Si", "O"])
     with pytest.raises(LammpsError, match=r"mliap/kk.*-k on g 4 -sf kk"):
         run(tmp_path, atoms, potential=potential)
     made = torch.load(tmp_path / "lammps" / "model.nequip.lmp.pt", weights_only=False)
     assert sorted(made.element_types) == ["O", "Si"]
     assert 2.0 * made.rcutfac == pytest.approx(4.0)
-
-
-@pytest.fixture(scope="module")
-def trained_package(tmp_path_factory):
-    """Give a NequIP package, trained for some seconds on classical labels."""
-    from glassml.potential.members import Dataset, Member, train_member
-    from silica_labels import ISOLATED, NETWORK, TRAINING, make_labels
-
-    folder = tmp_path_factory.mktemp("network")
-    for name, count, seed in (("train", 4, 1), ("validation", 2, 2)):
-        ase.io.write(folder / f"{name}.extxyz", make_labels(count, seed))
-    (folder / "isolated_atoms.json").write_text(json.dumps(ISOLATED))
-    member = Member(folder / "m0", generation=0, number=0, seed=1)
-    labels = Dataset(
-        folder / "train.extxyz", folder / "validation.extxyz", folder / "isolated_atoms.json"
-    )
-    settings = TRAINING.model_copy(update={"max_epochs": 1})
-    train_member(member, labels, network=NETWORK, settings=settings, device="cpu")
-    return member.folder / "model.nequip.zip"

@@ -110,7 +110,7 @@ def test_sigterm_writes_a_checkpoint_and_the_same_command_goes_on(tmp_path, refe
 @pytest.mark.slow
 def test_killed_at_random_eight_times_ends_with_the_same_bytes(tmp_path):
     reference, killed = tmp_path / "reference", tmp_path / "killed"
-    length = 15  # so that no machine is done before the last kill
+    length = 10  # so that no machine is done before the last kill
     assert start(reference, length=length).wait(600) == 0
     chance = random.Random(20)
     for _ in range(8):
