@@ -32,6 +32,7 @@ WITHOUT_EFFECT = (
     "glassml.campaign.errors",
     "glassml.campaign.running",
     "glassml.campaign.locks",
+    "glassml.campaign.process",
     "glassml.campaign.signals",
     "glassml.campaign.trust",
     "glassml.campaign.why",
