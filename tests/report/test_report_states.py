@@ -67,6 +67,7 @@ def test_a_melt_that_was_quenched_under_pressure_counts_as_hot():
     assert described["melt"].label == "hot 7.7 GPa from the melt, in situ"
     assert described["melt/recovered"].label == "hot 7.7 GPa from the melt, recovered"
     assert described["melt/recovered"].anneal_temperature_K == 3500
+    assert described["hot_7.7GPa_1500K"].heat == "1500 K"
     # what begins at no pressure is as it was
     assert described["ambient"].kind == "ambient"
     assert not described["cold_7.7GPa"].from_melt

@@ -55,6 +55,11 @@ class State:
         return self.kind.partition(" ")[2]
 
     @property
+    def heat(self) -> str:
+        """Say what a hot state went through: the temperature of its anneal, or a melt."""
+        return "from the melt" if self.from_melt else f"{self.anneal_temperature_K:.0f} K"
+
+    @property
     def label(self) -> str:
         """Give a short name for legends."""
         if self.kind == "ambient":
@@ -63,8 +68,7 @@ class State:
         if self.kind == "liquid":
             return f"liquid {self.temperature_K:.0f} K"
         way, where = self.kind.partition(" ")[0], self.where
-        heat = f" {self.anneal_temperature_K:.0f} K" if way == "hot" else ""
-        heat = " from the melt" if self.from_melt else heat
+        heat = f" {self.heat}" if way == "hot" else ""
         pressure = self.peak_pressure_GPa if where == "recovered" else (self.pressure_GPa or 0.0)
         return f"{way} {pressure:g} GPa{heat}, {where}"
 

@@ -121,7 +121,7 @@ def heights(evidence: Evidence) -> Figure:
             except AbsentError:
                 continue
             row: dict[str, object] = {"place": hot.where, "way": way, "state": state.name}
-            row |= {"anneal_K": state.anneal_temperature_K if way == "hot" else None}
+            row |= {"heat": state.heat if way == "hot" else None}
             row |= {"density_g_cm3": density.mean, "density_g_cm3_error": density.error}
             rows.append(row | {"height": height.mean, "height_error": height.error})
     if not rows:
@@ -130,7 +130,9 @@ def heights(evidence: Evidence) -> Figure:
     table = table.astype(dict.fromkeys(with_errors("density_g_cm3", "height"), float))
     places = [place for place in PLACES if (table.place == place).any()]
 
-    heats = sorted(table.anneal_K.dropna().unique())
+    heats = dict.fromkeys(
+        state.heat for state in sorted(_hot_states(evidence), key=lambda s: s.anneal_temperature_K)
+    )
     looks = {heat: f"C{index + 1}" for index, heat in enumerate(heats)}
 
     def paint(canvas: Canvas) -> None:
@@ -139,15 +141,16 @@ def heights(evidence: Evidence) -> Figure:
             own = table[table.place == place].sort_values("density_g_cm3")
             _points(axis, own[own.way == "cold"], "cold", "-", COLOURS[0])
             for heat, colour in looks.items():
-                _points(axis, own[own.anneal_K == heat], f"hot, {heat:.0f} K", "none", colour)
+                _points(axis, own[own.heat == heat], f"hot, {heat}", "none", colour)
             axis.set(title=place, xlabel="density, g/cm³", ylabel=r"$S(Q_1)$ neutron")
         legend_beside(axes[-1])
 
     caption = (
         "Height of the first sharp diffraction peak against density: the cold series, from the "
         "glass at rest on, joined by the lines that are interpolated; and hot states by the "
-        "temperature of their anneal. Bars are one standard error over independent glasses, in "
-        "which what sets glasses apart has not cancelled as it has in the table."
+        "temperature of their anneal, or from a melt under pressure. Bars are one standard error "
+        "over independent glasses, in which what sets glasses apart has not cancelled as it has in "
+        "the table."
     )
     title = "FSDP against density, hot and cold"
     return draw("equal_density_fsdp", title, caption, table, paint, size=(9.2, 3.8))
