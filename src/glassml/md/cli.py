@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from glassml.campaign.config import Campaign
 
 
+#: So many of the runs that did not end are named.
+SHOWN = 6
+
+
 def register(commands: Commands) -> None:
     """Add the stage's commands to the parser."""
     actions = add_stage(commands, "md", "melt-quench, compression and recovery of glasses")
@@ -78,7 +82,8 @@ def _export(args: argparse.Namespace) -> None:
     for run in tqdm(there, unit="run"):
         export_run(args.input_dir / run, args.output_dir / run)
     if absent := [str(run) for run in runs if run not in there]:
-        print(f"left out, not ended: {', '.join(absent)}")
+        some = ", ".join(absent[:SHOWN]) + (", …" if len(absent) > SHOWN else "")
+        print(f"left out, not ended: {len(absent)} of {len(runs)} runs: {some}")
 
 
 def _adopt(args: argparse.Namespace) -> None:
