@@ -94,12 +94,13 @@ def made(tmp_path_factory):
     start = "start/glass00/restart.npz"
     done = [
         _glassml(
-            *("md", "start", "--config", CONTROL, "--glass", "glass00", "--output", start),
+            *("md", "start", "--config", CONTROL, "--glass", "glass00"),
+            *("--pressure-GPa", "0", "--output", start),
             cwd=folder,
         ),
         _run(folder),
     ]
-    assert [each.returncode for each in done] == [0, 0], done[-1].stderr
+    assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
     assert _analyse(folder, "sound").returncode == 0
     return folder
 
