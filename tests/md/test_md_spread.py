@@ -146,7 +146,7 @@ def test_a_state_that_is_missing_is_run_by_no_more_processes_than_it_needs(
     assert_same(results, one_by_one)
 
 
-def test_melts_are_quenched_each_under_its_own_pressure(tmp_path):
+def test_melts_are_quenched_each_under_its_own_pressure(tmp_path, capsys):
     way = {"melt_K": 3000, "melt_ps": 0.3, "end_K": 2700, "quench_K_per_ps": 1000}
     stage = {"name": "hold", "ensemble": "npt", "temperature_K": 2700, "duration_ps": 0.02}
     states = {f"melt_{p:g}GPa": {"stages": [stage | {"pressure_GPa": p}]} for p in (0.0, 20.0)}
@@ -167,6 +167,10 @@ def test_melts_are_quenched_each_under_its_own_pressure(tmp_path):
         assert melt["origin"]["start_sha256"] == file_sha256(restart)
         density[p] = density_g_cm3(read_restart(restart))
     assert density["20"] > 1.05 * density["0"]
+
+    wrong = str(tmp_path / "start/20GPa/glass00/restart.npz")
+    assert main([*command(path, tmp_path / "wrong"), "--start", wrong]) == 2
+    assert "was quenched under 20 GPa, and melt_0GPa begins at 0 GPa" in capsys.readouterr().err
 
     alone = ["md", "starts", "--config", str(path), "--device", "cpu", "--pressure-GPa", "20"]
     assert main([*alone, "--output-dir", str(tmp_path / "alone")]) == 0

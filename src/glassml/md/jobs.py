@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def prepare(
         temperature = md.states[args.state].stages[0].temperature_K
         starts = {path.parent.name: path for path in args.start}
         pressure = md.quench_pressure(args.state)
+        if glass in starts:
+            _check_start(starts[glass], args.state, pressure)
         atoms, origin = _begin(
             md, pressure, campaign.seed, glass, folder / "checkpoint", starts.get(glass)
         )
@@ -108,6 +111,16 @@ def prepare(
         engine=md.engine,
     )
     return job, atoms, why_not
+
+
+def _check_start(path: Path, state: str, pressure_GPa: float) -> None:
+    """Refuse a quench under another pressure, where the folder's name tells it."""
+    named = re.fullmatch(r"(\d+(?:\.\d+)?)GPa", path.absolute().parents[1].name)
+    if named and float(named[1]) != pressure_GPa:
+        raise GlassmlError(
+            f"--start: {path} was quenched under {named[1]} GPa, and {state} begins at "
+            f"{pressure_GPa:g} GPa"
+        )
 
 
 def _begin(
