@@ -8,7 +8,6 @@ from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.measures import (
     SIGMAS,
     Measure,
-    difference,
     exceeds,
     holds,
     listed,
@@ -20,6 +19,7 @@ from glassml.report.pairs import (
     centre_height,
     fit_centres,
     glass_names,
+    height_difference,
     paired_difference,
     peak_height,
     ring_slope,
@@ -139,12 +139,11 @@ def _denser_and_higher(evidence: Evidence, reason: AbsentError) -> Value:
     hot = _densest(evidence, "hot recovered", reason)
     cold = _densest(evidence, "cold recovered", reason)
     dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
-    high, low = (evidence.peak(state, "height") for state in (hot, cold))
     fallen = paired_difference(evidence, evidence.origin(cold), cold, peak_height)
-    falls = fallen.mean > SIGMAS * fallen.sigma()
-    if not (falls and dense[0] > dense[1] and exceeds(high, low)):
+    rise, _ = height_difference(evidence, hot, cold)
+    sure = all(change.mean > SIGMAS * change.sigma() for change in (fallen, rise))
+    if not (sure and dense[0] > dense[1]):
         raise reason
-    rise = difference(high, low)
     return holds(
         True,
         f"{hot.name} ({dense[0]:.3f} g/cm³) is denser than {cold.name} ({dense[1]:.3f}), "

@@ -13,6 +13,7 @@ from scipy import stats
 
 from glassml.campaign.names import KING
 from glassml.report.evidence import Evidence, Value
+from glassml.report.measures import difference
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, Peak, fit_peak
@@ -145,6 +146,26 @@ def paired_difference(evidence: Evidence, one: State, other: State, of_glass: Of
             continue
         differences.append(values[0] - values[1])
     return mean_difference(differences)
+
+
+def height_difference(
+    evidence: Evidence, one: State, other: State, weighting: str = "neutron"
+) -> tuple[Value, str]:
+    """Give how much higher the FSDP of `one` is than that of `other`, and how it was compared.
+
+    Glass by glass where they descend from the same ambient state, else as independent glasses.
+
+    Raises
+    ------
+    AbsentError
+        If a state has no peak.
+    """
+    try:
+        change = paired_difference(evidence, one, other, peak_of(weighting, "height"))
+    except AbsentError:
+        peaks = (evidence.peak(state, "height", weighting=weighting) for state in (one, other))
+        return difference(*peaks), "as independent glasses"
+    return change, "glass by glass"
 
 
 def _same_glasses(evidence: Evidence, one: State, other: State) -> bool:

@@ -8,10 +8,9 @@ from glassml.report.equal_density import at_equal_density
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
-from glassml.report.measures import difference
 from glassml.report.measures_recovered import equally_dense
 from glassml.report.page import Section, with_error
-from glassml.report.pairs import paired_difference, peak_of
+from glassml.report.pairs import height_difference, peak_of
 from glassml.report.results import AbsentError, Results, add
 from glassml.report.sections.rings import FEWEST, SHAPE
 from glassml.report.states import State
@@ -150,28 +149,12 @@ def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float)
     found = {}
     for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays")):
         try:
-            found[word], way = _change(evidence, hot, cold, weighting)
+            found[word], way = height_difference(evidence, hot, cold, weighting)
         except AbsentError:
             return f"{text}: their FSDPs are not to be compared."
     heights = ", ".join(f"{_text(change)} ({word})" for word, change in found.items())
     text += f", and S(Q₁), {way}, {heights}"
     return f"{text}; compression alone lowers it." if denser > 0 else f"{text}."
-
-
-def _change(evidence: Evidence, hot: State, cold: State, weighting: str) -> tuple[Value, str]:
-    """Give how much higher the FSDP of a hot state is than a cold one's, and how it was compared.
-
-    Raises
-    ------
-    AbsentError
-        If a state has no peak.
-    """
-    try:
-        change = paired_difference(evidence, hot, cold, peak_of(weighting, "height"))
-    except AbsentError:
-        peaks = (evidence.peak(state, "height", weighting=weighting) for state in (hot, cold))
-        return difference(*peaks), "as independent glasses"
-    return change, "glass by glass"
 
 
 def _interpolated(evidence: Evidence) -> str:
@@ -196,7 +179,7 @@ def _interpolated(evidence: Evidence) -> str:
 
 def _hot_minus_cold(evidence: Evidence, hot: State, cold: State) -> str:
     try:
-        change, way = _change(evidence, hot, cold, "neutron")
+        change, way = height_difference(evidence, hot, cold)
     except AbsentError as error:
         return f"Their peaks cannot be compared: {error}."
     if not change.error:
