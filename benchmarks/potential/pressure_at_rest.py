@@ -4,12 +4,12 @@
       resources/reference/{,later/,test/}labels.extxyz.gz
 
 Glasses quenched or released, of 2.1 to 2.3 g/cm³, no force above 4 eV/Å; and, apart, cells of the
-family rest_cristobalite, alpha and beta.
+family rest_cristobalite, alpha and beta. With --families those families instead, by their kind.
 """
 
 import argparse
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,11 @@ DENSITY_G_CM3 = (2.1, 2.3)
 LARGEST_FORCE_EV_A = 4.0
 
 
-def group(atoms: Atoms) -> str | None:
+def group(atoms: Atoms, families: Collection[str]) -> str | None:
     """Give the name of the group that a label belongs to, if any."""
+    if families:
+        family = str(atoms.info.get("family"))
+        return f"{family}, {atoms.info['config_type']}" if family in families else None
     if atoms.info.get("family") == "rest_cristobalite":
         return str(atoms.info["parent"]).split("/")[1]
     calm = np.abs(atoms.arrays["REF_forces"]).max() < LARGEST_FORCE_EV_A
@@ -53,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("package", type=Path)
     parser.add_argument("labels", type=Path, nargs="+")
+    parser.add_argument("--families", nargs="+", default=[], help="of config/reference.yaml")
     args = parser.parse_args(arguments)
     network, _ = load_network(args.package, graph=False)
     groups = defaultdict(list)
     for atoms in (each for path in args.labels for each in read_extxyz(path)):
-        if (name := group(atoms)) is not None:
+        if (name := group(atoms, args.families)) is not None:
             groups[name].append(errors(network, atoms))
     for name, rows in sorted(groups.items()):
         mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
