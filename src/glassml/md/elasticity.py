@@ -3,7 +3,8 @@
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
-from ase.optimize import FIRE
+from ase.optimize import LBFGSLineSearch
+from tqdm import tqdm
 
 from glassml.campaign.errors import StructureError
 
@@ -19,7 +20,7 @@ def relax(atoms: Atoms, force_eV_A: float, steps: int = 2000) -> None:
     StructureError
         If the forces do not become that small.
     """
-    if not FIRE(atoms, logfile=None).run(fmax=force_eV_A, steps=steps):
+    if not LBFGSLineSearch(atoms, logfile=None).run(fmax=force_eV_A, steps=steps):
         raise StructureError(
             f"the atoms did not come to rest ({force_eV_A:g} eV/Å) in {steps} steps: "
             "is the potential's precision enough for this limit?"
@@ -52,15 +53,20 @@ def stiffness_matrix(
     rest.calc = calculator
     relax(rest, force_eV_A)
     matrix = np.zeros((6, 6))
-    for column, (i, j) in enumerate(VOIGT):
+    for column, (i, j) in enumerate(tqdm(VOIGT, desc="strains", unit="")):
+        moved = np.zeros_like(rest.positions)
         for sign in (1.0, -1.0):
             deformation = np.eye(3)
             deformation[i, j] += 0.5 * sign * strain
             deformation[j, i] += 0.5 * sign * strain
-            strained = Atoms(rest.numbers, rest.positions, cell=rest.cell, pbc=True)
-            strained.set_cell(rest.cell.array @ deformation, scale_atoms=True)
+            affine = rest.positions @ deformation
+            # What the atoms move beside the strain changes its sign with it, nearly.
+            strained = Atoms(
+                rest.numbers, affine - moved, cell=rest.cell.array @ deformation, pbc=True
+            )
             strained.calc = calculator
             relax(strained, force_eV_A)
+            moved = strained.positions - affine
             matrix[:, column] += sign * strained.get_stress() / (2.0 * strain)
     return 0.5 * (matrix + matrix.T) / units.GPa
 
