@@ -3,15 +3,14 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from glassml.campaign.errors import GlassmlError
 from glassml.campaign.options import Commands, add_command, add_device, add_stage
 from glassml.md import batch_cli
 from glassml.md.options import add_common_options, add_pressure, add_state_options
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from glassml.campaign.config import Campaign
 
 
@@ -45,8 +44,8 @@ def register(commands: Commands) -> None:
     moduli.add_argument("--potential", type=Path, required=True, help="NequIP package")
     moduli.add_argument("--compiled", type=Path, help="the package compiled on this machine")
     add_device(moduli)
-    moduli.add_argument("--strain", type=float, default=0.003)
-    moduli.add_argument("--force-eV-A", type=float, default=0.01, help="atoms at rest have less")
+    moduli.add_argument("--strain", type=float, default=0.005)
+    moduli.add_argument("--force-eV-A", type=float, default=0.001, help="atoms at rest have less")
     moduli.add_argument("--output", type=Path, required=True, help="JSON")
     moduli.set_defaults(run=_moduli)
     export = add_command(actions, "export", _export, "keep of finished runs what analysis needs")
@@ -177,13 +176,15 @@ def _run_lammps(campaign: "Campaign", args: argparse.Namespace, warnings: list[s
 
 
 def _moduli(args: argparse.Namespace) -> None:
-    import ase.io
-
-    from glassml.campaign.files import write_json
+    from glassml.campaign.extxyz import read_extxyz
+    from glassml.campaign.files import reading, write_json
     from glassml.md.elasticity import isotropic_moduli, stiffness_matrix
     from glassml.md.potential import check_potential, load_potential
 
-    atoms = cast("Atoms", ase.io.read(args.structure))
+    with reading(args.structure, "an extxyz file"):
+        atoms = next(read_extxyz(args.structure), None)
+    if atoms is None:
+        raise GlassmlError(f"{args.structure}: is empty")
     calculator, described = load_potential(args.potential, args.compiled, args.device)
     warnings = check_potential(calculator, atoms)
     stiffness = stiffness_matrix(atoms, calculator, args.strain, args.force_eV_A)
