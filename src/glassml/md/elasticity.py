@@ -1,5 +1,7 @@
 """Elastic moduli of a glass at rest, from its stress under small strains."""
 
+import os
+
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
@@ -22,7 +24,7 @@ def relax(atoms: Atoms, force_eV_A: float, steps: int = 2000) -> None:
     StructureError
         If the forces do not become that small.
     """
-    if not LBFGS(atoms, logfile=None).run(fmax=force_eV_A, steps=steps):
+    if not LBFGS(atoms, logfile=os.devnull).run(fmax=force_eV_A, steps=steps):
         raise StructureError(
             f"the atoms did not come to rest ({force_eV_A:g} eV/Å) in {steps} steps: "
             "is the potential's precision enough for this limit?"
