@@ -4,7 +4,8 @@
       resources/reference/{,later/,test/}labels.extxyz.gz
 
 Glasses quenched or released, of 2.1 to 2.3 g/cm³, no force above 4 eV/Å; and, apart, cells of the
-family rest_cristobalite, alpha and beta. With --families those families instead, by their kind.
+family rest_cristobalite, alpha and beta. With --families those families instead, by their kind,
+and of these, with --pressure-GPa, the labels under such a pressure.
 """
 
 import argparse
@@ -26,17 +27,23 @@ DENSITY_G_CM3 = (2.1, 2.3)
 LARGEST_FORCE_EV_A = 4.0
 
 
-def group(atoms: Atoms, families: Collection[str]) -> str | None:
+def group(atoms: Atoms, families: Collection[str], pressure_GPa: Sequence[float]) -> str | None:
     """Give the name of the group that a label belongs to, if any."""
     if families:
-        family = str(atoms.info.get("family"))
-        return f"{family}, {atoms.info['config_type']}" if family in families else None
+        family, (low, high) = str(atoms.info.get("family")), pressure_GPa
+        chosen = family in families and low <= pressure(atoms) <= high
+        return f"{family}, {atoms.info['config_type']}" if chosen else None
     if atoms.info.get("family") == "rest_cristobalite":
         return str(atoms.info["parent"]).split("/")[1]
     calm = np.abs(atoms.arrays["REF_forces"]).max() < LARGEST_FORCE_EV_A
     at_rest = DENSITY_G_CM3[0] <= density_g_cm3(atoms) <= DENSITY_G_CM3[1]
     kind = atoms.info["config_type"] in {"glass", "decompressed"}
     return "glass" if kind and calm and at_rest and "REF_stress" in atoms.info else None
+
+
+def pressure(atoms: Atoms) -> float:
+    """Give the pressure of a label in GPa."""
+    return float(-np.trace(stress_matrix(atoms)) / 3.0 / units.GPa)
 
 
 def errors(network: Any, atoms: Atoms) -> tuple[float, float]:
@@ -46,9 +53,9 @@ def errors(network: Any, atoms: Atoms) -> tuple[float, float]:
         torch.as_tensor(atoms.positions).to(network.device),
         torch.as_tensor(atoms.cell.array[None]).to(network.device),
     )
-    stress = found["stress"][0].cpu().numpy() - stress_matrix(atoms)
+    predicted = -np.trace(found["stress"][0].cpu().numpy()) / 3.0 / units.GPa
     energy = float(found["energy"][0]) - atoms.info["REF_energy"]
-    return -np.trace(stress) / 3.0 / units.GPa, 1e3 * energy / len(atoms)
+    return predicted - pressure(atoms), 1e3 * energy / len(atoms)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,11 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("package", type=Path)
     parser.add_argument("labels", type=Path, nargs="+")
     parser.add_argument("--families", nargs="+", default=[], help="of config/reference.yaml")
+    parser.add_argument("--pressure-GPa", type=float, nargs=2, default=[-np.inf, np.inf])
     args = parser.parse_args(arguments)
     network, _ = load_network(args.package, graph=False)
     groups = defaultdict(list)
     for atoms in (each for path in args.labels for each in read_extxyz(path)):
-        if (name := group(atoms, args.families)) is not None:
+        if (name := group(atoms, args.families, args.pressure_GPa)) is not None:
             groups[name].append(errors(network, atoms))
     for name, rows in sorted(groups.items()):
         mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
