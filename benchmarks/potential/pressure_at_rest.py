@@ -20,7 +20,7 @@ from ase import Atoms, units
 
 from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.units import density_g_cm3
-from glassml.potential.labels import stress_matrix
+from glassml.dataset.build import pressure_of
 from glassml.potential.padded import load_network
 
 DENSITY_G_CM3 = (2.1, 2.3)
@@ -31,7 +31,7 @@ def group(atoms: Atoms, families: Collection[str], pressure_GPa: Sequence[float]
     """Give the name of the group that a label belongs to, if any."""
     if families:
         family, (low, high) = str(atoms.info.get("family")), pressure_GPa
-        chosen = family in families and low <= pressure(atoms) <= high
+        chosen = family in families and low <= pressure_of(atoms) <= high
         return f"{family}, {atoms.info['config_type']}" if chosen else None
     if atoms.info.get("family") == "rest_cristobalite":
         return str(atoms.info["parent"]).split("/")[1]
@@ -39,11 +39,6 @@ def group(atoms: Atoms, families: Collection[str], pressure_GPa: Sequence[float]
     at_rest = DENSITY_G_CM3[0] <= density_g_cm3(atoms) <= DENSITY_G_CM3[1]
     kind = atoms.info["config_type"] in {"glass", "decompressed"}
     return "glass" if kind and calm and at_rest and "REF_stress" in atoms.info else None
-
-
-def pressure(atoms: Atoms) -> float:
-    """Give the pressure of a label in GPa."""
-    return float(-np.trace(stress_matrix(atoms)) / 3.0 / units.GPa)
 
 
 def errors(network: Any, atoms: Atoms) -> tuple[float, float]:
@@ -55,7 +50,7 @@ def errors(network: Any, atoms: Atoms) -> tuple[float, float]:
     )
     predicted = -np.trace(found["stress"][0].cpu().numpy()) / 3.0 / units.GPa
     energy = float(found["energy"][0]) - atoms.info["REF_energy"]
-    return predicted - pressure(atoms), 1e3 * energy / len(atoms)
+    return predicted - pressure_of(atoms), 1e3 * energy / len(atoms)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for atoms in (each for path in args.labels for each in read_extxyz(path)):
         if (name := group(atoms, args.families, args.pressure_GPa)) is not None:
             groups[name].append(errors(network, atoms))
-    for name, rows in sorted(groups.items()):
+    lines = sorted(groups.items())
+    if args.families and groups:
+        lines.append(("together", [row for rows in groups.values() for row in rows]))
+    for name, rows in lines:
         mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
         error = spread / np.sqrt(len(rows))
         print(

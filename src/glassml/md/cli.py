@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glassml.campaign.defaults import REST_FORCE_EV_A, STRAIN
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.options import Commands, add_command, add_device, add_stage
 from glassml.md import batch_cli
@@ -44,8 +45,10 @@ def register(commands: Commands) -> None:
     moduli.add_argument("--potential", type=Path, required=True, help="NequIP package")
     moduli.add_argument("--compiled", type=Path, help="the package compiled on this machine")
     add_device(moduli)
-    moduli.add_argument("--strain", type=float, default=0.005)
-    moduli.add_argument("--force-eV-A", type=float, default=0.001, help="atoms at rest have less")
+    moduli.add_argument("--strain", type=float, default=STRAIN)
+    moduli.add_argument(
+        "--force-eV-A", type=float, default=REST_FORCE_EV_A, help="atoms at rest have less"
+    )
     moduli.add_argument("--output", type=Path, required=True, help="JSON")
     moduli.set_defaults(run=_moduli)
     export = add_command(actions, "export", _export, "keep of finished runs what analysis needs")
@@ -70,7 +73,6 @@ def _export(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.errors import GlassmlError
     from glassml.md.given import export_run
 
     md = load_campaign(args.config).md
@@ -87,7 +89,6 @@ def _export(args: argparse.Namespace) -> None:
 
 def _adopt(args: argparse.Namespace) -> None:
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.errors import GlassmlError
     from glassml.md.given import adopt_run
     from glassml.md.jobs import build_stages
 

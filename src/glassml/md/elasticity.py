@@ -8,6 +8,7 @@ from ase.calculators.calculator import Calculator
 from ase.optimize import LBFGS
 from tqdm import tqdm
 
+from glassml.campaign.defaults import REST_FORCE_EV_A, STRAIN
 from glassml.campaign.errors import GlassmlError, StructureError
 
 #: Voigt order of ASE: xx, yy, zz, yz, xz, xy.
@@ -32,7 +33,10 @@ def relax(atoms: Atoms, force_eV_A: float, steps: int = 2000) -> None:
 
 
 def stiffness_matrix(
-    atoms: Atoms, calculator: Calculator, strain: float = 0.005, force_eV_A: float = 0.001
+    atoms: Atoms,
+    calculator: Calculator,
+    strain: float = STRAIN,
+    force_eV_A: float = REST_FORCE_EV_A,
 ) -> np.ndarray:
     """Give the stiffness from central differences of the stress, atoms at rest at each strain.
 
@@ -46,8 +50,7 @@ def stiffness_matrix(
         Size of the strains: small enough for the answer to be linear, large enough for the forces
         that are left.
     force_eV_A
-        Largest force in eV/Å at which the atoms count as being at rest. With 0.01 soft modes do not
-        follow: the shear modulus of quartz by a network was 53 instead of 33 GPa.
+        Largest force in eV/Å at which the atoms count as being at rest.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def stiffness_matrix(
     if not force_eV_A >= SMALLEST_FORCE_EV_A:
         raise GlassmlError(f"force {force_eV_A:g} eV/Å: must be {SMALLEST_FORCE_EV_A:g} at least")
     if atoms.cell.rank < 3:
-        raise StructureError("has no box of three vectors: moduli are those of a bulk")
+        raise StructureError("the glass has no box of three vectors: moduli are those of a bulk")
     rest = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
     rest.calc = calculator
     relax(rest, force_eV_A)
