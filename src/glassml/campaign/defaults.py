@@ -18,3 +18,5 @@ FSDP_BACKGROUND: Literal["linear"] = "linear"
 #: follow: the shear modulus of quartz by a network was 53 instead of 33 GPa.
 STRAIN = 0.005
 REST_FORCE_EV_A = 0.001
+#: SiO2 in a cell that is cut from a glass for DFT.
+CUT_UNITS = 32

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassml.campaign.defaults import REST_FORCE_EV_A, STRAIN
+from glassml.campaign.defaults import CUT_UNITS, REST_FORCE_EV_A, STRAIN
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.options import Commands, add_command, add_device, add_stage
 from glassml.md import batch_cli
@@ -58,6 +58,18 @@ def register(commands: Commands) -> None:
     adopt.add_argument("--state", required=True, help="name of the state")
     adopt.add_argument("--glass", required=True, help="name of the glass, as glass00")
     adopt.add_argument("--output-dir", type=Path, required=True)
+    cut = actions.add_parser(
+        "cut-out",
+        help="cut cells for DFT from finished runs, around the atoms that a committee doubts",
+    )
+    cut.add_argument("--input-dir", type=Path, required=True, help="with {state}/{glass}/")
+    cut.add_argument("--state", required=True, help="name of the state")
+    cut.add_argument("--committee", type=Path, nargs="+", required=True, help="NequIP packages")
+    add_device(cut)
+    cut.add_argument("--cells", type=int, default=10, help="of all glasses together (10)")
+    cut.add_argument("--units", type=int, default=CUT_UNITS, help=f"SiO2 in a cell ({CUT_UNITS})")
+    cut.add_argument("--output", type=Path, required=True, help="extxyz")
+    cut.set_defaults(run=_cut_out)
     protocol = add_command(
         actions, "protocol", _print_protocol, "print states, stages, steps and times"
     )
@@ -99,6 +111,35 @@ def _adopt(args: argparse.Namespace) -> None:
         raise GlassmlError(f"{args.config}: md.given does not say where the runs are")
     given = Path(md.given) / args.state / args.glass
     adopt_run(given, build_stages(md, args.state), args.output_dir)
+
+
+def _cut_out(args: argparse.Namespace) -> None:
+    from ase.io import write
+    from tqdm import tqdm
+
+    from glassml.campaign.files import atomic_path
+    from glassml.md.cutout import cut_doubted
+    from glassml.md.given import read_finals
+    from glassml.md.potential import check_potential, load_potential
+
+    if len(args.committee) < 2:
+        raise GlassmlError("--committee: a spread takes two potentials or more")
+    if args.cells < 1 or args.units < 1:
+        raise GlassmlError(f"--cells {args.cells}, --units {args.units}: are counts, from 1 on")
+    glasses = read_finals(args.input_dir / args.state)
+    committee = [load_potential(package, None, args.device)[0] for package in args.committee]
+    for calculator in committee:
+        check_potential(calculator, next(iter(glasses.values())))
+    cells = []
+    for number, (name, glass) in enumerate(tqdm(glasses.items(), unit="glass")):
+        # the remainder goes to the first ones
+        share = (args.cells + len(glasses) - 1 - number) // len(glasses)
+        parent = f"cut_out/{args.state}/{name}"
+        if share:
+            cells += cut_doubted(glass, committee, share, units=args.units, parent=parent)
+    with atomic_path(args.output) as temporary:
+        write(temporary, cells, format="extxyz")
+    print(f"{args.output}: {len(cells)} cells of {3 * args.units} atoms")
 
 
 def _run(args: argparse.Namespace) -> int:

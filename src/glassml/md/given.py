@@ -12,7 +12,14 @@ from ase import Atoms
 
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.extxyz import read_extxyz
-from glassml.campaign.files import atomic_path, read_json, write_gzip, write_json, write_text
+from glassml.campaign.files import (
+    atomic_path,
+    read_json,
+    reading,
+    write_gzip,
+    write_json,
+    write_text,
+)
 from glassml.campaign.h5md import box_edges
 from glassml.md import MODULI_FILE
 from glassml.md.checkpoint import Samples
@@ -56,6 +63,23 @@ def export_run(folder: Path, output: Path) -> None:
     _write_frames(output / "frames.extxyz.gz", frames, ["symbols", "positions"])
     _write_frames(output / "final.extxyz.gz", [final], ["symbols", "positions", "momenta"])
     _copy_moduli(folder, output)
+
+
+def read_finals(folder: Path) -> dict[str, Atoms]:
+    """Read how the runs of a state ended, by glass: from runs, or from what `export_run` kept.
+
+    Raises
+    ------
+    GlassmlError
+        If there is none, or a file cannot be read.
+    """
+    finals = {}
+    for path in sorted(folder.glob("*/final.extxyz*")):
+        with reading(path, "an extxyz file"):
+            finals[path.parent.name] = next(read_extxyz(path))
+    if not finals:
+        raise GlassmlError(f"{folder}: no final.extxyz in folders of it: has a run ended there?")
+    return finals
 
 
 def _copy_moduli(folder: Path, output: Path) -> None:

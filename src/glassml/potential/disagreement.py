@@ -22,6 +22,11 @@ def disagreement(forces: Sequence[np.ndarray]) -> float:
 
 def worst_force(forces: Sequence[np.ndarray]) -> tuple[float, int]:
     """Give the largest standard deviation, as `disagreement`, and the atom that has it."""
-    spreads = np.sqrt(np.var(forces, axis=0, ddof=1).sum(axis=1))
+    spreads = force_spreads(forces)
     atom = int(np.argmax(spreads))
     return float(spreads[atom]), atom
+
+
+def force_spreads(forces: Sequence[np.ndarray]) -> np.ndarray:
+    """Give the standard deviation of each force vector between members in eV/Å, shape (atoms,)."""
+    return np.sqrt(np.var(forces, axis=0, ddof=1).sum(axis=1))
