@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from glassml.campaign.config.dft import Dft
+from glassml.campaign.errors import GlassmlError
 from glassml.campaign.store import LabelStore
 from glassml.dft.calculation import Converged, NotConvergedError, climb
 from glassml.dft.shard import label_shard, refuse_structure
@@ -130,6 +131,22 @@ def test_time_and_exceptions_are_reasons(tmp_path):
     assert slow.records[0]["reason"] == "took longer than allowed"
     wrong = label_shard(_cells(1), DFT, LabelStore(tmp_path / "b"), 1, _raise)
     assert wrong.records[0]["reason"] == "ValueError: a reason"
+
+
+def _gpu_fails_on_second(atoms, dft, recipes, log):
+    if atoms.positions[1, 0] > 1.6005:
+        kind = type("CUDARuntimeError", (RuntimeError,), {"__module__": "cupy_backends.cuda.api"})
+        raise kind("cudaErrorIllegalAddress")
+    return _pair_label(atoms, dft, recipes, log)
+
+
+def test_a_gpu_that_fails_says_nothing_of_the_structure(tmp_path):
+    store = LabelStore(tmp_path / "store")
+    with pytest.raises(GlassmlError, match=r"under 1 of 2 labels.*cudaErrorIllegalAddress.*fewer"):
+        label_shard(_cells(2), DFT, store, 2, _gpu_fails_on_second)
+    again = label_shard(_cells(2), DFT, store, 2, _pair_label)
+    assert [record["status"] for record in again.records] == ["converged", "converged"]
+    assert again.computed == 1
 
 
 def test_a_failure_is_tried_again_when_the_ladder_changes(tmp_path):

@@ -18,13 +18,13 @@ from ase.neighborlist import neighbor_list
 from tqdm import tqdm
 
 from glassml.campaign.config.dft import Dft
-from glassml.campaign.errors import Interrupted
+from glassml.campaign.errors import GlassmlError, Interrupted
 from glassml.campaign.signals import interrupting
 from glassml.campaign.store import CLAIM_HEARTBEAT_S, LabelRecord, LabelStore
 from glassml.dft.calculation import climb
 from glassml.dft.labels import label_key, structure_record
 from glassml.dft.settings import determining_settings, require_gpu
-from glassml.dft.workers import CrashError, Worker, start_worker, wait_any
+from glassml.dft.workers import CrashError, GpuError, Worker, start_worker, wait_any
 
 LOGGER = logging.getLogger(__name__)
 
@@ -85,6 +85,8 @@ def label_shard(
         If a GPU is asked for and GPAW can use none.
     Interrupted
         If a signal came; call again to go on.
+    GlassmlError
+        If the GPU failed under a label: call again to go on.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sections = [dft] * len(configurations) if isinstance(dft, Dft) else list(dft)
@@ -107,6 +109,12 @@ def label_shard(
         except Interrupted as interruption:
             interruption.progressed = result.computed > 0
             raise
+    if labelling.gpu_failures:
+        raise GlassmlError(
+            f"the GPU failed under {len(labelling.gpu_failures)} of {len(configurations)} labels, "
+            f"the first by {labelling.gpu_failures[0]}: finished labels are kept; run it again, "
+            "with fewer processes where its memory was full (nvidia-smi tells)"
+        )
     return result
 
 
@@ -170,6 +178,7 @@ class _Labelling:
         self.keys = {index: str(result.keys[index]) for index in result.waiting}
         self.workers: list[Worker] = []
         self.claims: dict[int, ExitStack] = {}
+        self.gpu_failures: list[GpuError] = []
         self.folder = Path()
 
     def run(self, processes: int, progress: tqdm) -> None:
@@ -224,9 +233,12 @@ class _Labelling:
 
     def _finish(self, index: int, outcome: LabelRecord | CrashError) -> None:
         record = _complete(self.configurations[index], self.sections[index], outcome)
-        self.store.put(self.keys[index], record)
+        if isinstance(outcome, GpuError):
+            self.gpu_failures.append(outcome)  # tells nothing of the structure: not stored
+        else:
+            self.store.put(self.keys[index], record)
+            self.result.computed += 1
         self.claims.pop(index).close()
-        self.result.computed += 1
         self._settle(index, record)
 
     def _take_from_store(self, index: int) -> bool:

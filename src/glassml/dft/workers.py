@@ -30,6 +30,10 @@ class CrashError(Exception):
     """A worker ended without a result: killed, crashed, out of time, or by an exception."""
 
 
+class GpuError(CrashError):
+    """A worker's GPU failed: its memory was full, or another process on it did something wrong."""
+
+
 def start_worker(item: int, work: Callable[[int], LabelRecord], seconds: float) -> Worker:
     """Start ``work(item)`` in a forked process that may take `seconds`.
 
@@ -106,6 +110,7 @@ def _child(parent: int, item: int, work: Callable[[int], LabelRecord], sender: C
     try:
         result: LabelRecord | CrashError = work(item)
     except Exception as error:  # noqa: BLE001  whatever it is, it is this piece's reason
-        result = CrashError(f"{type(error).__name__}: {error}")
+        of_gpu = type(error).__module__.startswith("cupy")
+        result = (GpuError if of_gpu else CrashError)(f"{type(error).__name__}: {error}")
     sender.send(result)
     sender.close()
