@@ -12,16 +12,15 @@ import argparse
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 
 from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.units import density_g_cm3
 from glassml.dataset.build import pressure_of
-from glassml.potential.padded import load_network
+from glassml.md.potential import load_potential
 
 DENSITY_G_CM3 = (2.1, 2.3)
 LARGEST_FORCE_EV_A = 4.0
@@ -41,15 +40,11 @@ def group(atoms: Atoms, families: Collection[str], pressure_GPa: Sequence[float]
     return "glass" if kind and calm and at_rest and "REF_stress" in atoms.info else None
 
 
-def errors(network: Any, atoms: Atoms) -> tuple[float, float]:
+def errors(calculator: Calculator, atoms: Atoms) -> tuple[float, float]:
     """Give the error of the pressure in GPa and of the energy in meV/atom."""
-    network.place([atoms])
-    found = network(
-        torch.as_tensor(atoms.positions).to(network.device),
-        torch.as_tensor(atoms.cell.array[None]).to(network.device),
-    )
-    predicted = -np.trace(found["stress"][0].cpu().numpy()) / 3.0 / units.GPa
-    energy = float(found["energy"][0]) - atoms.info["REF_energy"]
+    bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    predicted = -calculator.get_stress(bare)[:3].mean() / units.GPa
+    energy = calculator.get_potential_energy(bare) - atoms.info["REF_energy"]
     return predicted - pressure_of(atoms), 1e3 * energy / len(atoms)
 
 
@@ -61,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--families", nargs="+", default=[], help="of config/reference.yaml")
     parser.add_argument("--pressure-GPa", type=float, nargs=2, default=[-np.inf, np.inf])
     args = parser.parse_args(arguments)
-    network, _ = load_network(args.package, graph=False)
+    calculator, _ = load_potential(args.package, device="cpu")
     groups = defaultdict(list)
     for atoms in (each for path in args.labels for each in read_extxyz(path)):
         if (name := group(atoms, args.families, args.pressure_GPa)) is not None:
-            groups[name].append(errors(network, atoms))
+            groups[name].append(errors(calculator, atoms))
     lines = sorted(groups.items())
     if args.families and groups:
         lines.append(("together", [row for rows in groups.values() for row in rows]))
