@@ -65,6 +65,18 @@ def test_other_settings_and_known_labels_are_refused(labelled, tmp_path):
     store = LabelStore(tmp_path)
     with pytest.raises(StructureError, match="other settings"):
         recompute(labelled, 1, 0, DFT.model_copy(update={"cutoff_eV": 260.0}), store)
-    store.put(labelled[0].info["label_key"], {"status": "converged"})
-    with pytest.raises(StructureError, match="already"):
+    store.put("0" * 64, {"status": "converged"})
+    with pytest.raises(StructureError, match="holds labels already"):
         recompute(labelled, 3, 0, DFT, store)
+
+
+@pytest.mark.slow
+def test_the_same_call_goes_on_and_other_labels_are_refused(labelled, tmp_path):
+    first = recompute(labelled, 1, 0, DFT, LabelStore(tmp_path))
+    records = {path: path.stat().st_mtime_ns for path in tmp_path.glob("??/*.json")}
+    assert len(records) == 1
+    more = recompute(labelled, 2, 0, DFT, LabelStore(tmp_path))
+    assert first[0] in more
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+    with pytest.raises(StructureError, match="holds labels already"):
+        recompute(labelled[:2], 1, 0, DFT, LabelStore(tmp_path))

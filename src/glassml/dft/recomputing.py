@@ -1,5 +1,6 @@
 """Labels of a file calculated again from scratch, and held against the old ones."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from ase.units import GPa
 
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
+from glassml.campaign.files import read_json, write_json
 from glassml.campaign.seeds import generator
 from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.labels import label_key
@@ -23,6 +25,7 @@ COLUMNS = (
     "stress_max_GPa",
     "agrees",
 )
+MARKER = "recomputed.json"  # in the store
 # What the SCF criteria leave open between a CPU and a GPU; the same code on the same kind of
 # machine agrees to 1e-8.
 PRECISION = {"energy_meV_per_atom": 0.1, "force_max_eV_A": 0.01, "stress_max_GPa": 0.01}
@@ -47,7 +50,7 @@ def recompute(
     dft
         Section `dft` of a campaign: the settings of the labels.
     store
-        Where the new labels go; it must not hold the old ones.
+        Where the new labels go: an empty one, or that of the same call, which was interrupted.
     processes
         Structures at once.
 
@@ -60,7 +63,8 @@ def recompute(
     Raises
     ------
     StructureError
-        If a label drawn was calculated with other settings, or the store has it already.
+        If a label drawn was calculated with other settings, or the store holds other labels: those
+        to compare with might be among them.
     """
     order = generator(seed, "dft", "recompute").permutation(len(labelled))
     drawn = [labelled[index] for index in sorted(order[:count].tolist())]
@@ -69,14 +73,28 @@ def recompute(
         key = label_key(atoms, determining_settings(atoms, dft))
         if key != atoms.info.get("label_key"):
             raise StructureError(f"{name} was calculated with other settings than the campaign's")
-        if store.get(key) is not None:
-            raise StructureError(f"{name} is in the store {store.root} already: give an empty one")
+    _take(store, labelled)
     bare = [
         Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=atoms.pbc)
         for atoms in drawn
     ]
     records = label_shard(bare, dft, store, processes).records
     return [_compare(atoms, record) for atoms, record in zip(drawn, records, strict=True)]
+
+
+def _take(store: LabelStore, labelled: Sequence[Atoms]) -> None:
+    """Mark an empty store as that of labels calculated again, or find the mark there."""
+    marker = store.root / MARKER
+    keys = sorted(str(atoms.info.get("label_key")) for atoms in labelled)
+    mark = {"calculated_again": hashlib.sha256("\n".join(keys).encode()).hexdigest()}
+    if marker.is_file() and read_json(marker) == mark:
+        return
+    if store.keys():
+        raise StructureError(
+            f"{store.root} holds labels already, which are not these labels calculated again: "
+            "give an empty folder"
+        )
+    write_json(marker, mark)
 
 
 def _compare(atoms: Atoms, record: LabelRecord) -> dict[str, object]:
