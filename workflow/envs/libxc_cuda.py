@@ -54,11 +54,7 @@ def main() -> None:
             for kind in (family, f"hyb_{family}"):
                 keep_only(source / f"funcs_{kind}.c", FUNCTIONALS if kind == "mgga" else ())
         command = [nvcc, f"-arch={architecture}", "-Xcompiler", "-fPIC"]
-        compiled = [
-            *command,
-            *["-x", "cu", "-rdc=true", "-O2", "-w", "-DHAVE_CONFIG_H", "-I."],
-            *FLAGS,
-        ]
+        compiled = [*command, *FLAGS]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             lines = ([*compiled, "-c", f"{name}.c", "-o", f"{name}.o"] for name in SOURCES)
             list(pool.map(lambda line: run(line, source), lines))
