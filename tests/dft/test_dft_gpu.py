@@ -58,6 +58,16 @@ def test_a_gpu_gives_the_label_of_a_cpu(stishovite, monkeypatch, xc, tmp_path):
     assert result.scf["log10_density"] < -4
 
 
+def test_an_atom_alone_is_left_to_a_cpu(monkeypatch, tmp_path):
+    """The code for a GPU takes spins as paired."""
+    monkeypatch.setattr("gpaw.new.builder.GPAW_CPUPY", True)
+    atom = Atoms("O", cell=[5.0, 5.2, 5.4], pbc=True)
+    log = tmp_path / "gpu.txt"
+    result = calculate(atom, Dft(xc="r2SCAN", gpu=True, **SETTINGS), log=log)
+    assert "cupy" not in log.read_text(encoding="utf-8")
+    assert result.energy == calculate(atom, Dft(xc="r2SCAN", **SETTINGS)).energy
+
+
 def test_a_missing_gpu_is_refused_before_any_label(monkeypatch):
     monkeypatch.delenv("GPAW_CPUPY", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -92,10 +92,12 @@ def calculate(
     atoms.pbc = True  # plane waves are periodic; isolated atoms sit in a large box
     parameters = gpaw_parameters(atoms, dft)
     RECIPES[recipe](parameters, atoms, dft)
-    if is_isolated(atoms) and not parameters.get("hund"):
-        atoms.set_initial_magnetic_moments([HUND_MOMENTS.get(atoms.symbols[0], 0)])
+    if is_isolated(atoms):
+        if not parameters.get("hund"):
+            atoms.set_initial_magnetic_moments([HUND_MOMENTS.get(atoms.symbols[0], 0)])
     elif dft.gpu and recipe == "standard":
-        _move_to_gpu(parameters, dft.xc)  # stubborn cases are left to the code for CPUs
+        # stubborn cases, and atoms alone, whose spins are not paired, are left to CPUs
+        _move_to_gpu(parameters, dft.xc)
     # Lines are flushed one by one, so that a log can be read while and after it is written.
     with nullcontext() if log is None else log.open("w", buffering=1, encoding="utf-8") as text:
         atoms.calc = GPAW(txt=text, **parameters)
