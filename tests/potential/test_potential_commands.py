@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import yaml
@@ -135,6 +136,22 @@ def test_bagged_members_see_samples_of_their_own(campaign, labels_of, tmp_path, 
     assert sorted(samples[0]) != sorted(samples[1])
     known = {atoms.info["config_id"] for atoms in read(labels_of.train, ":")}
     assert all(set(sample) <= known for sample in samples)
+
+
+def test_labels_of_a_kind_count_several_times(
+    campaign, labels_of, tmp_path, without_trainer, capsys
+):
+    once = [atoms.info for atoms in read(labels_of.train, ":")]
+    (kind,) = {info["config_type"] for info in once}
+    config = campaign(model=SMALL, training=SHORT | {"repeats": {kind: 3}})
+    assert main(train_command(config, labels_of, tmp_path / "m0")) == 0
+    names = Counter(
+        atoms.info["config_id"] for atoms in read(without_trainer[0] / "train.extxyz", ":")
+    )
+    assert names == {info["config_id"]: 3 for info in once}
+    config = campaign(model=SMALL, training=SHORT | {"repeats": {"cristal": 3}})
+    assert main(train_command(config, labels_of, tmp_path / "m1")) == 2
+    assert f"of config_type cristal; there are {kind}" in capsys.readouterr().err
 
 
 def test_fewer_labels_train_for_as_many_steps(campaign, labels_of, tmp_path, without_trainer):

@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from ase.units import GPa
+from hydra.utils import instantiate
 
 from glassml.campaign.config import parse_campaign
 from glassml.campaign.config.potential import Network, Potential, Training
@@ -165,6 +168,25 @@ def test_energy_forces_and_stress_are_in_the_loss():
     ramp = next(c for c in config["trainer"]["callbacks"] if "final_coeffs" in c)
     assert ramp["final_coeffs"]["per_atom_energy_mse"] == 8
     assert ramp["start_epoch"] + ramp["transition_epochs"] == 8
+
+
+def test_large_errors_count_by_their_size():
+    """Huber's loss is half the square below its limit, and grows linearly from there."""
+    config = _training_config(loss="huber", energy_weight=7, force_weight=2, stress_weight=90)
+    loss = instantiate(config["training_module"]["loss"])
+    names = {"total_energy": (1, 1), "forces": (2, 3), "stress": (1, 3, 3)}
+    label = {key: torch.zeros(shape, dtype=torch.float64) for key, shape in names.items()}
+    label["num_atoms"] = torch.tensor([2])
+    values = {}
+    for error in (0.5, 1.0, 3.0):
+        limits = {"total_energy": 2 * 0.003, "forces": 0.05, "stress": 0.1 * GPa}
+        off = label | {key: label[key] + error * limit for key, limit in limits.items()}
+        values[error] = {key: float(value) for key, value in loss(off, label).items()}
+    for key, limit in {"per_atom_energy": 0.003, "forces": 0.05, "stress": 0.1 * GPa}.items():
+        of_error = {error: found[f"{key}_mse"] for error, found in values.items()}
+        expected = {0.5: limit**2 / 8, 1.0: limit**2 / 2, 3.0: 2.5 * limit**2}
+        assert of_error == pytest.approx(expected)
+    assert [part["coeff"] for part in config["training_module"]["loss"]["metrics"]] == [7, 2, 90]
 
 
 def test_labels_are_read_from_their_own_keys():

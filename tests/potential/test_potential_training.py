@@ -131,6 +131,22 @@ def test_a_member_of_fewer_labels_is_packaged_with_its_averaged_weights(labels_o
 
 
 @pytest.mark.slow
+def test_muon_and_hubers_loss_train_too(labels_of, tmp_path):
+    member = Member(tmp_path / "m0", 0, 0, 1)
+    changes = {"optimizer": "muon", "loss": "huber", "max_epochs": 12}
+    settings = TRAINING.model_copy(update=changes)
+    train_member(member, labels_of, network=NETWORK, settings=settings, device="cpu")
+    history = pd.read_csv(tmp_path / "m0/history.csv")
+    forces = history["validation_force_mae_eV_per_A"]
+    assert forces.iloc[-1] < 0.8 * forces.iloc[0]
+    (last,) = tmp_path.glob("m0/training/*/last.ckpt")
+    groups = torch.load(last, weights_only=False)["optimizer_states"][0]["param_groups"]
+    assert [group["use_muon"] for group in groups] == [True, False]
+    assert all(group["params"] for group in groups)
+    load_calculator(tmp_path / "m0/model.nequip.zip", device="cpu")
+
+
+@pytest.mark.slow
 def test_a_checkpoint_after_the_ramp_holds_the_final_weights(trained):
     (last,) = trained.glob("training/*/last.ckpt")
     held = torch.load(last, weights_only=False)["state_dict"]["loss._extra_state"]["coeff_dict"]

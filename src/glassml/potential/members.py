@@ -121,6 +121,7 @@ def train_member(
         train = nested_subset(train, labels, generator(member.seed, "potential", "subset"))
     if settings.bagging:
         train = bootstrap(train, generator(member.seed, *member.names("bagging")))
+    train = repeated(train, settings.repeats)
     sets = {"train": _extxyz(train), "validation": _extxyz(validation)}
     if package is None:
         isolated_eV = dataset.isolated_energies()
@@ -209,6 +210,32 @@ def bootstrap(frames: Sequence[Atoms], rng: np.random.Generator) -> list[Atoms]:
         parents.setdefault(str(atoms.info.get("parent", index)), []).append(atoms)
     names = sorted(parents)
     return [atoms for drawn in rng.choice(names, len(names)) for atoms in parents[str(drawn)]]
+
+
+def repeated(frames: Sequence[Atoms], repeats: Mapping[str, int]) -> list[Atoms]:
+    """Let the configurations of some config types come several times.
+
+    Parameters
+    ----------
+    frames
+        Configurations, with `info["config_type"]`.
+    repeats
+        How many times, by config type.
+
+    Raises
+    ------
+    PotentialError
+        If there is none of a type that is named.
+    """
+    types = {str(atoms.info.get("config_type")) for atoms in frames}
+    if absent := sorted(set(repeats) - types):
+        raise PotentialError(
+            f"potential.training.repeats: no training label is of config_type "
+            f"{', '.join(absent)}; there are {', '.join(sorted(types))}"
+        )
+    return [
+        atoms for atoms in frames for _ in range(repeats.get(str(atoms.info.get("config_type")), 1))
+    ]
 
 
 def nested_subset(frames: Sequence[Atoms], count: int, rng: np.random.Generator) -> list[Atoms]:

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from glassml.campaign.config.potential import Network, Training
+from glassml.campaign.units import GPA_PER_EV_A3
 
 LOSS = "val0_epoch/weighted_sum"
 STEPS_PER_CHECKPOINT = 100
+# Beyond 3 meV/atom, 0.05 eV/Å and 0.1 GPa an error counts by its size.
+HUBER_DELTAS = (0.003, 0.05, 0.1 / GPA_PER_EV_A3)
 
 
 def scratch_model(
@@ -212,11 +215,7 @@ def training_config(
             "_target_": "nequip.train.EMALightningModule",
             "ema_decay": training.ema_decay,
             "model": dict(model),
-            "loss": {
-                "_target_": "nequip.train.EnergyForceStressLoss",
-                "per_atom_energy": True,
-                "coeffs": weights,
-            },
+            "loss": _loss(training, weights),
             "val_metrics": {
                 "_target_": "nequip.train.EnergyForceStressMetrics",
                 "coeffs": {
@@ -229,7 +228,7 @@ def training_config(
                     "stress_rmse": None,
                 },
             },
-            "optimizer": {"_target_": "torch.optim.Adam", "lr": training.learning_rate},
+            "optimizer": _optimizer(training),
             "lr_scheduler": {
                 "scheduler": {
                     "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
@@ -240,6 +239,48 @@ def training_config(
                 "frequency": 1,
             },
         },
+    }
+
+
+def _loss(training: Training, weights: Mapping[str, float]) -> dict[str, Any]:
+    """Say how errors count: squared, or beyond `HUBER_DELTAS` by their size."""
+    if training.loss == "squared":
+        return {
+            "_target_": "nequip.train.EnergyForceStressLoss",
+            "per_atom_energy": True,
+            "coeffs": dict(weights),
+        }
+    fields: dict[str, Any] = {
+        "per_atom_energy_mse": {
+            "_target_": "nequip.data.PerAtomModifier",
+            "field": "total_energy",
+        },
+        "forces_mse": "forces",
+        "stress_mse": "stress",
+    }
+    return {
+        "_target_": "nequip.train.MetricsManager",
+        "metrics": [
+            {
+                "name": name,
+                "field": field,
+                "coeff": weight,
+                "metric": {"_target_": "nequip.train.HuberLoss", "delta": delta},
+            }
+            for (name, field), weight, delta in zip(
+                fields.items(), weights.values(), HUBER_DELTAS, strict=True
+            )
+        ],
+    }
+
+
+def _optimizer(training: Training) -> dict[str, Any]:
+    rate = {"lr": training.learning_rate}
+    if training.optimizer == "adam":
+        return {"_target_": "torch.optim.Adam", **rate}
+    return {
+        "_target_": "nequip.train.MuonWithAuxAdam",
+        "param_groups": {"_target_": "nequip.model.MuonParamGroups", "muon": rate, "adam": rate},
     }
 
 

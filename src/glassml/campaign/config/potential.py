@@ -48,7 +48,11 @@ class Training(Section):
 
     batch_size: int = Field(default=4, ge=1, le=4096, description="Configurations per step.")
     learning_rate: float = Field(
-        default=0.01, gt=0.0, le=1.0, description="Of Adam at the start; it decays as a cosine."
+        default=0.01, gt=0.0, le=1.0, description="At the start; it decays as a cosine."
+    )
+    optimizer: Literal["adam", "muon"] = Field(
+        default="adam",
+        description="Adam, or Muon for the matrices of the layers beside Adam for all else.",
     )
     max_epochs: int = Field(default=300, ge=1, description="Passes over the training set.")
     max_minutes: float = Field(
@@ -59,6 +63,11 @@ class Training(Section):
     )
     ema_decay: float = Field(
         default=0.99, ge=0.0, lt=1.0, description="Of the moving average of weights that is kept."
+    )
+    loss: Literal["squared", "huber"] = Field(
+        default="squared",
+        description="Errors count by their squares; or, beyond 3 meV/atom, 0.05 eV/Å and 0.1 GPa, "
+        "by their sizes, so that liquids and short pairs do not decide.",
     )
     energy_weight: float = Field(
         default=1.0, ge=0.0, description="Of (eV/atom)² in the loss, over the first half."
@@ -88,6 +97,11 @@ class Training(Section):
     )
     bagging: bool = Field(
         default=False, description="Each member trains on a bootstrap sample of the parents."
+    )
+    repeats: dict[Annotated[str, Field(pattern=NAME)], Annotated[int, Field(ge=2, le=100)]] = Field(
+        default={},
+        description="How many times the training labels of a config_type count, where more than "
+        "once: of few labels that decide much, as crystals at rest.",
     )
 
 
