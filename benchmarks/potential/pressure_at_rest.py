@@ -1,6 +1,6 @@
 """Mean error of pressure and energy near rest, which decides on density: a mean, not its square.
 
-    python benchmarks/potential/pressure_at_rest.py resources/potential/m0.nequip.zip \
+    python benchmarks/potential/pressure_at_rest.py resources/potential_study/m0.nequip.zip \
       resources/reference/{,later/,test/}labels.extxyz.gz
 
 Glasses quenched or released, of 2.1 to 2.3 g/cm³, no force above 4 eV/Å; and, apart, cells of the
