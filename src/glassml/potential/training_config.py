@@ -9,8 +9,8 @@ from glassml.campaign.units import GPA_PER_EV_A3
 
 LOSS = "val0_epoch/weighted_sum"
 STEPS_PER_CHECKPOINT = 100
-# Beyond 3 meV/atom, 0.05 eV/Å and 0.1 GPa an error counts by its size.
-HUBER_DELTAS = (0.003, 0.05, 0.1 / GPA_PER_EV_A3)
+# Beyond these an error counts by its size, in eV/atom, eV/Å and eV/Å³ (0.1 GPa).
+HUBER_DELTAS = {"total_energy": 0.003, "forces": 0.05, "stress": 0.1 / GPA_PER_EV_A3}
 
 
 def scratch_model(
@@ -250,26 +250,19 @@ def _loss(training: Training, weights: Mapping[str, float]) -> dict[str, Any]:
             "per_atom_energy": True,
             "coeffs": dict(weights),
         }
-    fields: dict[str, Any] = {
-        "per_atom_energy_mse": {
-            "_target_": "nequip.data.PerAtomModifier",
-            "field": "total_energy",
-        },
-        "forces_mse": "forces",
-        "stress_mse": "stress",
-    }
+    energy = {"_target_": "nequip.data.PerAtomModifier", "field": "total_energy"}
+    # named as the squared ones are, so that the same schedule moves their weights
+    names = {"total_energy": "per_atom_energy_mse", "forces": "forces_mse", "stress": "stress_mse"}
     return {
         "_target_": "nequip.train.MetricsManager",
         "metrics": [
             {
                 "name": name,
-                "field": field,
-                "coeff": weight,
-                "metric": {"_target_": "nequip.train.HuberLoss", "delta": delta},
+                "field": energy if field == "total_energy" else field,
+                "coeff": weights[field],
+                "metric": {"_target_": "nequip.train.HuberLoss", "delta": HUBER_DELTAS[field]},
             }
-            for (name, field), weight, delta in zip(
-                fields.items(), weights.values(), HUBER_DELTAS, strict=True
-            )
+            for field, name in names.items()
         ],
     }
 
