@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from glassml.campaign.config.md import MolecularDynamics
 from glassml.campaign.errors import GlassmlError
 from glassml.md.jobs import build_stages, check_committee, control
+from glassml.md.quench import student_stages
 from glassml.md.start import quench_stages
 
 HOLD = {
@@ -202,3 +203,49 @@ def test_a_classical_quench_has_the_rate_that_was_asked_for():
     assert melt.length_fs() == pytest.approx(10_000.0)
     assert 3200.0 / (quench.length_fs() / 1000.0) == pytest.approx(10.0)
     assert quench.temperature_K == (3500.0, 300.0)
+
+
+STUDENT = {
+    "package": "resources/potential_small/m0.nequip.zip",
+    "quench": [{"end_K": 2400, "rate_K_per_ps": 2}, {"end_K": 1500, "rate_K_per_ps": 10}],
+    "hold_ps": 5,
+    "timestep_fs": 2,
+}
+
+
+def with_student(student, **more):
+    hold = {"name": "hold", "ensemble": "npt", "pressure_GPa": 0, "temperature_K": 1500}
+    classical = {"melt_K": 3400, "end_K": 3400}
+    section = {"engine": "torch", "start": "classical", "classical": classical}
+    section["states"] = {"ambient": {"stages": [hold | {"duration_ps": 1}]}}
+    return MolecularDynamics.model_validate(section | {"student": STUDENT | student} | more)
+
+
+def test_a_student_cools_from_where_the_classical_melt_ends_at_its_rates():
+    md = with_student({})
+    hold, slow, fast = student_stages(md.student, 3400.0, 7.7)
+    assert hold.temperature_K == (3400.0, 3400.0)
+    assert hold.length_fs() == pytest.approx(5000.0)
+    assert slow.temperature_K == (3400.0, 2400.0)
+    assert slow.length_fs() == pytest.approx(1000.0 / 2 * 1000.0)
+    assert fast.temperature_K == (2400.0, 1500.0)
+    assert fast.length_fs() == pytest.approx(900.0 / 10 * 1000.0)
+    assert {stage.pressure_GPa for stage in (hold, slow, fast)} == {(7.7, 7.7)}
+    assert md.student_steps() == hold.steps + slow.steps + fast.steps
+
+
+@pytest.mark.parametrize(
+    ("student", "more", "message"),
+    [
+        ({"package": "m0.zip"}, {}, "m0.zip is not an existing .nequip.zip file"),
+        ({"quench": []}, {}, "at least 1 item"),
+        ({"quench": STUDENT["quench"][::-1]}, {}, "each ramp cools from where the one before"),
+        ({}, {"start": "random"}, "student: needs start classical, engine torch"),
+        ({}, {"engine": "ase"}, "student: needs start classical, engine torch"),
+        ({}, {"potential": "shik"}, "student: needs start classical, engine torch"),
+        ({}, {"classical": {"melt_K": 3400, "end_K": 2000}}, "2400 K is not below classical.end_K"),
+    ],
+)
+def test_a_student_that_cannot_go_on_is_refused(student, more, message):
+    with pytest.raises(ValidationError, match=message):
+        with_student(student, **more)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ase.io import write
 
 from glassml.campaign.errors import GlassmlError
 from glassml.campaign.files import file_sha256
@@ -18,6 +19,7 @@ from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.md.outputs import read_restart
 from glassml.md.spread import Task, batches, devices
+from silica_labels import make_labels
 
 STATES = {
     "hot": (None, 0.2),
@@ -50,6 +52,7 @@ CAMPAIGN = {
         },
     },
 }
+SMALL = "resources/potential_small/m{}.nequip.zip"
 FILES = ("series.csv", "final.extxyz", "restart.npz")
 
 
@@ -176,6 +179,48 @@ def test_melts_are_quenched_each_under_its_own_pressure(tmp_path, capsys):
     assert main([*alone, "--output-dir", str(tmp_path / "alone")]) == 0
     for glass in ("glass00", "glass01"):
         made = [tmp_path / f / glass / "restart.npz" for f in ("alone", "start/20GPa")]
+        assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_a_student_goes_on_from_the_classical_melt_and_hands_over(tmp_path):
+    way = {"melt_K": 2500, "melt_ps": 0.1, "end_K": 2500}
+    student = {
+        "package": SMALL.format(0),
+        "hold_ps": 0.004,
+        "quench": [{"end_K": 2490, "rate_K_per_ps": 2000}, {"end_K": 2480, "rate_K_per_ps": 1000}],
+        "timestep_fs": 0.5,
+    }
+    stage = {"name": "hold", "ensemble": "npt", "temperature_K": 2480, "duration_ps": 0.02}
+    states = {"ambient": {"stages": [stage | {"pressure_GPa": 0}]}}
+    more = {"start": "classical", "classical": way, "student": student, "states": states}
+    more |= {"glasses": 2, "potential": "trained", "shortcuts": ["pair_kernels", "tf32"]}
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(CAMPAIGN | {"md": CAMPAIGN["md"] | more}))
+    labels = tmp_path / "labels.extxyz"
+    write(labels, make_labels(2, 1))
+    network = ["--potential", SMALL.format(1), "--labels", str(labels)]  # the last one counts
+    assert main(command(path, tmp_path, *network)) == 0
+
+    melt, start, end = (
+        json.loads((tmp_path / folder / "glass01/record.json").read_text())
+        for folder in ("start/0GPa/classical", "start/0GPa", "ambient")
+    )
+    assert melt["potential"]["path"] == "shik"
+    assert start["potential"]["path"] == SMALL.format(0)
+    assert end["potential"]["path"] == SMALL.format(1)
+    assert start["potential"]["verification"].keys() == {"exact", "short"}
+    assert [stage["name"] for stage in start["protocol"]] == ["hold", "quench1", "quench2"]
+    assert start["protocol"][-1]["temperature_K"] == [2490, 2480]
+    assert end["origin"]["student"]["package"] == SMALL.format(0)
+    for before, after in (("start/0GPa/classical", start), ("start/0GPa", end)):
+        digest = file_sha256(tmp_path / before / "glass01/restart.npz")
+        assert digest in after["origin"].values()
+
+    alone = ["md", "starts", "--config", str(path), "--device", "cpu", "--pressure-GPa", "0"]
+    alone += ["--labels", str(labels), "--output-dir", str(tmp_path / "alone")]
+    assert main(alone) == 0
+    for glass in ("glass00", "glass01"):
+        made = [tmp_path / f / glass / "restart.npz" for f in ("alone", "start/0GPa")]
         assert made[0].read_bytes() == made[1].read_bytes()
 
 

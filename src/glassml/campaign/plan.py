@@ -95,7 +95,7 @@ def make_plan(campaign: Campaign, results: Path | None = None, gpu: bool = False
         Item("dft", "labels at hand", 0, 1, 20 / 3600, 0.0, 0.0),
         *(_labels(campaign, family) for family in campaign.configurations.families),
         *_learning(campaign, jobs, gpu),
-        *([_start(campaign, jobs)] if campaign.md.runs_starts() else []),
+        *([_start(campaign, jobs, gpu)] if campaign.md.runs_starts() else []),
         *(_dynamics(campaign, state, gpu) for state in campaign.md.states),
         _analysis(campaign, jobs),
         *_studies(campaign, jobs, gpu),
@@ -226,20 +226,26 @@ def _count(jobs: list[Job], stage: str) -> int:
     return sum(job.stage == stage for job in jobs)
 
 
-def _start(campaign: Campaign, jobs: list[Job]) -> Item:
+def _start(campaign: Campaign, jobs: list[Job], gpu: bool) -> Item:
     md = campaign.md
     number = sum(job.name.startswith("md/start") for job in jobs)
     glasses = md.glasses * len(md.start_pressures())
-    hours = md.start_steps() * md.atoms * glasses * CLASSICAL_SECONDS_PER_ATOM_STEP / 3600
-    return Item("md", "start", glasses, number, hours, 0.0, 0.0)
+    classical = md.start_steps() * md.atoms * glasses * CLASSICAL_SECONDS_PER_ATOM_STEP / 3600
+    student = _network_hours(md.student_steps() * md.atoms * glasses, gpu)
+    hours = (classical, student) if gpu else (classical + student, 0.0)
+    return Item("md", "start", glasses, number, *hours, 0.0)
+
+
+def _network_hours(atom_steps: int, gpu: bool) -> float:
+    """Estimate the GPU-hours or core-hours that a network takes."""
+    if gpu:
+        return atom_steps / NEQUIP_GPU_ATOM_STEPS_PER_SECOND / 3600
+    return atom_steps * NEQUIP_CPU_SECONDS_PER_ATOM_STEP / 3600
 
 
 def _dynamics_hours(md: MolecularDynamics, state: str, gpu: bool) -> float:
     """Estimate the GPU-hours or core-hours that a network takes for a state of all glasses."""
-    atom_steps = md.steps(state) * md.atoms * md.glasses
-    if gpu:
-        return atom_steps / NEQUIP_GPU_ATOM_STEPS_PER_SECOND / 3600
-    return atom_steps * NEQUIP_CPU_SECONDS_PER_ATOM_STEP / 3600
+    return _network_hours(md.steps(state) * md.atoms * md.glasses, gpu)
 
 
 def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:

@@ -10,6 +10,7 @@ from glassml.campaign.options import add_config, add_device
 from glassml.md.options import (
     add_common_options,
     add_glasses,
+    add_labels,
     add_pressure,
     add_state_options,
     positive,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from glassml.md.engines.interface import BatchEngine
     from glassml.md.run import Job
     from glassml.md.spread import Task
-    from glassml.potential.padded import PaddedNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +65,14 @@ def register(actions: argparse._SubParsersAction) -> None:
     everything.set_defaults(run=_run_all)
     starts = actions.add_parser(
         "starts",
-        help="melt and quench all glasses with a classical potential in one batch, with torch",
-        description="For a GPU. Exit code 143 or 130: interrupted, and the same command goes on.",
+        help="melt and quench all glasses in one batch, with torch",
+        description="With a classical potential, and then with md.student if there is one. For a "
+        "GPU. Exit code 143 or 130: interrupted, and the same command goes on.",
     )
     add_config(starts)
     add_device(starts)
     add_pressure(starts)
+    add_labels(starts)
     starts.add_argument("--output-dir", type=Path, required=True, help="{glass}/restart.npz")
     add_glasses(starts)
     starts.set_defaults(run=_starts)
@@ -94,14 +96,6 @@ def check_engine(md: "MolecularDynamics") -> None:
         raise GlassmlError(f"md.engine: {md.engine} takes no batches: `glassml md run`, or torch")
 
 
-def batch_seed(campaign: "Campaign", use: str, names: list[str]) -> int:
-    """Give the seed of a batch: some of the glasses do not share random numbers with others."""
-    from glassml.campaign.seeds import derive_seed
-
-    some = [] if names == campaign.md.glass_names() else names
-    return derive_seed(campaign.seed, "md", use, *some)
-
-
 def _run_batch(args: argparse.Namespace) -> int:
     from glassml.md.jobs import load
     from glassml.md.potential import gate_warnings
@@ -118,6 +112,7 @@ def _run_all(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
     from glassml.md.jobs import check_committee
     from glassml.md.potential import gate_warnings
+    from glassml.md.quench import make_starts
     from glassml.md.spread import Task, devices, run_ready, spread
 
     campaign = load_campaign(args.config)
@@ -149,7 +144,8 @@ def _run_all(args: argparse.Namespace) -> int:
         names = list(task.glasses)
         logger.info("%s: %s", task.state, ", ".join(names))
         if task.quench_GPa is not None:
-            _quench(campaign, task.quench_GPa, names, args.device, args.output_dir / task.state)
+            output = args.output_dir / task.state
+            make_starts(campaign, task.quench_GPa, names, args.device, args.labels, output)
             return
         own = argparse.Namespace(**vars(args) | _came_from(md, task, args.output_dir))
         _run_state(campaign, own, names, engine, described, warnings)
@@ -214,58 +210,13 @@ def _with_start(
 
 def _starts(args: argparse.Namespace) -> int:
     from glassml.campaign.config import load_campaign
+    from glassml.md.quench import make_starts
 
     campaign = load_campaign(args.config)
     campaign.md.check_start(args.pressure_GPa)
     names = chosen_glasses(campaign.md, args)
-    _quench(campaign, args.pressure_GPa, names, args.device, args.output_dir)
+    make_starts(campaign, args.pressure_GPa, names, args.device, args.labels, args.output_dir)
     return 0
-
-
-def _quench(
-    campaign: "Campaign", pressure_GPa: float, names: list[str], device: str | None, output: Path
-) -> None:
-    """Melt and quench glasses under a pressure with a classical potential, in one batch."""
-    from glassml.campaign.seeds import generator
-    from glassml.md.engines.batch import run_batch
-    from glassml.md.engines.pair_loading import load_pair_model
-    from glassml.md.engines.torchmd import TorchEngine
-    from glassml.md.jobs import coupling
-    from glassml.md.run import Job
-    from glassml.md.start import QUENCH_LIMITS, maxwell_boltzmann, quench_stages, random_start
-
-    md = campaign.md
-    way = md.classical
-    kernels = "pair_kernels" in md.shortcuts
-    model, described = load_pair_model(way.potential, device, kernels=kernels)
-    jobs: dict[str, Job] = {}
-    glasses: dict[str, Atoms] = {}
-    for name in names:
-        rng = generator(campaign.seed, "md", "start", name)
-        atoms = random_start(md.composition, md.atoms, md.start_density_g_cm3, rng)
-        maxwell_boltzmann(atoms, way.melt_K, rng)
-        glasses[name] = atoms
-        jobs[name] = Job(
-            state="start",
-            glass=name,
-            parent=None,
-            stages=quench_stages(
-                (way.melt_K, way.end_K),
-                way.melt_ps,
-                way.quench_K_per_ps,
-                pressure_GPa,
-                way.timestep_fs,
-            ),
-            coupling=coupling(md),
-            limits=QUENCH_LIMITS,
-            seed=campaign.seed,
-            dynamics_seed=batch_seed(campaign, "classical", names),
-            origin=md.start_settings(),
-            potential=described,
-            engine="torch",
-        )
-    every = md.checkpoint_every_s
-    run_batch(jobs, glasses, TorchEngine(model), output, checkpoint_every_s=every)
 
 
 def _run_state(
@@ -280,6 +231,7 @@ def _run_state(
     from glassml.md.engines.batch import run_batch
     from glassml.md.jobs import prepare
     from glassml.md.potential import check_potential
+    from glassml.md.quench import batch_seed
     from glassml.md.run import skip_job
 
     seed = batch_seed(campaign, args.state, names)
@@ -319,41 +271,15 @@ def _load_engine(
 
         model, described = load_model(args.potential, args.device)
         return TorchSimEngine(model), described
-    from glassml.md.engines.pair_loading import load_pair_model
-    from glassml.md.engines.torchmd import TorchEngine
-    from glassml.potential.padded import load_network
 
     name = control(md, args)
-    if name is not None:
-        kernels = "pair_kernels" in md.shortcuts
-        pair, described = load_pair_model(name, args.device, kernels=kernels)
-        return TorchEngine(pair), described
-    network, described = load_network(
-        args.potential, args.device, skin_A=md.skin_A, shortcuts=md.network_shortcuts()
-    )
-    if md.network_shortcuts():
-        described["verification"] = _verified(md, args, network)
-    committee = [
-        load_network(package, args.device, skin_A=md.skin_A, graph=False)[0]
-        for package in args.committee
-    ]
-    return TorchEngine(network, committee), described
+    if name is None:
+        from glassml.md.engines.loading import load_network_engine
 
+        return load_network_engine(md, args.potential, args.device, args.labels, args.committee)
+    from glassml.md.engines.pair_loading import load_pair_model
+    from glassml.md.engines.torchmd import TorchEngine
 
-def _verified(
-    md: "MolecularDynamics", args: argparse.Namespace, network: "PaddedNetwork"
-) -> "dict[str, dict[str, float]]":
-    """Compare a network that takes shortcuts with the same without, on test labels."""
-    from glassml.campaign.errors import GlassmlError
-    from glassml.campaign.extxyz import read_extxyz
-    from glassml.potential.padded import load_network
-    from glassml.potential.shortcuts import check_shortcuts
-
-    labels = [atoms for path in args.labels for atoms in read_extxyz(path)]
-    if not labels:
-        raise GlassmlError(
-            f"--labels: md.shortcuts {', '.join(md.network_shortcuts())} are verified on test "
-            "labels: give their file, test.extxyz of the dataset"
-        )
-    exact, _ = load_network(args.potential, args.device, skin_A=md.skin_A, graph=False)
-    return check_shortcuts(network, exact, labels)
+    kernels = "pair_kernels" in md.shortcuts
+    pair, described = load_pair_model(name, args.device, kernels=kernels)
+    return TorchEngine(pair), described

@@ -96,7 +96,7 @@ def prepare(
         came_from = {path.name: path for path in args.parent if path.parent.name == glass}
         atoms = read_restart(came_from["restart.npz"])
         origin = {"restart_sha256": file_sha256(came_from["restart.npz"])}
-        why_not = _why_skipped(came_from["record.json"], parent)
+        why_not = why_skipped(came_from["record.json"], parent)
     job = Job(
         state=args.state,
         glass=glass,
@@ -140,6 +140,8 @@ def _begin(
         rng = generator(seed, "md", "start", glass)
         return random_start(md.composition, md.atoms, md.start_density_g_cm3, rng), origin
     origin["classical"] = md.classical.model_dump(mode="json") | {"pressure_GPa": pressure_GPa}
+    if md.student is not None:
+        origin["student"] = md.student.model_dump(mode="json")
     if start is not None:
         return read_restart(start), origin | {"start_sha256": file_sha256(start)}
     kept = folder / f"start_{digest(origin, seed, glass)[:16]}.npz"
@@ -164,7 +166,7 @@ def quench_glass(md: MolecularDynamics, pressure_GPa: float, seed: int, glass: s
     )
 
 
-def _why_skipped(parent_record: Path, parent: str) -> str:
+def why_skipped(parent_record: Path, parent: str) -> str:
     """Tell why a child cannot be run, or give an empty text where it can."""
     try:
         record = read_json(parent_record)

@@ -45,6 +45,12 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         default=[],
         help="packages of further members, for guards.max_force_spread_eV_A",
     )
+    add_labels(command)
+    command.add_argument("--output-dir", type=Path, required=True)
+
+
+def add_labels(command: argparse.ArgumentParser) -> None:
+    """Add by what shortcuts are verified."""
     command.add_argument(
         "--labels",
         type=Path,
@@ -52,7 +58,6 @@ def add_common_options(command: argparse.ArgumentParser) -> None:
         default=[],
         help="test labels, on which md.shortcuts of a neural network are verified",
     )
-    command.add_argument("--output-dir", type=Path, required=True)
 
 
 def add_pressure(command: argparse.ArgumentParser) -> None:

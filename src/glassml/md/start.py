@@ -194,9 +194,7 @@ def quench_stages(
 
     def stage(name: str, ps: float, step: float, temperature: tuple[float, float]) -> Stage:
         steps = max(1, round(1000.0 * ps / step))
-        # a tenth of a picosecond, or a kelvin of the ramp
-        every_fs = max(100.0, 1000.0 / quench_K_per_ps) if name == "quench" else 100.0
-        every = max(1, round(every_fs / step))
+        every = sample_steps(quench_K_per_ps if name == "quench" else None, step)
         npt = name != "mix"
         return Stage(
             name,
@@ -217,6 +215,20 @@ def quench_stages(
         length = (melt_K - end_K) / quench_K_per_ps
         stages.append(stage("quench", length, timestep_fs, (melt_K, end_K)))
     return stages
+
+
+def sample_steps(rate_K_per_ps: float | None, timestep_fs: float) -> int:
+    """Give the steps between two samples: a tenth of a picosecond, or a kelvin of a ramp.
+
+    Parameters
+    ----------
+    rate_K_per_ps
+        Rate of the ramp; None for a hold.
+    timestep_fs
+        Time step in fs.
+    """
+    every_fs = 100.0 if rate_K_per_ps is None else max(100.0, 1000.0 / rate_K_per_ps)
+    return max(1, round(every_fs / timestep_fs))
 
 
 def maxwell_boltzmann(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> None:

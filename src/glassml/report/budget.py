@@ -26,7 +26,7 @@ from glassml.studies.rates import fit_rates, quench_rates
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "functional": ("dft.xc",),
     "committee": ("potential.", "seed"),
-    "rate": ("md.states.", "md.classical."),
+    "rate": ("md.states.", "md.classical.", "md.student"),
     "size": ("md.atoms",),
     "anneal": ("md.states.",),
 }

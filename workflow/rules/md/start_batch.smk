@@ -1,9 +1,11 @@
-"""All glasses are melted and quenched at once, by a classical potential with torch."""
+"""All glasses are melted and quenched at once, with torch: by a classical potential, a student."""
 
 
 rule md_start:
     input:
         config=ancient(CONFIG),
+        student=CAMPAIGN.md.student_packages(),
+        labels=MD_LABELS if CAMPAIGN.md.student else [],
     output:
         restart=expand(MD_START, **MD_GLASSES),
     log:
@@ -23,7 +25,7 @@ rule md_start:
         folder=subpath(output[0], ancestor=2),
         code=code_digest("md starts"),
     message:
-        "Classical melt and quench of all glasses under {wildcards.pressure} GPa"
+        "Melt and quench of all glasses under {wildcards.pressure} GPa"
     shell:
         "glassml md starts --config {input.config} --pressure-GPa {wildcards.pressure}"
-        " --output-dir {params.folder} > {log} 2>&1"
+        " --labels {input.labels} --output-dir {params.folder} > {log} 2>&1"

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
-from glassml.campaign.config.base import Section
+from glassml.campaign.config.base import Section, has_ended
 from glassml.campaign.config.configurations import Configurations, FromFile
 from glassml.campaign.config.dataset import Dataset
 from glassml.campaign.config.dft import Dft
@@ -19,6 +19,7 @@ from glassml.campaign.config.structure import Structure
 from glassml.campaign.errors import ConfigError
 from glassml.campaign.files import write_text
 from glassml.campaign.provenance import functional_mistake
+from glassml.campaign.trust import mistake
 
 __all__ = [
     "Campaign",
@@ -51,13 +52,16 @@ class Campaign(Section):
     report: Report = Report()
 
     @model_validator(mode="after")
-    def _check_across_sections(self) -> "Campaign":
+    def _check_across_sections(self, info: ValidationInfo) -> "Campaign":
         self.dft.check_elements(self.configurations.elements())
         for package in self.potential.packages():
             self.dataset.check_held_out(self.seed, Path(package))
         self._check_functionals()
         if self.potential.search.glasses:
             self.md.check_first_state()
+        for package in () if has_ended(info) else self.md.student_packages():
+            if untrusted := mistake(package, self.potential.trust):
+                raise ValueError(f"md: student: package: {untrusted}")
         return self
 
     def _check_functionals(self) -> None:
@@ -71,9 +75,8 @@ class Campaign(Section):
         for path, labels in files:
             if labels.xc is None and not Path(path).is_file():
                 continue
-            mistake = functional_mistake(path, labels.xc, self.dft.xc)
-            if mistake:
-                raise ValueError(mistake)
+            if different := functional_mistake(path, labels.xc, self.dft.xc):
+                raise ValueError(different)
 
 
 def parse_campaign(data: object, source: str = "configuration", *, ended: bool = False) -> Campaign:

@@ -5,6 +5,7 @@ ended, and is reached by a list of stages. A state without a parent begins as a 
 """
 
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +86,46 @@ class ClassicalStart(Section):
         return self
 
 
+class Ramp(Section):
+    """Cooling at one rate."""
+
+    end_K: Temperature = Field(description="Where it ends.")
+    rate_K_per_ps: float = Field(gt=0.0, le=1e5, description="Rate of the quench.")
+
+
+class Student(Section):
+    """A fast neural network that takes classical melts through the glass transition.
+
+    The campaign's own goes on from there. `shortcuts` and guards are those of the campaign, but
+    for the committee's.
+    """
+
+    package: str = Field(description="NequIP package (.nequip.zip).")
+    hold_ps: float = Field(
+        default=20.0, gt=0.0, le=1e5, description="At `classical.end_K`, where it takes over."
+    )
+    quench: tuple[Ramp, ...] = Field(
+        min_length=1, description="Ramps, each from where the one before it ended."
+    )
+    timestep_fs: float = Field(default=1.0, gt=0.0, le=4.0, description="Time step.")
+
+    @model_validator(mode="after")
+    def _check_quench(self) -> "Student":
+        ends = [ramp.end_K for ramp in self.quench]
+        if any(later >= before for before, later in pairwise(ends)):
+            raise ValueError(f"quench: {ends} K: each ramp cools from where the one before ended")
+        return self
+
+    @model_validator(mode="after")
+    def _check_package(self, info: ValidationInfo) -> "Student":
+        path = Path(self.package)
+        if has_ended(info):
+            return self
+        if not path.name.endswith(".nequip.zip") or not path.is_file():
+            raise ValueError(f"package: {path} is not an existing .nequip.zip file")
+        return self
+
+
 class Lammps(Section):
     """How engine lammps calls LAMMPS."""
 
@@ -139,6 +180,11 @@ class MolecularDynamics(Section):
         "melted and quenched by a classical potential (the hybrid quench).",
     )
     classical: ClassicalStart = ClassicalStart()
+    student: Student | None = Field(
+        default=None,
+        description="For start classical and engine torch: goes on from the classical end; null: "
+        "the campaign's own potential does.",
+    )
     start_density_g_cm3: float = Field(
         default=2.2, gt=0.1, le=10.0, description="Density of the start."
     )
@@ -206,6 +252,19 @@ class MolecularDynamics(Section):
             raise ValueError(
                 f"shortcuts: {', '.join(self.network_shortcuts())}: for engine torch, not "
                 f"{self.engine}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_student(self) -> "MolecularDynamics":
+        if self.student is None:
+            return self
+        if self.start != "classical" or self.engine != "torch" or self.potential != "trained":
+            raise ValueError("student: needs start classical, engine torch and potential trained")
+        if self.student.quench[0].end_K >= self.classical.end_K:
+            raise ValueError(
+                f"student: quench: {self.student.quench[0].end_K:g} K is not below "
+                f"classical.end_K, {self.classical.end_K:g} K, where it takes over"
             )
         return self
 
@@ -383,10 +442,21 @@ class MolecularDynamics(Section):
             known = ", ".join(self.start_pressures()) or "no classical quench"
             raise GlassmlError(f"--pressure-GPa {pressure_GPa:g}: states begin with: {known}")
 
-    def start_settings(self) -> dict[str, object]:
-        """Give what a classical quench depends on beside its pressure."""
+    def melt_settings(self) -> dict[str, object]:
+        """Give what a classical melt and quench depends on beside its pressure."""
         fields = {"start", "start_density_g_cm3", "atoms", "composition", "classical"}
         return self.model_dump(mode="json", include=fields)
+
+    def start_settings(self) -> dict[str, object]:
+        """Give what a start depends on beside its pressure."""
+        if self.student is None:
+            return self.melt_settings()
+        fields = {"student", "shortcuts", "guards"}
+        return self.melt_settings() | self.model_dump(mode="json", include=fields)
+
+    def student_packages(self) -> list[str]:
+        """Give the path of the student's package, if there is one."""
+        return [] if self.student is None else [self.student.package]
 
     def start_steps(self) -> int:
         """Give the number of time steps of a classical melt and quench."""
@@ -394,9 +464,20 @@ class MolecularDynamics(Section):
         ps = way.melt_ps + (way.melt_K - way.end_K) / way.quench_K_per_ps
         return round(ps * 1000.0 / way.timestep_fs)
 
+    def student_steps(self) -> int:
+        """Give the number of time steps of the student."""
+        if self.student is None:
+            return 0
+        ps, hot = self.student.hold_ps, self.classical.end_K
+        for ramp in self.student.quench:
+            ps += (hot - ramp.end_K) / ramp.rate_K_per_ps
+            hot = ramp.end_K
+        return round(ps * 1000.0 / self.student.timestep_fs)
+
     def start_minutes(self) -> int:
-        """Give a generous limit: half an hour, and 20 µs an atom and step."""
-        return 30 + round(self.start_steps() * self.atoms * 20e-6 / 60)
+        """Give a generous limit: half an hour, and 20 µs an atom and step; a student has 100."""
+        seconds = self.start_steps() * 20e-6 + self.student_steps() * 1e-4
+        return 30 + round(seconds * self.atoms / 60)
 
     def runtime_minutes(self, state: str) -> int:
         """Give a generous limit: half an hour, and 0.1 s a step for 1000 atoms or fewer."""
