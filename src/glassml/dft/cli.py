@@ -58,6 +58,13 @@ def register(commands: Commands) -> None:
     relax.add_argument("--table", type=Path, required=True, help="what became of each (CSV)")
     relax.add_argument("--fmax", type=float, default=0.02, help="at rest below, eV/Å (0.02)")
     relax.add_argument("--max-steps", type=int, default=80, help="then it is given up (80)")
+    relax.add_argument("--guide", type=Path, help="NequIP package that says where to step")
+    relax.add_argument(
+        "--guide-device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="of the guide (cpu); on cuda, a run that is stopped may label some steps again",
+    )
 
     collect = add_command(
         actions, "collect", _collect, "write what is labelled so far into one file"
@@ -228,6 +235,9 @@ def _relax(args: argparse.Namespace) -> None:
     campaign = load_campaign(args.config)
     with reading(args.input, "an extxyz file"):
         starts = list(read_extxyz(args.input))
+    guide = None
+    if args.guide is not None:
+        guide = resting.package_guide(args.guide, args.guide_device, args.processes)
     relaxations = resting.relax_glasses(
         starts,
         campaign.dft,
@@ -235,6 +245,7 @@ def _relax(args: argparse.Namespace) -> None:
         fmax_eV_A=args.fmax,
         max_steps=args.max_steps,
         processes=args.processes,
+        guide=guide,
     )
     rows = resting.rows(starts, relaxations)
     write_csv(args.table, rows, resting.COLUMNS)
