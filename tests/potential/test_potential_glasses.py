@@ -8,6 +8,7 @@ from ase.calculators.calculator import Calculator
 from ase.units import GPa
 
 from glassml.campaign.config.potential import Glasses, Potential
+from glassml.cli import build_parser
 from glassml.potential.gates import glass_gate
 from glassml.potential.glasses import glass_points, mean_angle, relaxed
 from silica_labels import cristobalite, quartz, silica_calculator
@@ -89,3 +90,16 @@ def test_the_gate_is_there_where_labels_are_named():
     section = Potential.model_validate({"gates": {"glasses": {"labels": "x.extxyz"}}})
     assert "glasses" in section.gate_names()
     assert "glasses" not in Potential().gate_names()
+
+
+def test_every_gate_of_a_configuration_is_one_of_the_command():
+    gates = {
+        "equations": {"labels": "x.extxyz"},
+        "glasses": {"labels": "x.extxyz"},
+        "phonons": {"crystals": ["alpha_quartz"]},
+    }
+    names = Potential.model_validate({"gates": gates}).gate_names()
+    assert set(gates) < set(names)
+    paths = [f"--{each}=x" for each in ("config", "members", "labels", "output", "table")]
+    for name in names:
+        assert build_parser().parse_args(["potential", "gate", *paths, name]).name == name
