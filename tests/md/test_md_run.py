@@ -19,7 +19,7 @@ from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
 from glassml.md.guards import Limits
-from glassml.md.jobs import _why_skipped
+from glassml.md.jobs import why_skipped
 from glassml.md.outputs import read_metadata, read_restart, read_trajectory
 from glassml.md.potential import check_potential, gate_warnings
 from glassml.md.protocol import Coupling, Stage
@@ -205,12 +205,12 @@ def test_an_error_of_a_healthy_run_is_not_hidden(tmp_path):
 
 def test_children_of_a_stopped_state_are_skipped_with_the_first_reason(tmp_path):
     run(tmp_path / "parent", calculator=Broken(20, set_nan))
-    reason = _why_skipped(tmp_path / "parent/record.json", "ambient")
+    reason = why_skipped(tmp_path / "parent/record.json", "ambient")
     assert reason.startswith("ambient was stopped: ")
     parent = read_restart(tmp_path / "parent/restart.npz")
     record = skip_job(job(), parent, reason, tmp_path / "child")
     assert record["status"] == "skipped"
-    assert _why_skipped(tmp_path / "child/record.json", "cold_0.3GPa") == reason
+    assert why_skipped(tmp_path / "child/record.json", "cold_0.3GPa") == reason
     assert rows(tmp_path / "child") == []
     universe = read_trajectory(tmp_path / "child/trajectory.h5md")
     assert len(universe.trajectory) == 1
@@ -218,7 +218,7 @@ def test_children_of_a_stopped_state_are_skipped_with_the_first_reason(tmp_path)
 
 
 def test_children_of_a_finished_state_are_run(finished):
-    assert _why_skipped(finished[0] / "record.json", "ambient") == ""
+    assert why_skipped(finished[0] / "record.json", "ambient") == ""
 
 
 @settings(max_examples=15)
