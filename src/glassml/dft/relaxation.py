@@ -23,7 +23,6 @@ GUIDED_STEPS = 500
 GUIDED_REACH_A = 0.3  # farther from its label, a guide is not believed
 PATIENCE = 2  # rounds without a new least force, until the guide is left
 
-
 logger = logging.getLogger(__name__)
 
 

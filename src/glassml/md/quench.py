@@ -175,9 +175,11 @@ def student_stages(student: Student, melt_K: float, pressure_GPa: float) -> list
         steps = max(1, round(1000.0 * ps / step))
         return Stage(name, "npt", steps, step, ends, pressure, sample_steps(rate, step), steps)
 
-    stages, hot = [stage("hold", student.hold_ps, (melt_K, melt_K), None)], melt_K
-    for number, ramp in enumerate(student.quench, start=1):
-        ps = (hot - ramp.end_K) / ramp.rate_K_per_ps
-        stages.append(stage(f"quench{number}", ps, (hot, ramp.end_K), ramp.rate_K_per_ps))
-        hot = ramp.end_K
-    return stages
+    ramps = zip(student.quench, student.ramps(melt_K), strict=True)
+    return [
+        stage("hold", student.hold_ps, (melt_K, melt_K), None),
+        *(
+            stage(f"quench{number}", ps, ends, ramp.rate_K_per_ps)
+            for number, (ramp, (ends, ps)) in enumerate(ramps, start=1)
+        ),
+    ]

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from glassml.campaign.config.base import Section, has_ended
+from glassml.campaign.config.base import Section, has_ended, package_file
 from glassml.campaign.config.states import (
     Stage,
     State,
@@ -118,12 +118,17 @@ class Student(Section):
 
     @model_validator(mode="after")
     def _check_package(self, info: ValidationInfo) -> "Student":
-        path = Path(self.package)
-        if has_ended(info):
-            return self
-        if not path.name.endswith(".nequip.zip") or not path.is_file():
-            raise ValueError(f"package: {path} is not an existing .nequip.zip file")
+        if not has_ended(info):
+            package_file(self.package)
         return self
+
+    def ramps(self, melt_K: float) -> list[tuple[tuple[float, float], float]]:
+        """Give beginning and end of each ramp in K, and its length in ps, after a melt."""
+        ends = [melt_K, *(ramp.end_K for ramp in self.quench)]
+        return [
+            ((hot, cold), (hot - cold) / ramp.rate_K_per_ps)
+            for (hot, cold), ramp in zip(pairwise(ends), self.quench, strict=True)
+        ]
 
 
 class Lammps(Section):
@@ -468,10 +473,8 @@ class MolecularDynamics(Section):
         """Give the number of time steps of the student."""
         if self.student is None:
             return 0
-        ps, hot = self.student.hold_ps, self.classical.end_K
-        for ramp in self.student.quench:
-            ps += (hot - ramp.end_K) / ramp.rate_K_per_ps
-            hot = ramp.end_K
+        lengths = [ps for _, ps in self.student.ramps(self.classical.end_K)]
+        ps = self.student.hold_ps + sum(lengths)
         return round(ps * 1000.0 / self.student.timestep_fs)
 
     def start_minutes(self) -> int:

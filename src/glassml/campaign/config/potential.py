@@ -1,11 +1,10 @@
 """Section `potential`: the NequIP model, its training, and the gates it must pass."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from glassml.campaign.config.base import Section, has_ended
+from glassml.campaign.config.base import Section, has_ended, package_file
 from glassml.campaign.config.configurations import Polymorph
 from glassml.campaign.config.dft import Functional
 from glassml.campaign.trust import mistake
@@ -434,9 +433,7 @@ class Potential(Section):
                 "a committee of one package would always agree: "
                 "put {member} in the path, or set committee to 1"
             )
-        for path in () if has_ended(info) else map(Path, self.packages()):
-            if not path.name.endswith(".nequip.zip") or not path.is_file():
-                raise ValueError(f"package: {path} is not an existing .nequip.zip file")
+        for path in () if has_ended(info) else map(package_file, self.packages()):
             if untrusted := mistake(path, self.trust):
                 raise ValueError(f"package: {untrusted}")
         return self
