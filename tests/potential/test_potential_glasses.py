@@ -97,6 +97,7 @@ def test_every_gate_of_a_configuration_is_one_of_the_command():
         "equations": {"labels": "x.extxyz"},
         "glasses": {"labels": "x.extxyz"},
         "phonons": {"crystals": ["alpha_quartz"]},
+        "rotations": {"labels": "x.extxyz"},
     }
     names = Potential.model_validate({"gates": gates}).gate_names()
     assert set(gates) < set(names)

@@ -213,6 +213,7 @@ rule potential_gate:
             "phonons": expand(rules.label_displaced.output.labels, crystal=CRYSTALS),
             "equations": CAMPAIGN.potential.gates.equations.labels,
             "glasses": CAMPAIGN.potential.gates.glasses.labels,
+            "rotations": CAMPAIGN.potential.gates.rotations.labels,
         }.get(wildcards.gate, []),
     output:
         results=f"{POTENTIAL}/gates/{{gate}}.json",

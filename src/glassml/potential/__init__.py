@@ -29,16 +29,17 @@ Files of a member, `potential/g{generation}/m{member}/`
 Files of a generation, `potential/g{generation}/`
     `gates.json`
         status ("red", "amber", "green"; "unknown" where nothing could be judged), gates (status
-        by name: calibration, curves, dimers, errors, stability; equations, glasses and phonons
-        where the configuration asks for them), results (gate, name, value or null, threshold, unit,
-        status, note): green up to the threshold.
+        by name: calibration, curves, dimers, errors, stability; equations, glasses, phonons and
+        rotations where the configuration asks for them), results (gate, name, value or null,
+        threshold, unit, status, note): green up to the threshold.
     `gates/{gate}.json`, `gates/{gate}.csv`
         The same of one gate, and the curves behind it: curves has config_id, set, member, label,
         prediction (eV/atom), polymorph, volume_A3_per_atom; dimers has member, name, distance_A,
         energy_eV; equations has polymorph, member, config_id, a_A, c_A, volume_A3, label_eV,
         prediction_eV (per SiO2); glasses has glass, member, label_angle_deg, angle_deg,
         label_volume_A3, volume_A3 (per SiO2); phonons has crystal, member, wave_vector, mode,
-        label_THz, prediction_THz; stability has name, picoseconds, wanted_ps, event.
+        label_THz, prediction_THz; rotations has parent, crystal, member, angle_deg, label_eV,
+        prediction_eV (per atom); stability has name, picoseconds, wanted_ps, event.
     `model_card.md`, `model_card.json`
         What the potential is, what it was made from, its gates and errors, versions.
     `exploration/` (of all generations but the last)

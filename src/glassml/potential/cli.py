@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glassml.campaign.config.potential import EQUATIONS, GATES, GLASSES, PHONONS
+from glassml.campaign.config.potential import EQUATIONS, GATES, GLASSES, PHONONS, ROTATIONS
 from glassml.campaign.files import read_json
 from glassml.campaign.options import Commands, add_command, add_device, add_stage
 
@@ -81,7 +81,7 @@ def _register_exploration(actions: Commands) -> None:
 def _register_judging(actions: Commands) -> None:
     """Add the gates and the model card."""
     gate = add_command(actions, "gate", _gate, "judge a committee at one gate")
-    names = sorted([*GATES, EQUATIONS, GLASSES, PHONONS])
+    names = sorted([*GATES, EQUATIONS, GLASSES, PHONONS, ROTATIONS])
     gate.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     gate.add_argument("--members", type=Path, nargs="+", required=True, help="their folders")
     gate.add_argument("--labels", type=Path, nargs="+", required=True, help="extxyz of all sets")

@@ -16,7 +16,7 @@ from glassml.campaign.config.potential import Gates, Phonons
 from glassml.campaign.files import read_table_text
 from glassml.campaign.process import load_faster
 from glassml.campaign.seeds import generator
-from glassml.potential import equations, gates, glasses, phonons, probes
+from glassml.potential import equations, gates, glasses, phonons, probes, rotations
 from glassml.potential.calculators import load_calculator
 from glassml.potential.labels import read_labels
 from glassml.potential.packages import PotentialError
@@ -40,7 +40,7 @@ class Committee:
         "cpu" or "cuda"; None takes a GPU if there is one.
     extra
         Labels that a gate needs beside: displaced cells for phonons, crystals at rest at several
-        volumes for equations, glasses at rest.
+        volumes for equations, glasses at rest, crystals along a rotation.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ def run_gate(
     Parameters
     ----------
     name
-        "calibration", "curves", "dimers", "equations", "errors", "glasses", "phonons" or
-        "stability".
+        "calibration", "curves", "dimers", "equations", "errors", "glasses", "phonons",
+        "rotations" or "stability".
     committee
         The members.
     thresholds
@@ -187,6 +187,10 @@ def run_gate(
     if name == "phonons":
         table = _phonons(committee, thresholds.phonons)
         return gates.phonon_gate(table, thresholds.phonons.rms_THz, factor), table
+    if name == "rotations":
+        frames = [atoms for path in committee.extra for atoms in rotations.read_rotations(path)]
+        points = committee.points(rotations.rotation_points, frames)
+        return gates.rotation_gate(points, thresholds.rotations, factor), points
     runs = _stability_runs(committee, thresholds.stability_ps, seed, processes)
     return gates.stability_gate(runs), pd.DataFrame([vars(run) for run in runs])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from glassml.campaign.config.potential import Equations, Glasses
+from glassml.campaign.config.potential import Equations, Glasses, Rotations
 from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS, held_out_rows
@@ -301,6 +301,54 @@ def glass_gate(points: pd.DataFrame, thresholds: Glasses, amber_factor: float) -
             for glass, value in worst_of.items()
         ]
     return results
+
+
+def rotation_gate(points: pd.DataFrame, thresholds: Rotations, amber_factor: float) -> list[Result]:
+    """Judge the energies of crystals along a rotation: largest error, worst member.
+
+    Energies are taken above that of the lowest label, the same configuration for both, so that
+    what labels and potential call zero does not matter.
+
+    Parameters
+    ----------
+    points
+        From `glassml.potential.rotations.rotation_points`, of all members.
+    thresholds
+        What is green.
+    amber_factor
+        Width of the amber range.
+    """
+    results = []
+    for _, rows in points.groupby("parent", sort=False):
+        members = [mine for _, mine in rows.groupby("member")]
+        count = len(members[0])
+        # numpy, as pandas would leave out an error that is not a number
+        error = float(np.max([_rotation_error(mine) for mine in members]))
+        results.append(
+            judge(
+                "rotations",
+                f"{rows['crystal'].iloc[0]}: energy along the rotation",
+                error if count >= MIN_CURVE else None,
+                threshold=thresholds.energy_meV_per_atom,
+                unit="meV/atom",
+                amber_factor=amber_factor,
+                note=f"{count} labels{_angle_range(rows['angle_deg'].dropna())}",
+            )
+        )
+    return results
+
+
+def _rotation_error(mine: pd.DataFrame) -> float:
+    """Give the largest error of a member in meV/atom, above the configuration of lowest label."""
+    label = mine["label_eV"].to_numpy()
+    error = 1e3 * (mine["prediction_eV"].to_numpy() - label)
+    return float(np.abs(error - error[label.argmin()]).max())
+
+
+def _angle_range(angles_deg: pd.Series) -> str:
+    if angles_deg.empty:
+        return ""
+    return f", mean Si-O-Si angle {angles_deg.min():.1f}° to {angles_deg.max():.1f}°"
 
 
 def _equation_errors(

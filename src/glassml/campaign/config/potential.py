@@ -17,6 +17,7 @@ GATES = ("calibration", "curves", "dimers", "errors", "stability")
 PHONONS = "phonons"  # judged where `gates.phonons` names crystals
 EQUATIONS = "equations"  # judged where `gates.equations` names labels
 GLASSES = "glasses"  # judged where `gates.glasses` names labels
+ROTATIONS = "rotations"  # judged where `gates.rotations` names labels
 
 
 # Sizes of a neural network, and of the variants of it.
@@ -306,6 +307,18 @@ class Glasses(Section):
     volume_percent: float = Field(default=0.5, gt=0.0, description="Error of the volume.")
 
 
+class Rotations(Section):
+    """Crystals along a soft rotation against labels."""
+
+    labels: str | None = Field(
+        default=None,
+        description="Labelled crystals along a soft rotation, extxyz; none: the gate is left out.",
+    )
+    energy_meV_per_atom: float = Field(
+        default=1.0, gt=0.0, description="Error of the energy above that of the lowest label."
+    )
+
+
 class Gates(Section):
     """Up to here a potential is green; up to `amber_factor` times as much it is amber."""
 
@@ -332,6 +345,7 @@ class Gates(Section):
     equations: Equations = Equations()
     glasses: Glasses = Glasses()
     phonons: Phonons = Phonons()
+    rotations: Rotations = Rotations()
     amber_factor: float = Field(default=2.0, ge=1.0, description="Width of the amber range.")
 
 
@@ -378,7 +392,8 @@ class Potential(Section):
         phonons = [PHONONS] if self.gates.phonons.crystals else []
         equations = [EQUATIONS] if self.gates.equations.labels else []
         glasses = [GLASSES] if self.gates.glasses.labels else []
-        return sorted([*GATES, *phonons, *equations, *glasses])
+        rotations = [ROTATIONS] if self.gates.rotations.labels else []
+        return sorted([*GATES, *phonons, *equations, *glasses, *rotations])
 
     def variant(self, name: str) -> tuple[Network, Training]:
         """Give the neural network of a variant of the size search, and how it is trained."""
