@@ -15,6 +15,7 @@ from glassml.configurations.crystals import (
     polymorph,
     random_shear,
     repeat,
+    rotated_cristobalite,
     supercells,
 )
 
@@ -101,3 +102,30 @@ def test_deformation_has_exactly_the_volume_asked_for(change, largest, seed):
     np.testing.assert_allclose(
         deformed.get_scaled_positions(wrap=False), atoms.get_scaled_positions(wrap=False), atol=1e-9
     )
+
+
+@pytest.mark.parametrize("angle", [120.0, 137.5, 160.0, 175.0])
+def test_turned_cristobalite_has_regular_tetrahedra_and_one_angle(angle):
+    atoms = rotated_cristobalite(angle, 1.6)
+    dataset = get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers))
+    assert dataset.number == POLYMORPHS["alpha_cristobalite"].space_group
+    centre, vector = neighbour_list("iD", atoms, {("Si", "O"): 1.7})
+    assert np.linalg.norm(vector, axis=1) == pytest.approx(1.6, abs=1e-6)
+    for index, number in enumerate(atoms.numbers):
+        bonds = vector[centre == index] / 1.6
+        assert len(bonds) == (4 if number == 14 else 2)
+        cosines = (bonds @ bonds.T)[np.triu_indices(len(bonds), 1)]
+        expected = -1 / 3 if number == 14 else np.cos(np.radians(angle))
+        assert cosines == pytest.approx(expected, abs=1e-6)
+
+
+def test_turned_cristobalite_approaches_the_beta_form():
+    bond = 7.126 * np.sqrt(3) / 8
+    straight = polymorph("beta_cristobalite")
+    turned = rotated_cristobalite(175.0, bond)
+    assert turned.get_volume() / 4 == pytest.approx(straight.get_volume() / 2, rel=5e-3)
+
+
+def test_cristobalite_cannot_be_turned_to_any_angle():
+    with pytest.raises(StructureError, match="80°"):
+        rotated_cristobalite(80.0, 1.6)

@@ -27,6 +27,7 @@ FAMILIES = {
         "polymorphs": ["alpha_quartz", "stishovite"],
         "atoms": [6, 18],
     },
+    "turned": {"generator": "rotation", "count": 4, "angle_step_deg": 1.1},
     "liquid": {"generator": "melt", "count": 4, "melt_ps": 0.3, "hold_ps": 0.2},
     "cold": {
         "generator": "glass",
@@ -96,6 +97,7 @@ def test_another_seed_gives_other_structures(tmp_path):
     ("name", "config_types"),
     [
         ("crystals", {"crystal", "strained", "rattled"}),
+        ("turned", {"strained"}),
         ("liquid", {"liquid"}),
         ("cold", {"compressed"}),
         ("walls", {"short_pair"}),
@@ -340,6 +342,7 @@ def test_cif_is_read(tmp_path):
         ({"generator": "isolated_atom", "count": 1}, "one box per symbol"),
         ({"generator": "isolated_atom", "count": 1, "symbols": ["Ge"]}, "'Si' or 'O'"),
         ({"generator": "glass", "count": 1, "path": "warm"}, "quenched"),
+        ({"generator": "rotation", "count": 20}, "177.5°, at most 175"),
     ],
 )
 def test_bad_families_are_refused(family, message):

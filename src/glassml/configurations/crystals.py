@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
 from ase.spacegroup import crystal
+from scipy.optimize import least_squares
 from spglib import find_primitive
 
 from glassml.campaign.errors import StructureError
@@ -121,6 +122,63 @@ def polymorph(name: str) -> Atoms:
         raise StructureError(f"{name}: spglib finds no primitive cell")
     cell, positions, numbers = primitive
     return Atoms(numbers, cell=cell, scaled_positions=positions, pbc=True)
+
+
+def rotated_cristobalite(angle_deg: float, bond_A: float) -> Atoms:
+    """Build alpha-cristobalite of regular tetrahedra, turned until Si-O-Si is as asked.
+
+    Tetrahedra that turn about their twofold axes take cristobalite from its ideal beta form, where
+    bridges are straight, through alpha, and change no bond and no angle O-Si-O: its soft mode.
+
+    Parameters
+    ----------
+    angle_deg
+        Every angle Si-O-Si in degrees, 120 to 175; at 175 the cell has nearly the beta form.
+    bond_A
+        Every Si-O distance in Å.
+
+    Returns
+    -------
+    Atoms
+        The primitive cell of 12 atoms, in space group P4₁2₁2.
+
+    Raises
+    ------
+    StructureError
+        If there is no such structure.
+    """
+    row = POLYMORPHS["alpha_cristobalite"]
+    (_, u, _, _), (_, *oxygen) = row.sites
+
+    def build(parameters: np.ndarray) -> Atoms:
+        a, c, u, x, y, z = parameters
+        return crystal(
+            ["Si", "O"],
+            [(u, u, 0), (x, y, z)],
+            spacegroup=row.space_group,
+            cellpar=(a, a, c, 90, 90, 90),
+        )
+
+    measured = np.array([row.cell[0], row.cell[2], u, *oxygen])
+    first = build(measured)
+    silicon, bridge = np.flatnonzero(first.numbers == 14)[0], np.flatnonzero(first.numbers == 8)[0]
+    shell = [np.argsort(first.get_distances(i, range(12), mic=True)) for i in (silicon, bridge)]
+    corners, ends = shell[0][1:5], shell[1][1:3]
+
+    def misfit(parameters: np.ndarray) -> np.ndarray:
+        atoms = build(parameters)
+        bonds = atoms.get_distances(silicon, corners, mic=True, vector=True) / bond_A
+        cosines = (bonds @ bonds.T)[np.triu_indices(4, 1)]
+        angle = atoms.get_angle(ends[0], bridge, ends[1], mic=True)
+        lengths = np.linalg.norm(bonds, axis=1) - 1
+        return np.array([*lengths, *(cosines + 1 / 3), np.radians(angle - angle_deg)])
+
+    found = least_squares(misfit, measured, x_scale=measured, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    if np.abs(found.fun).max() > 1e-6:
+        raise StructureError(
+            f"no cristobalite of regular tetrahedra has Si-O-Si angles of {angle_deg:g}°"
+        )
+    return build(found.x)
 
 
 def supercells(primitive: Atoms, smallest: int, largest: int) -> list[tuple[int, int, int]]:

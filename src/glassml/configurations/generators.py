@@ -22,11 +22,19 @@ from glassml.campaign.config.configurations import (
     Glasses,
     IsolatedAtoms,
     Melts,
+    Rotations,
     ShortPairs,
 )
 from glassml.campaign.errors import StructureError
 from glassml.campaign.seeds import generator
-from glassml.configurations.crystals import deform, polymorph, random_shear, repeat, supercells
+from glassml.configurations.crystals import (
+    deform,
+    polymorph,
+    random_shear,
+    repeat,
+    rotated_cristobalite,
+    supercells,
+)
 from glassml.configurations.imported import imported
 from glassml.configurations.lammps import MAX_SEED
 from glassml.configurations.melts import Segment, random_start, relax, run_trajectory
@@ -90,6 +98,13 @@ def crystal(draw: Draw, section: Crystals) -> Candidate:
     else:
         rattled = gaussian_rattle(deformed, width, rng)
     return Candidate(rattled, "rattled", parent)
+
+
+def rotation(draw: Draw, section: Rotations) -> Candidate:
+    """Turn the tetrahedra of cristobalite to the next angle; all share a parent."""
+    angle = section.first_angle_deg + draw.index * section.angle_step_deg
+    turned = rotated_cristobalite(angle, section.bond_A)
+    return Candidate(turned, "strained", f"{draw.family}/alpha_cristobalite/turned")
 
 
 def melt(draw: Draw, section: Melts) -> Candidate:
@@ -260,6 +275,7 @@ def from_file(draw: Draw, section: FromFile) -> Candidate:
 
 _GENERATORS: dict[str, Callable[..., Candidate]] = {
     "crystal": crystal,
+    "rotation": rotation,
     "melt": melt,
     "glass": glass,
     "short_pair": short_pair,

@@ -153,6 +153,30 @@ class Crystals(Family):
         return _relative_cost(sum(self.atoms) / 2)
 
 
+class Rotations(Family):
+    """Cristobalite along its soft mode: regular tetrahedra that turn, bonds of one length."""
+
+    generator: Literal["rotation"]
+    first_angle_deg: float = Field(
+        default=130.0, ge=120.0, le=175.0, description="Si-O-Si angle of the first."
+    )
+    angle_step_deg: float = Field(
+        default=2.5, gt=0.0, le=55.0, description="From one to the next, up to 175°."
+    )
+    bond_A: float = Field(default=1.61, gt=1.4, lt=1.9, description="Si-O distance.")
+
+    @model_validator(mode="after")
+    def _check_last(self) -> "Rotations":
+        last = self.first_angle_deg + (self.count - 1) * self.angle_step_deg
+        if last > 175.0:
+            raise ValueError(f"count: the last Si-O-Si angle would be {last:g}°, at most 175")
+        return self
+
+    def relative_cost(self) -> float:
+        """Give what the DFT of a configuration costs, on average, in units of 24 atoms."""
+        return _relative_cost(12)
+
+
 class Classical(Family):
     """Families made by molecular dynamics with a classical pair potential in LAMMPS."""
 
@@ -337,7 +361,7 @@ class FromFile(Family):
 
 
 AnyFamily = Annotated[
-    Crystals | Melts | Glasses | ShortPairs | Dimers | IsolatedAtoms | FromFile,
+    Crystals | Rotations | Melts | Glasses | ShortPairs | Dimers | IsolatedAtoms | FromFile,
     Field(discriminator="generator"),
 ]
 FamilyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
