@@ -2,17 +2,21 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.spacegroup import crystal
 from ase.spacegroup.symmetrize import check_symmetry
 
+from glassml.campaign.config.dft import Dft
 from glassml.configurations.crystals import polymorph
-from glassml.dft.relaxation import guided_rest, relax_together
-from glassml.dft.resting import package_guide
+from glassml.dft import polymorphs
+from glassml.dft.guide import package_guide
+from glassml.dft.relaxation import cell_filter, guided_rest, relax_together
 from glassml.potential.calculators import load_calculator
 from glassml.potential.packages import PotentialError
 
@@ -127,12 +131,26 @@ def test_the_same_labels_give_the_same_steps_also_side_by_side():
     assert len(steps) == len(alone.seen)
 
 
-def test_volume_and_symmetry_are_kept_as_without_a_guide():
-    start = bulk("Cu", "hcp", a=2.6, c=4.6)
-    (done,) = _relax([start], Labels(), Wrong(1.01), fmax_eV_A=0.001, constant_volume=True)
-    assert done.at_rest
-    assert done.result().get_volume() == pytest.approx(start.get_volume(), rel=1e-9)
-    assert check_symmetry(done.result(), 1e-6).number == check_symmetry(start, 1e-6).number
+def test_at_constant_volume_a_guide_leads_to_the_same_rest_in_the_same_space_group():
+    places = [(0, 0, 0.64), (0, 0.5, 0.33), (0.25, 0, 0.16)]
+    lengths = [5.3, 4.5, 4.7]
+    start = crystal(["Au", "Cu", "Cu"], places, spacegroup=59, cellpar=[*lengths, 90, 90, 90])
+    plain_labels, guided_labels = Labels(), Labels()
+    (plain,) = _relax([start], plain_labels, constant_volume=True)
+    (guided,) = _relax([start], guided_labels, Wrong(1.005), constant_volume=True)
+    assert plain.at_rest
+    assert guided.at_rest
+    assert guided.guided
+    atoms, expected = guided.result(), plain.result()
+    atoms.calc = EMT()
+    cell = cell_filter(atoms, constant_volume=True)
+    assert np.linalg.norm(cell.get_forces(), axis=1).max() < FMAX
+    assert guided.record["energy"] == pytest.approx(plain.record["energy"], abs=1e-5)
+    assert atoms.cell.lengths() == pytest.approx(expected.cell.lengths(), abs=2e-3)
+    assert atoms.positions == pytest.approx(expected.positions, abs=2e-3)
+    assert atoms.get_volume() == pytest.approx(start.get_volume(), rel=1e-8)
+    assert check_symmetry(atoms, 1e-8).number == 59
+    assert len(guided_labels.seen) <= len(plain_labels.seen) / 4
 
 
 def test_a_package_that_is_not_there_is_refused_before_anything_is_labelled(tmp_path):
@@ -150,3 +168,24 @@ def test_one_potential_guides_another():
     assert done.at_rest
     assert done.guided
     assert len(labels.seen) <= 5
+
+
+@pytest.mark.slow
+def test_a_guided_study_gives_the_same_curve_by_fewer_labels(monkeypatch):
+    guide = _guide(load_calculator(RESOURCES / "m0.nequip.zip", device="cpu"))
+    potential = load_calculator(RESOURCES / "m1.nequip.zip", device="cpu")
+    counts, minima = [], []
+    for one in (None, guide):
+        labels = Labels(potential)
+        monkeypatch.setattr(
+            polymorphs,
+            "label_shard",
+            lambda structures, *_, labels=labels: SimpleNamespace(records=labels(structures)),
+        )
+        options = {"volume_step": 0.04, "fmax_eV_A": 0.02, "guide": one}
+        _, (minimum,), _ = polymorphs.study(("alpha_quartz",), Dft(), None, **options)
+        counts.append(len(labels.seen))
+        minima.append(minimum)
+    assert minima[1].energy == pytest.approx(minima[0].energy, abs=2e-4)
+    assert minima[1].volume == pytest.approx(minima[0].volume, rel=1e-3)
+    assert counts[1] <= counts[0] / 2

@@ -12,6 +12,7 @@ from glassml.campaign import functionals
 from glassml.campaign.config.dft import Dft
 from glassml.campaign.errors import StructureError
 from glassml.campaign.store import LabelStore
+from glassml.cli import main
 from glassml.configurations.crystals import POLYMORPHS, deform, polymorph
 from glassml.dft import calculation, polymorphs
 from glassml.dft.equation_of_state import fit
@@ -162,6 +163,66 @@ def test_a_start_between_points_at_rest_is_nearly_at_rest():
     assert polymorphs.between(points[:2], 1.3).get_volume() == pytest.approx(
         1.3 * ideal.get_volume(), rel=1e-9
     )
+
+
+CAMPAIGN = """\
+name: crystals
+seed: 1
+store: {store}
+configurations: {{families: {{any: {{generator: dimer, count: 1}}}}}}
+dft: {{polymorphs: {{names: [stishovite]}}}}
+md: {{}}
+"""
+
+
+def _points(name):
+    """Give points on a curve of a polymorph, the last at its minimum."""
+    ideal = polymorph(name)
+    units = len(ideal) / 3
+    points = []
+    for ratio in (0.92, 0.96, 1.0, 1.04, 1.08, 1.0):
+        atoms = deform(ideal, ratio - 1.0, NO_SHEAR)
+        volume = atoms.get_volume() / units
+        energy = birchmurnaghan(volume, -30.0, 300 * GPa, 4.0, ideal.get_volume() / units)
+        record = {
+            "energy": units * energy,
+            "forces": np.zeros((len(atoms), 3)).tolist(),
+            "stress": [0.0] * 6,
+            "settings": {"kpoints": [1, 1, 1], "xc": "r2SCAN"},
+            "recipe": "standard",
+        }
+        points.append(polymorphs.Point(name, ratio, atoms, record, 3))
+    return points[:-1], points[-1:]
+
+
+def test_without_quartz_nothing_is_above_it(tmp_path, monkeypatch, capsys):
+    points, minima = _points("stishovite")
+    isolated = {"Si": -1.0, "O": -2.0}
+    monkeypatch.setattr(polymorphs, "study", lambda *_, **__: (points, minima, isolated))
+    (tmp_path / "config.yaml").write_text(CAMPAIGN.format(store=tmp_path / "store"))
+    paths = ["--config", str(tmp_path / "config.yaml"), "--output-dir", str(tmp_path)]
+    assert not main(["dft", "polymorphs", *paths])
+    printed = capsys.readouterr().out
+    assert printed.startswith("stishovite")
+    assert printed.endswith("        - eV\n")
+    assert "nan" not in printed
+    assert "nan" not in (tmp_path / "polymorphs.csv").read_text()
+
+
+def test_with_quartz_what_is_above_it_is_told():
+    both = [_points(name) for name in ("alpha_quartz", "stishovite")]
+    points, minima = ([*first, *second] for first, second in zip(*both, strict=True))
+    rows = polymorphs.table(points, minima, {"Si": -1.0, "O": -2.0})
+    assert [float(row["energy_above_quartz_eV_per_SiO2"]) for row in rows] == pytest.approx([0, 0])
+
+
+def test_a_guide_that_is_not_there_is_refused(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(CAMPAIGN.format(store=tmp_path / "store"))
+    paths = {"--config": "config.yaml", "--output-dir": ".", "--guide": "none.nequip.zip"}
+    arguments = [part for key, name in paths.items() for part in (key, str(tmp_path / name))]
+    assert main(["dft", "polymorphs", *arguments]) != 0
+    assert "no such potential" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.slow

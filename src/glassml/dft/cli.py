@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from glassml.campaign.store import LabelRecord
+    from glassml.dft.relaxation import Guide
 
 COLUMNS = (
     "config_id",
@@ -58,13 +59,6 @@ def register(commands: Commands) -> None:
     relax.add_argument("--table", type=Path, required=True, help="what became of each (CSV)")
     relax.add_argument("--fmax", type=float, default=0.02, help="at rest below, eV/Å (0.02)")
     relax.add_argument("--max-steps", type=int, default=80, help="then it is given up (80)")
-    relax.add_argument("--guide", type=Path, help="NequIP package that says where to step")
-    relax.add_argument(
-        "--guide-device",
-        choices=("cpu", "cuda"),
-        default="cpu",
-        help="of the guide (cpu); on cuda, a run that is stopped may label some steps again",
-    )
 
     collect = add_command(
         actions, "collect", _collect, "write what is labelled so far into one file"
@@ -88,6 +82,15 @@ def register(commands: Commands) -> None:
     again.add_argument(
         "--store", type=Path, help="folder for the new labels, to go on later; else none is kept"
     )
+
+    for command in (polymorphs, relax):
+        command.add_argument("--guide", type=Path, help="NequIP package that says where to step")
+        command.add_argument(
+            "--guide-device",
+            choices=("cpu", "cuda"),
+            default="cpu",
+            help="of the guide (cpu); on cuda, a run that is stopped may label some steps again",
+        )
 
     for command in (label, converge, polymorphs, relax, again):
         command.add_argument("--processes", type=int, default=1, help="calculations at once (1)")
@@ -204,6 +207,7 @@ def _polymorphs(args: argparse.Namespace) -> None:
         volume_step=section.volume_step,
         fmax_eV_A=section.fmax_eV_A,
         processes=args.processes,
+        guide=_guide(args),
     )
     rows = polymorphs.table(points, minima, isolated)
     folder = args.output_dir
@@ -213,9 +217,10 @@ def _polymorphs(args: argparse.Namespace) -> None:
     with atomic_path(folder / "polymorphs.extxyz") as temporary:
         write(temporary, polymorphs.labelled([*points, *minima]), format="extxyz")
     for row in rows:
+        above = row["energy_above_quartz_eV_per_SiO2"] or "-"
         print(
             f"{row['polymorph']:<20} {row['volume_A3_per_SiO2']:>9} Å³ "
-            f"{row['bulk_modulus_GPa']:>7} GPa {row['energy_above_quartz_eV_per_SiO2']:>9} eV"
+            f"{row['bulk_modulus_GPa']:>7} GPa {above:>9} eV"
         )
     from glassml.dft.plots import plot_polymorphs
 
@@ -235,9 +240,6 @@ def _relax(args: argparse.Namespace) -> None:
     campaign = load_campaign(args.config)
     with reading(args.input, "an extxyz file"):
         starts = list(read_extxyz(args.input))
-    guide = None
-    if args.guide is not None:
-        guide = resting.package_guide(args.guide, args.guide_device, args.processes)
     relaxations = resting.relax_glasses(
         starts,
         campaign.dft,
@@ -245,7 +247,7 @@ def _relax(args: argparse.Namespace) -> None:
         fmax_eV_A=args.fmax,
         max_steps=args.max_steps,
         processes=args.processes,
-        guide=guide,
+        guide=_guide(args),
     )
     rows = resting.rows(starts, relaxations)
     write_csv(args.table, rows, resting.COLUMNS)
@@ -254,6 +256,15 @@ def _relax(args: argparse.Namespace) -> None:
     write_compressed(args.output, frames)
     for row in rows:
         print(" ".join(str(row[name]) for name in resting.COLUMNS))
+
+
+def _guide(args: argparse.Namespace) -> "Guide | None":
+    """Give the guide that is asked for, if any."""
+    if args.guide is None:
+        return None
+    from glassml.dft.guide import package_guide
+
+    return package_guide(args.guide, args.guide_device, args.processes)
 
 
 def _collect(args: argparse.Namespace) -> None:

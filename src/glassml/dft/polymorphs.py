@@ -24,7 +24,7 @@ from glassml.configurations.generators import ISOLATED_EDGES
 from glassml.dft.equation_of_state import fit
 from glassml.dft.labels import label_key, labelled_atoms
 from glassml.dft.measured import MEASURED, Measured
-from glassml.dft.relaxation import Label, RelaxationError, relax_together
+from glassml.dft.relaxation import Guide, Label, RelaxationError, relax_together
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
 
@@ -123,6 +123,7 @@ def study(
     volume_step: float,
     fmax_eV_A: float,
     processes: int = 1,
+    guide: Guide | None = None,
 ) -> tuple[list[Point], list[Point], dict[str, float]]:
     """Relax polymorphs at volumes around their minimum, and at the minimum of the fit.
 
@@ -141,6 +142,8 @@ def study(
         As for `Relaxation`.
     processes
         Structures at once.
+    guide
+        As for `relax_together`, as `glassml.dft.guide.package_guide` gives it.
 
     Returns
     -------
@@ -155,14 +158,17 @@ def study(
         sections = [on_grid(atoms, grids[atoms.info["polymorph"]], dft) for atoms in structures]
         return label_shard(structures, sections, store, processes).records
 
+    def relax(structures: Sequence[Atoms]) -> list[Point]:
+        return _relax(structures, label, fmax_eV_A, guide)
+
     starts = [_start(name, 1.0 + volume_step * step) for name in names for step in FIRST_STEPS]
-    points = _relax(starts, label, fmax_eV_A)
+    points = relax(starts)
     more: list[Atoms] = []
     for name in names:
         mine = [point for point in points if point.polymorph == name]
         more += [between(mine, 1.0 + volume_step * step) for step in NEXT_STEPS]
     while more:
-        points += _relax(more, label, fmax_eV_A)
+        points += relax(more)
         more = _missing(points, volume_step)
     points.sort(key=lambda point: (names.index(point.polymorph), point.volume_ratio))
     minima = []
@@ -181,7 +187,7 @@ def study(
         if record["status"] != "converged":
             raise RelaxationError(f"{symbol} alone: {record['status']}: {record['reason']}")
         isolated[symbol] = float(record["energy"])
-    return points, _relax(minima, label, fmax_eV_A), isolated
+    return points, relax(minima), isolated
 
 
 def on_grid(atoms: Atoms, grid: tuple[int, int, int], dft: Dft) -> Dft:
@@ -223,7 +229,7 @@ def between(points: Sequence[Point], ratio: float) -> Atoms:
     volume = nearest[0].atoms.get_volume() * ratio / at[0]
     atoms.set_cell(cell * (volume / abs(np.linalg.det(cell))) ** (1 / 3))
     atoms.set_scaled_positions(np.tensordot(weights, fractions, axes=1))
-    atoms.info = {"polymorph": nearest[0].polymorph, "volume_ratio": ratio}
+    atoms.info = _info(nearest[0].polymorph, ratio)
     return atoms
 
 
@@ -245,7 +251,10 @@ def conventional_cell(name: str, atoms: Atoms) -> np.ndarray:
 def table(
     points: Sequence[Point], minima: Sequence[Point], isolated: Mapping[str, float]
 ) -> list[dict[str, object]]:
-    """Sum up each polymorph: one row with `COLUMNS`, energies relative to alpha-quartz."""
+    """Sum up each polymorph: one row with `COLUMNS`.
+
+    The energy above alpha-quartz is empty where that was not studied.
+    """
     curves = {}
     for minimum in minima:
         mine = [point for point in points if point.polymorph == minimum.polymorph]
@@ -258,7 +267,7 @@ def table(
         cell = conventional_cell(name, minimum.atoms)
         lengths = ("a_A", "b_A", "c_A", "alpha_deg", "beta_deg", "gamma_deg")
         atoms = isolated["Si"] + 2 * isolated["O"]
-        above = curve.energy - curves[REFERENCE].energy if REFERENCE in curves else float("nan")
+        above = f"{curve.energy - curves[REFERENCE].energy:.5f}" if REFERENCE in curves else ""
         distances = minimum.atoms.get_all_distances(mic=True)
         silicon = minimum.atoms.symbols == "Si"
         values = {
@@ -272,7 +281,7 @@ def table(
             "bulk_modulus_error_GPa": f"{curve.modulus_error:.2f}",
             "bulk_modulus_derivative": f"{curve.derivative:.2f}",
             "energy_eV_per_SiO2": f"{curve.energy:.5f}",
-            "energy_above_quartz_eV_per_SiO2": f"{above:.5f}",
+            "energy_above_quartz_eV_per_SiO2": above,
             "fit_rms_meV_per_SiO2": f"{1000 * curve.rms_eV:.3f}",
             "atomisation_energy_eV_per_SiO2": f"{atoms - curve.energy:.4f}",
             "pressure_by_stress_GPa": f"{minimum.pressure:.3f}",
@@ -335,8 +344,17 @@ def _measured(name: str) -> dict[str, str]:
 
 def _start(name: str, ratio: float) -> Atoms:
     atoms = deform(polymorph(name), ratio - 1.0, np.zeros((3, 3)))
-    atoms.info = {"polymorph": name, "volume_ratio": ratio}
+    atoms.info = _info(name, ratio)
     return atoms
+
+
+def _info(name: str, ratio: float) -> dict[str, object]:
+    """Tell which polymorph it is at which volume; messages name it by its `config_id`."""
+    return {
+        "config_id": f"{name} at {ratio:.3f} of the measured volume",
+        "polymorph": name,
+        "volume_ratio": ratio,
+    }
 
 
 def _missing(points: Sequence[Point], step: float) -> list[Atoms]:
@@ -357,8 +375,10 @@ def _missing(points: Sequence[Point], step: float) -> list[Atoms]:
     return starts
 
 
-def _relax(starts: Sequence[Atoms], label: Label, fmax_eV_A: float) -> list[Point]:
-    relaxed = relax_together(starts, label, fmax_eV_A=fmax_eV_A)
+def _relax(
+    starts: Sequence[Atoms], label: Label, fmax_eV_A: float, guide: Guide | None = None
+) -> list[Point]:
+    relaxed = relax_together(starts, label, fmax_eV_A=fmax_eV_A, guide=guide)
     for start, item in zip(starts, relaxed, strict=True):
         if item.reason:
             raise RelaxationError(f"{start.info['polymorph']}: {item.reason}")

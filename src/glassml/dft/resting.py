@@ -5,10 +5,6 @@ a potential learns that stress too, so that both rest at the same wrong pressure
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-from pathlib import Path
 
 from ase import Atoms
 
@@ -16,10 +12,9 @@ from glassml.campaign.config.dft import Dft
 from glassml.campaign.store import LabelRecord, LabelStore
 from glassml.dft.labels import label_key, labelled_atoms
 from glassml.dft.polymorphs import on_grid
-from glassml.dft.relaxation import Guide, Relaxation, guided_rest, relax_together
+from glassml.dft.relaxation import Guide, Relaxation, relax_together
 from glassml.dft.settings import kpoint_grid
 from glassml.dft.shard import label_shard
-from glassml.potential.packages import telling_what_is_wrong
 
 COLUMNS = ("config_id", "status", "reason", "steps", "largest_force_eV_A", "volume_ratio")
 
@@ -49,7 +44,7 @@ def relax_glasses(
     processes
         Structures at once.
     guide
-        As for `relax_together`, as `package_guide` gives it.
+        As for `relax_together`, as `glassml.dft.guide.package_guide` gives it.
     """
     grids = [kpoint_grid(atoms, dft.kpoint_spacing_per_A) for atoms in starts]
     numbered = [atoms.copy() for atoms in starts]
@@ -68,40 +63,6 @@ def relax_glasses(
         constant_volume=False,
         guide=guide,
     )
-
-
-def package_guide(package: Path, device: str, processes: int) -> Guide:
-    """Make a guide of a NequIP package, which works in processes of its own.
-
-    The labels are forked from this process: they could not use a GPU that a potential touched here.
-
-    Parameters
-    ----------
-    package
-        A NequIP package.
-    device
-        "cpu", where the same labels give the same steps, or "cuda", where sums come in any order.
-    processes
-        Relaxations at once.
-    """
-    with telling_what_is_wrong(package):  # before anything is labelled
-        pass
-
-    def guide(relaxations: Sequence[Relaxation]) -> Sequence[Atoms]:
-        workers = min(processes, len(relaxations))
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            return list(pool.map(partial(_guided, package, device), relaxations))
-
-    return guide
-
-
-def _guided(package: Path, device: str, relaxation: Relaxation) -> Atoms:
-    import torch  # noqa: PLC0415  (seconds to import)
-
-    from glassml.potential.calculators import load_calculator  # noqa: PLC0415
-
-    torch.set_num_threads(1)  # the relaxations share the cores; and sums keep their order
-    return guided_rest(load_calculator(package, device=device), relaxation)
 
 
 def labelled(starts: Sequence[Atoms], relaxations: Sequence[Relaxation]) -> list[Atoms]:
