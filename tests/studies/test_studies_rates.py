@@ -106,3 +106,18 @@ def test_one_rate_is_no_line(tmp_path, capsys):
 
 def test_only_cooling_by_a_rate_is_a_quench(tmp_path):
     assert quench_rates(load_campaign(campaign(tmp_path, RATES)).md) == RATES
+
+
+def test_rate_is_that_of_the_state_where_cooling_ends(tmp_path):
+    path = campaign(tmp_path, RATES)
+    raw = yaml.safe_load(path.read_text())
+    states = raw["md"]["states"]
+    quench, hold = states["quench_10"]["stages"]
+    cool = quench | {"name": "cool", "temperature_K": [1500, 300]}
+    compress = hold | {"name": "compress", "pressure_GPa": [0, 2]}
+    states["quench_1"]["stages"] = [quench | {"rate_K_per_ps": 1}]
+    states["quench_1/cooled"] = {"parent": "quench_1", "stages": [cool, hold]}
+    states["quench_1/cooled/cold"] = {"parent": "quench_1/cooled", "stages": [compress]}
+    path.write_text(yaml.safe_dump(raw))
+    expected = {"quench_100": 100.0, "quench_10": 10.0, "quench_1/cooled": 1.0}
+    assert quench_rates(load_campaign(path).md) == expected

@@ -48,6 +48,8 @@ OBSERVABLES = {
 def quench_rates(md: MolecularDynamics) -> dict[str, float]:
     """Give the rates in K/ps of the states that have an MD stage `QUENCH` that cools by a rate.
 
+    Where a state's cooling goes on in another, which begins by cooling, that one has the rate.
+
     Parameters
     ----------
     md
@@ -58,8 +60,17 @@ def quench_rates(md: MolecularDynamics) -> dict[str, float]:
         for stage in state.stages:
             start, end = stage.temperature_K or (0.0, 0.0)
             if stage.name == QUENCH and stage.rate_K_per_ps is not None and end < start:
-                rates[name] = stage.rate_K_per_ps
+                rates[_cooled(md, name)] = stage.rate_K_per_ps
     return rates
+
+
+def _cooled(md: MolecularDynamics, name: str) -> str:
+    """Give the state where the cooling of a state ends."""
+    for child, state in md.states.items():
+        start, end = state.stages[0].temperature_K or (0.0, 0.0)
+        if state.parent == name and end < start:
+            return _cooled(md, child)
+    return name
 
 
 def rate_rows(
