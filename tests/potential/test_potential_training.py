@@ -1,10 +1,12 @@
 """Real training by NequIP: a package comes out, a kill costs nothing, faults are refused."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -84,6 +86,46 @@ def test_a_terminated_command_takes_its_trainer_along(tmp_path):
     assert process.wait(120) == 143
     with pytest.raises(ProcessLookupError):
         os.kill(trainer, 0)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_killed_command_takes_nequip_along(tmp_path, loaded):
+    """Killed before its child can know, or while that loads NequIP."""
+    pipe = tmp_path / "best.ckpt"
+    os.mkfifo(pipe)  # once NequIP is loaded it waits for a checkpoint that never comes
+    program = (
+        "import sys; from pathlib import Path; from glassml.potential import training\n"
+        "training.run_nequip(['package', sys.argv[1], sys.argv[2]], 1, Path(sys.argv[2]))"
+    )
+    arguments = [str(pipe), str(tmp_path / "model.nequip.zip")]
+    with subprocess.Popen([sys.executable, "-c", program, *arguments]) as command:
+        number = _wait_for(lambda: _child_of(command.pid))
+        child = os.pidfd_open(number)
+        if loaded:
+            _wait_for(lambda: "libtorch" in Path(f"/proc/{number}/maps").read_text())
+        assert not select.select([child], [], [], 0)[0]
+        command.kill()
+    ended = select.select([child], [], [], 20)[0]
+    if not ended:
+        os.kill(number, signal.SIGKILL)
+    os.close(child)
+    assert ended
+
+
+def _wait_for(find, seconds=120):
+    """Give what a function finds, once it finds something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := find():
+            return found
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def _child_of(parent):
+    """Give the process that another started; 0 if there is none."""
+    command = ["ps", "--ppid", str(parent), "-o", "pid="]
+    return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout or 0)
 
 
 def test_flipped_virial_stops_before_training(labels_of, tmp_path):

@@ -1,16 +1,21 @@
-"""Shorter lives for processes: what Python does beside a command that loads NequIP.
+"""Lives of processes: as short as can be, and none longer than its parent's.
 
-Its modules, and those that they need, are 400,000 objects. Python's collector looks through all of
-them several times while they are loaded (0.7 s), and takes them apart at the end (1.1 s). What a
-command needs of both is little.
+NequIP's modules, and those that they need, are 400,000 objects. Python's collector looks through
+all of them several times while they are loaded (0.7 s), and takes them apart at the end (1.1 s).
+What a command needs of both is little.
 """
 
 import atexit
+import ctypes
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+
+PR_SET_PDEATHSIG = 1
+PARENT = "GLASSML_PARENT"  # in the environment: whom a process shall not outlive
 
 
 def load_faster() -> None:
@@ -47,3 +52,19 @@ def _end(codes: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(codes[0])
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process at once when its parent ends, however that ends.
+
+    To the kernel the parent is the thread that started this process: let the main one do that.
+
+    Parameters
+    ----------
+    parent
+        Process that started this one, by its id. If it is gone by now, this process ends here.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os._exit(1)

@@ -1,6 +1,5 @@
 """Independent pieces of work in forked processes: a crash or a time-out costs one piece."""
 
-import ctypes
 import math
 import multiprocessing
 import os
@@ -11,9 +10,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from glassml.campaign.process import die_with
 from glassml.campaign.store import LabelRecord
-
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -101,9 +99,7 @@ def _describe_exit(code: int | None) -> str:
 
 def _child(parent: int, item: int, work: Callable[[int], LabelRecord], sender: Connection) -> None:
     # A calculation must not outlive its shard: another process would start it again.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGURG, signal.SIG_IGN)

@@ -2,12 +2,13 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
-from glassml.campaign.process import live_for
+from glassml.campaign.process import PARENT, die_with, live_for
 
 KERNELS = "openequivariance"
 
@@ -18,6 +19,8 @@ def main() -> int:
     "package" takes a checkpoint and the package to make of it. "train" takes device, threads,
     place, then what "package" takes, then the arguments of `nequip-train`.
     """
+    if parent := os.environ.get(PARENT):
+        die_with(int(parent))
     _, name, *arguments = sys.argv
     if name == "package":
         _package(*arguments)

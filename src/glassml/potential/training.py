@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glassml.campaign.errors import Interrupted
 from glassml.campaign.files import atomic_path, file_sha256, require_room
+from glassml.campaign.process import PARENT
 from glassml.campaign.signals import interrupting
 from glassml.campaign.trust import trust
 from glassml.potential.packages import PotentialError
@@ -138,9 +139,11 @@ def run_nequip(
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
+        PARENT: str(os.getpid()),  # as an orphan it would slow down what is started anew
     }
     logger.info("nequip-%s", " ".join(command))
     name, command = command[0], [sys.executable, "-m", PROGRAM, *command]
+    # Signals are for the main thread alone, which the child's life hangs on.
     with interrupting("training goes on from its last epoch"):
         process = subprocess.Popen(command, env=environment, pass_fds=keep_open)
         try:
