@@ -26,6 +26,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from glassml.campaign.files import write_csv
 from glassml.configurations.crystals import polymorph
+from glassml.configurations.melts import Segment, run_trajectory
 from glassml.md.engines.batch import run_batch
 from glassml.md.engines.lammps_input import classical_potential
 from glassml.md.engines.lammps_run import find_program, run_lammps
@@ -35,7 +36,7 @@ from glassml.md.engines.torchmd import TorchEngine
 from glassml.md.guards import Limits
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.run import Job, run_job
-from glassml.md.start import classical_start, maxwell_boltzmann, random_start
+from glassml.md.start import maxwell_boltzmann, random_start
 
 TIMESTEP_FS, TEMPERATURE_K = 1.0, 300.0
 COUPLING = Coupling(100.0, 300.0, 37.0)
@@ -129,8 +130,14 @@ def begin(args):
         atoms = polymorph("alpha_quartz") * (3, 3, 2)
     else:
         atoms = random_start({"Si": 1, "O": 2}, args.atoms, 2.2, rng)
-        schedule = ((3500.0, TEMPERATURE_K), 5.0, args.quench_K_per_ps, 0.0, 1.6)
-        atoms = classical_start(atoms, args.potential, *schedule, 4711)
+        length = (3500.0 - TEMPERATURE_K) / args.quench_K_per_ps
+        parts = [
+            Segment(5.0, (3500.0, 3500.0), (0.0, 0.0)),
+            Segment(length, (3500.0, TEMPERATURE_K), (0.0, 0.0), keep=True),
+        ]
+        (atoms,) = run_trajectory(
+            atoms, parts, potential=args.potential, timestep_fs=1.6, seed=4712
+        )
     atoms = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
     # An ideal crystal gives half of its kinetic energy to its vibrations.
     hot = 2.0 if args.start == "quartz" else 1.0

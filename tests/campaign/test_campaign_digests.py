@@ -164,7 +164,8 @@ def test_dry_runs_after_a_comment_and_after_a_changed_constant(package, tmp_path
     for name in ("Snakefile", "workflow", "profiles"):
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         copy(REPOSITORY / name, tmp_path / name)
-    start = {"melt_ps": 0.05, "melt_K": 3000, "end_K": 2900, "quench_K_per_ps": 2000}
+    quench = [{"end_K": 2900, "rate_K_per_ps": 2000}]
+    start = {"melt_ps": 0.05, "melt_K": 3000, "quench": quench}
     config = {
         "name": "test",
         "configurations": {"families": {}},

@@ -1,15 +1,17 @@
 """Protocols: what is refused before anything runs, and with which words."""
 
+import re
 from argparse import Namespace
 
 import pytest
 from pydantic import ValidationError
 
-from glassml.campaign.config.md import MolecularDynamics
-from glassml.campaign.errors import GlassmlError
+from glassml.campaign.config import parse_campaign
+from glassml.campaign.config.md import ClassicalStart, MolecularDynamics, Ramp
+from glassml.campaign.errors import ConfigError, GlassmlError
 from glassml.md.jobs import build_stages, check_committee, control
 from glassml.md.quench import student_stages
-from glassml.md.start import quench_stages
+from glassml.md.start import quench_segments, quench_stages
 
 HOLD = {
     "name": "hold",
@@ -198,11 +200,93 @@ def test_other_starts_are_not_quenched():
 
 
 def test_a_classical_quench_has_the_rate_that_was_asked_for():
-    mix, melt, quench = quench_stages((3500.0, 300.0), 10.0, 10.0, 0.0, 1.6)
+    ramp = {"end_K": 300, "rate_K_per_ps": 10}
+    way = ClassicalStart(melt_K=3500, melt_ps=10, quench=[ramp], timestep_fs=1.6)
+    mix, melt, quench = quench_stages(way, 0.0)
+    assert [stage.name for stage in (mix, melt, quench)] == ["mix", "melt", "quench"]
     assert (mix.ensemble, melt.ensemble, quench.ensemble) == ("nvt", "npt", "npt")
     assert melt.length_fs() == pytest.approx(10_000.0)
     assert 3200.0 / (quench.length_fs() / 1000.0) == pytest.approx(10.0)
     assert quench.temperature_K == (3500.0, 300.0)
+    assert ClassicalStart().quench == (Ramp(end_K=300, rate_K_per_ps=10),)
+
+
+SLOW_WHERE_BONDS_CHANGE = {
+    "melt_K": 3500,
+    "melt_ps": 20,
+    "quench": [
+        {"end_K": 2900, "rate_K_per_ps": 1},
+        {"end_K": 1900, "rate_K_per_ps": 0.1},
+        {"end_K": 1500, "rate_K_per_ps": 1},
+    ],
+    "timestep_fs": 1.6,
+}
+
+
+def test_a_classical_quench_has_as_many_ramps_as_were_asked_for():
+    section = {"start": "classical", "classical": SLOW_WHERE_BONDS_CHANGE, "atoms": 300}
+    md = MolecularDynamics.model_validate(section)
+    ends = [(3500, 3500), (3500, 2900), (2900, 1900), (1900, 1500)]
+    lengths = [20, 600, 10_000, 400]
+
+    mix, *stages = quench_stages(md.classical, 7.7)
+    assert (mix.name, mix.pressure_GPa, mix.temperature_K) == ("mix", None, (3500, 3500))
+    assert [stage.name for stage in stages] == ["melt", "quench1", "quench2", "quench3"]
+    assert [stage.temperature_K for stage in stages] == ends
+    assert [stage.steps for stage in stages] == [12_500, 375_000, 6_250_000, 250_000]
+    assert [stage.length_fs() / 1000 for stage in stages] == pytest.approx(lengths)
+    # 0.1 ps of the melt, a kelvin of a ramp
+    assert [stage.sample_every for stage in stages] == [62, 625, 6250, 625]
+    assert {stage.pressure_GPa for stage in stages} == {(7.7, 7.7)}
+
+    segments = quench_segments(md.classical, 7.7)
+    assert [segment.temperature_K for segment in segments] == ends
+    assert [segment.duration_ps for segment in segments] == pytest.approx(lengths)
+    assert [segment.keep for segment in segments] == [False, False, False, True]
+    assert {segment.pressure_GPa for segment in segments} == {(7.7, 7.7)}
+
+    assert md.start_steps() == sum(stage.steps for stage in stages)
+    assert md.start_minutes() == 30 + round(6_887_500 * 300 * 20e-6 / 60)
+    assert md.classical.end_temperature() == 1500
+
+
+def test_a_classical_start_without_ramps_is_a_melt():
+    md = MolecularDynamics(classical=ClassicalStart(melt_K=3500, melt_ps=10, quench=()))
+    assert [stage.name for stage in quench_stages(md.classical, 0.0)] == ["mix", "melt"]
+    (melt,) = quench_segments(md.classical, 0.0)
+    assert (melt.temperature_K, melt.duration_ps, melt.keep) == ((3500, 3500), 10, True)
+    assert md.start_steps() == 10_000
+    assert md.classical.end_temperature() == 3500
+
+
+KNOWN = "known keys here: melt_K, melt_ps, potential, quench, timestep_fs"
+
+
+@pytest.mark.parametrize(
+    ("classical", "message"),
+    [
+        (
+            {"melt_K": 2900, "quench": [{"end_K": 3500, "rate_K_per_ps": 1}]},
+            "quench from melt_K: 2900 → 3500 K: each ramp cools from where the one before ended",
+        ),
+        (
+            {"melt_K": 2900, "quench": [{"end_K": 2900, "rate_K_per_ps": 1}]},
+            "quench from melt_K: 2900 → 2900 K: each ramp cools",
+        ),
+        (
+            SLOW_WHERE_BONDS_CHANGE | {"quench": SLOW_WHERE_BONDS_CHANGE["quench"][::-1]},
+            "quench from melt_K: 3500 → 1500 → 1900 → 2900 K: each ramp cools",
+        ),
+        ({"quench": [{"end_K": 300}]}, "quench.0.rate_K_per_ps: is required and missing"),
+        ({"quench": [{"end_K": 300, "rate_K_per_ps": -1}]}, "greater than 0"),
+        ({"end_K": 1500}, f"md.classical.end_K: unknown key; {KNOWN}"),
+        ({"quench_K_per_ps": 1}, f"md.classical.quench_K_per_ps: unknown key; {KNOWN}"),
+    ],
+)
+def test_a_classical_quench_that_does_not_cool_is_refused(classical, message):
+    data = {"name": "tiny", "configurations": {"families": {}}}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse_campaign(data | {"md": {"start": "classical", "classical": classical}})
 
 
 STUDENT = {
@@ -215,7 +299,7 @@ STUDENT = {
 
 def with_student(student, **more):
     hold = {"name": "hold", "ensemble": "npt", "pressure_GPa": 0, "temperature_K": 1500}
-    classical = {"melt_K": 3400, "end_K": 3400}
+    classical = {"melt_K": 3400, "quench": []}
     section = {"engine": "torch", "start": "classical", "classical": classical}
     section["states"] = {"ambient": {"stages": [hold | {"duration_ps": 1}]}}
     return MolecularDynamics.model_validate(section | {"student": STUDENT | student} | more)
@@ -234,6 +318,13 @@ def test_a_student_cools_from_where_the_classical_melt_ends_at_its_rates():
     assert md.student_steps() == hold.steps + slow.steps + fast.steps
 
 
+def test_a_student_goes_on_from_where_the_last_classical_ramp_ended():
+    quench = [{"end_K": 3000, "rate_K_per_ps": 10}, {"end_K": 2600, "rate_K_per_ps": 1}]
+    md = with_student({}, classical={"melt_K": 3400, "quench": quench})
+    assert md.classical.end_temperature() == 2600
+    assert md.student_steps() == (5 + 200 / 2 + 900 / 10) * 1000 / 2
+
+
 @pytest.mark.parametrize(
     ("student", "more", "message"),
     [
@@ -243,7 +334,11 @@ def test_a_student_cools_from_where_the_classical_melt_ends_at_its_rates():
         ({}, {"start": "random"}, "student: needs start classical, engine torch"),
         ({}, {"engine": "ase"}, "student: needs start classical, engine torch"),
         ({}, {"potential": "shik"}, "student: needs start classical, engine torch"),
-        ({}, {"classical": {"melt_K": 3400, "end_K": 2000}}, "2400 K is not below classical.end_K"),
+        (
+            {},
+            {"classical": {"quench": [{"end_K": 2000, "rate_K_per_ps": 1}]}},
+            "student: quench from where classical ended: 2000 → 2400 → 1500 K: each ramp cools",
+        ),
     ],
 )
 def test_a_student_that_cannot_go_on_is_refused(student, more, message):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matscipy.calculators.pair_potential import LennardJonesCut, PairPotential
 from matscipy.neighbours import neighbour_list
 
-from glassml.campaign.config.md import MolecularDynamics
+from glassml.campaign.config.md import ClassicalStart, MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.units import density_g_cm3
 from glassml.cli import main
@@ -241,7 +241,9 @@ def test_random_start_refuses_what_cannot_be_packed():
 @pytest.mark.slow
 def test_classical_start_is_a_glass_of_tetrahedra():
     start = random_start({"Si": 1, "O": 2}, 72, 2.2, np.random.default_rng(4))
-    glass = classical_start(start, "shik", (3500.0, 300.0), 2.0, 1000.0, 0.0, 1.5, 2**31 - 2)
+    ramps = [{"end_K": 2000, "rate_K_per_ps": 1500}, {"end_K": 300, "rate_K_per_ps": 800}]
+    way = ClassicalStart(melt_K=3500, melt_ps=2, quench=ramps, timestep_fs=1.5)
+    glass = classical_start(start, way, 0.0, 2**31 - 2)
     i, j = neighbour_list("ij", glass, 2.2)
     silicon = glass.symbols == "Si"
     bonds = silicon[i] & ~silicon[j]

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from ase.io import write
@@ -150,7 +152,7 @@ def test_a_state_that_is_missing_is_run_by_no_more_processes_than_it_needs(
 
 
 def test_melts_are_quenched_each_under_its_own_pressure(tmp_path, capsys):
-    way = {"melt_K": 3000, "melt_ps": 0.3, "end_K": 2700, "quench_K_per_ps": 1000}
+    way = {"melt_K": 3000, "melt_ps": 0.3, "quench": [{"end_K": 2700, "rate_K_per_ps": 1000}]}
     stage = {"name": "hold", "ensemble": "npt", "temperature_K": 2700, "duration_ps": 0.02}
     states = {f"melt_{p:g}GPa": {"stages": [stage | {"pressure_GPa": p}]} for p in (0.0, 20.0)}
     more = {"start": "classical", "classical": way, "states": states, "glasses": 2}
@@ -182,8 +184,54 @@ def test_melts_are_quenched_each_under_its_own_pressure(tmp_path, capsys):
         assert made[0].read_bytes() == made[1].read_bytes()
 
 
+def in_stage(folder):
+    """Give the number of the stage in which a batch was saved last, -1 before the first time."""
+    try:
+        (path,) = folder.glob("checkpoint_*/state.npz")
+        with np.load(path) as saved:
+            return json.loads(str(saved["json"]))["header"]["stage"]
+    except ValueError:
+        return -1
+
+
+def test_a_quench_of_two_ramps_goes_on_where_it_was_interrupted(tmp_path):
+    quench = [{"end_K": 2000, "rate_K_per_ps": 2000}, {"end_K": 300, "rate_K_per_ps": 850}]
+    more = {"start": "classical", "glasses": 2}
+    more |= {"classical": {"melt_K": 3000, "melt_ps": 0.3, "quench": quench}}
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(CAMPAIGN | {"md": CAMPAIGN["md"] | more}))
+    starts = ["md", "starts", "--config", str(path), "--device", "cpu", "--pressure-GPa", "0"]
+    assert main([*starts, "--output-dir", str(tmp_path / "whole")]) == 0
+
+    starts += ["--output-dir", str(tmp_path / "cut")]
+    process = subprocess.Popen([sys.executable, "-m", "glassml", *starts])
+    while in_stage(tmp_path / "cut") < 3:  # after mix, melt and the first ramp
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(300) == 143
+    assert not (tmp_path / "cut/glass00/restart.npz").exists()
+    assert main(starts) == 0
+
+    temperature = []
+    for glass in ("glass00", "glass01"):
+        whole, cut = tmp_path / "whole" / glass, tmp_path / "cut" / glass
+        for file in FILES:
+            assert (whole / file).read_bytes() == (cut / file).read_bytes()
+        protocol = json.loads((cut / "record.json").read_text())["protocol"]
+        assert [stage["name"] for stage in protocol] == ["mix", "melt", "quench1", "quench2"]
+        assert [stage["steps"] for stage in protocol] == [1000, 300, 500, 2000]
+        assert protocol[2]["temperature_K"] == [3000, 2000]
+        assert protocol[3]["temperature_K"] == [2000, 300]
+        series = pd.read_csv(cut / "series.csv")
+        temperature.append(series.groupby("stage").temperature_K.last())
+    reached = sum(temperature) / 2
+    assert reached["quench1"] == pytest.approx(2000, rel=0.4)
+    assert reached["quench2"] == pytest.approx(300, rel=0.4)
+
+
 def test_a_student_goes_on_from_the_classical_melt_and_hands_over(tmp_path):
-    way = {"melt_K": 2500, "melt_ps": 0.1, "end_K": 2500}
+    way = {"melt_K": 2500, "melt_ps": 0.1, "quench": []}
     student = {
         "package": SMALL.format(0),
         "hold_ps": 0.004,

@@ -156,12 +156,8 @@ def quench_glass(md: MolecularDynamics, pressure_GPa: float, seed: int, glass: s
     rng = generator(seed, "md", "start", glass)
     return classical_start(
         random_start(md.composition, md.atoms, md.start_density_g_cm3, rng),
-        md.classical.potential,
-        (md.classical.melt_K, md.classical.end_K),
-        md.classical.melt_ps,
-        md.classical.quench_K_per_ps,
+        md.classical,
         pressure_GPa,
-        md.classical.timestep_fs,
         derive_seed(seed, "md", "classical", glass),
     )
 

@@ -21,9 +21,10 @@ from glassml.md.spread import Task
 from glassml.md.start import (
     QUENCH_LIMITS,
     maxwell_boltzmann,
+    npt_stage,
     quench_stages,
+    ramp_stages,
     random_start,
-    sample_steps,
 )
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ def _melt(
     way = md.classical
     kernels = "pair_kernels" in md.shortcuts
     model, described = load_pair_model(way.potential, device, kernels=kernels)
-    stages = quench_stages(
-        (way.melt_K, way.end_K), way.melt_ps, way.quench_K_per_ps, pressure_GPa, way.timestep_fs
-    )
+    stages = quench_stages(way, pressure_GPa)
     jobs: dict[str, Job] = {}
     glasses: dict[str, Atoms] = {}
     for name in names:
@@ -137,7 +136,7 @@ def _hand_over(
             state="start",
             glass=name,
             parent=CLASSICAL,
-            stages=student_stages(student, md.classical.end_K, pressure_GPa),
+            stages=student_stages(student, md.classical.end_temperature(), pressure_GPa),
             coupling=coupling(md),
             # its committee would be another one than the campaign's
             limits=replace(limits(md), force_spread_eV_A=None),
@@ -169,17 +168,7 @@ def student_stages(student: Student, melt_K: float, pressure_GPa: float) -> list
     pressure_GPa
         In GPa.
     """
-    step, pressure = student.timestep_fs, (pressure_GPa, pressure_GPa)
-
-    def stage(name: str, ps: float, ends: tuple[float, float], rate: float | None) -> Stage:
-        steps = max(1, round(1000.0 * ps / step))
-        return Stage(name, "npt", steps, step, ends, pressure, sample_steps(rate, step), steps)
-
-    ramps = zip(student.quench, student.ramps(melt_K), strict=True)
     return [
-        stage("hold", student.hold_ps, (melt_K, melt_K), None),
-        *(
-            stage(f"quench{number}", ps, ends, ramp.rate_K_per_ps)
-            for number, (ramp, (ends, ps)) in enumerate(ramps, start=1)
-        ),
+        npt_stage("hold", student.hold_ps, (melt_K, melt_K), pressure_GPa, student.timestep_fs),
+        *ramp_stages(melt_K, student.quench, pressure_GPa, student.timestep_fs),
     ]

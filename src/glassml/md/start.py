@@ -1,12 +1,13 @@
 """Where a melt begins: atoms at random places that keep their distance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms, units
 from ase.data import atomic_masses, atomic_numbers
 from matscipy.neighbours import neighbour_list
 
+from glassml.campaign.config.md import ClassicalStart, Ramp, ramps
 from glassml.campaign.errors import StructureError
 from glassml.campaign.units import G_CM3_PER_U_A3
 from glassml.configurations.lammps import MAX_SEED
@@ -127,28 +128,17 @@ def push_apart(atoms: Atoms, movable: np.ndarray, scale: float = 1.0) -> bool:
     return False
 
 
-def classical_start(
-    start: Atoms,
-    potential: str,
-    temperatures_K: tuple[float, float],
-    melt_ps: float,
-    quench_K_per_ps: float,
-    pressure_GPa: float,
-    timestep_fs: float,
-    seed: int,
-) -> Atoms:
+def classical_start(start: Atoms, way: ClassicalStart, pressure_GPa: float, seed: int) -> Atoms:
     """Melt and quench a random mixture with a classical potential, by LAMMPS.
 
     Parameters
     ----------
     start
         SiO2 at random places.
-    potential
-        "shik" or "chik".
-    temperatures_K
-        Of the melt and of the end, in K.
-    melt_ps, quench_K_per_ps, pressure_GPa, timestep_fs
-        The schedule.
+    way
+        Section `md.classical`.
+    pressure_GPa
+        In GPa.
     seed
         Of the thermostat.
 
@@ -157,64 +147,94 @@ def classical_start(
     LammpsError, StructureError
         If LAMMPS stops, or the melt leaves the condensed phase.
     """
-    melt_K, end_K = temperatures_K
-    pressure = (pressure_GPa, pressure_GPa)
-    segments = [Segment(melt_ps, (melt_K, melt_K), pressure, keep=melt_K == end_K)]
-    if melt_K != end_K:
-        length = (melt_K - end_K) / quench_K_per_ps
-        segments.append(Segment(length, (melt_K, end_K), pressure, keep=True))
     (end,) = run_trajectory(
         start,
-        segments,
-        potential=potential,
-        timestep_fs=timestep_fs,
+        quench_segments(way, pressure_GPa),
+        potential=way.potential,
+        timestep_fs=way.timestep_fs,
         seed=1 + seed % MAX_SEED,
     )
     return Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
 
 
-def quench_stages(
-    temperatures_K: tuple[float, float],
-    melt_ps: float,
-    quench_K_per_ps: float,
-    pressure_GPa: float,
-    timestep_fs: float,
-) -> list[Stage]:
-    """Give the stages of a classical melt and quench: mix, melt, quench.
+def quench_segments(way: ClassicalStart, pressure_GPa: float) -> list[Segment]:
+    """Give the melt and the ramps of a classical quench, for LAMMPS; the end is kept.
 
     Parameters
     ----------
-    temperatures_K
-        Of the melt and of the end, in K.
-    melt_ps, quench_K_per_ps, pressure_GPa, timestep_fs
-        The schedule.
+    way, pressure_GPa
+        As in `classical_start`.
     """
-    melt_K, end_K = temperatures_K
-    hot, pressure = (melt_K, melt_K), (pressure_GPa, pressure_GPa)
-
-    def stage(name: str, ps: float, step: float, temperature: tuple[float, float]) -> Stage:
-        steps = max(1, round(1000.0 * ps / step))
-        every = sample_steps(quench_K_per_ps if name == "quench" else None, step)
-        npt = name != "mix"
-        return Stage(
-            name,
-            "npt" if npt else "nvt",
-            steps,
-            step,
-            temperature,
-            pressure if npt else None,
-            every,
-            steps,
-        )
-
-    stages = [
-        stage("mix", MIX_PS, MIX_TIMESTEP_FS, hot),
-        stage("melt", melt_ps, timestep_fs, hot),
+    parts = [((way.melt_K, way.melt_K), way.melt_ps), *ramps(way.melt_K, way.quench)]
+    pressure = (pressure_GPa, pressure_GPa)
+    return [
+        Segment(ps, ends, pressure, keep=number == len(parts))
+        for number, (ends, ps) in enumerate(parts, start=1)
     ]
-    if end_K < melt_K:
-        length = (melt_K - end_K) / quench_K_per_ps
-        stages.append(stage("quench", length, timestep_fs, (melt_K, end_K)))
-    return stages
+
+
+def quench_stages(way: ClassicalStart, pressure_GPa: float) -> list[Stage]:
+    """Give the stages of a classical melt and quench: mix, melt, and the ramps.
+
+    Parameters
+    ----------
+    way, pressure_GPa
+        As in `classical_start`.
+    """
+    hot, step = (way.melt_K, way.melt_K), MIX_TIMESTEP_FS
+    steps = round(1000.0 * MIX_PS / step)
+    return [
+        Stage("mix", "nvt", steps, step, hot, None, sample_steps(None, step), steps),
+        npt_stage("melt", way.melt_ps, hot, pressure_GPa, way.timestep_fs),
+        *ramp_stages(way.melt_K, way.quench, pressure_GPa, way.timestep_fs),
+    ]
+
+
+def ramp_stages(
+    start_K: float, quench: Sequence[Ramp], pressure_GPa: float, timestep_fs: float
+) -> list[Stage]:
+    """Give the stages of a quench: `quench`, or `quench1`, `quench2` … of several ramps.
+
+    Parameters
+    ----------
+    start_K
+        Where the first ramp begins, in K.
+    quench
+        The ramps.
+    pressure_GPa, timestep_fs
+        Of all of them.
+    """
+    names = ["quench"] if len(quench) == 1 else [f"quench{n + 1}" for n in range(len(quench))]
+    return [
+        npt_stage(name, ps, ends, pressure_GPa, timestep_fs, ramp.rate_K_per_ps)
+        for name, ramp, (ends, ps) in zip(names, quench, ramps(start_K, quench), strict=True)
+    ]
+
+
+def npt_stage(
+    name: str,
+    ps: float,
+    ends_K: tuple[float, float],
+    pressure_GPa: float,
+    timestep_fs: float,
+    rate_K_per_ps: float | None = None,
+) -> Stage:
+    """Give a stage under a constant pressure whose only frame is its last.
+
+    Parameters
+    ----------
+    name, ps
+        Its name, and its length in ps.
+    ends_K
+        Temperatures at its beginning and end, in K.
+    pressure_GPa, timestep_fs
+        As in `ramp_stages`.
+    rate_K_per_ps
+        As in `sample_steps`.
+    """
+    steps = max(1, round(1000.0 * ps / timestep_fs))
+    pressure, every = (pressure_GPa, pressure_GPa), sample_steps(rate_K_per_ps, timestep_fs)
+    return Stage(name, "npt", steps, timestep_fs, ends_K, pressure, every, steps)
 
 
 def sample_steps(rate_K_per_ps: float | None, timestep_fs: float) -> int:

@@ -4,6 +4,7 @@ A state of a glass is named by what it is (`cold_7.7GPa/recovered`), begins wher
 ended, and is reached by a list of stages. A state without a parent begins as a melt.
 """
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -66,6 +67,43 @@ class Guards(Section):
         return self
 
 
+class Ramp(Section):
+    """Cooling at one rate."""
+
+    end_K: Temperature = Field(description="Where it ends.")
+    rate_K_per_ps: float = Field(gt=0.0, le=1e5, description="Rate of the quench.")
+
+
+def ramps(start_K: float, quench: Sequence[Ramp]) -> list[tuple[tuple[float, float], float]]:
+    """Give beginning and end of each ramp in K, and its length in ps, from where a quench starts.
+
+    Parameters
+    ----------
+    start_K
+        Where the first ramp begins, in K.
+    quench
+        The ramps.
+    """
+    ends = pairwise([start_K, *(ramp.end_K for ramp in quench)])
+    return [
+        ((hot, cold), (hot - cold) / ramp.rate_K_per_ps)
+        for (hot, cold), ramp in zip(ends, quench, strict=True)
+    ]
+
+
+def check_cools(where: str, start_K: float, quench: Sequence[Ramp]) -> None:
+    """Check that each ramp cools from where the one before it ended.
+
+    Raises
+    ------
+    ValueError
+        If one does not; `where` begins the message.
+    """
+    if any(cold >= hot for (hot, cold), _ in ramps(start_K, quench)):
+        way = " → ".join(f"{end:g}" for end in (start_K, *(ramp.end_K for ramp in quench)))
+        raise ValueError(f"{where}: {way} K: each ramp cools from where the one before ended")
+
+
 class ClassicalStart(Section):
     """A glass or a melt made by a classical pair potential, before the learned one takes over.
 
@@ -75,22 +113,21 @@ class ClassicalStart(Section):
     potential: Literal["shik", "chik"] = Field(default="shik", description="Pair potential.")
     melt_K: Temperature = Field(default=4000.0, description="Temperature of the melt.")
     melt_ps: float = Field(default=20.0, gt=0.0, le=1e5, description="Length of the melt.")
-    end_K: Temperature = Field(default=300.0, description="Where the quench ends.")
-    quench_K_per_ps: float = Field(default=10.0, gt=0.0, le=1e5, description="Rate of the quench.")
+    quench: tuple[Ramp, ...] = Field(
+        default=(Ramp(end_K=300.0, rate_K_per_ps=10.0),),
+        description="Ramps, each from where the one before it ended, the first from melt_K; "
+        "without this key one to 300 K at 10 K/ps, [] leaves a melt.",
+    )
     timestep_fs: float = Field(default=1.0, gt=0.0, le=2.0, description="Time step.")
 
     @model_validator(mode="after")
     def _check_quench(self) -> "ClassicalStart":
-        if self.end_K > self.melt_K:
-            raise ValueError("end_K is above melt_K: a quench cools")
+        check_cools("quench from melt_K", self.melt_K, self.quench)
         return self
 
-
-class Ramp(Section):
-    """Cooling at one rate."""
-
-    end_K: Temperature = Field(description="Where it ends.")
-    rate_K_per_ps: float = Field(gt=0.0, le=1e5, description="Rate of the quench.")
+    def end_temperature(self) -> float:
+        """Give the temperature in K at which the quench ends, or the melt where there is none."""
+        return self.quench[-1].end_K if self.quench else self.melt_K
 
 
 class Student(Section):
@@ -102,7 +139,7 @@ class Student(Section):
 
     package: str = Field(description="NequIP package (.nequip.zip).")
     hold_ps: float = Field(
-        default=20.0, gt=0.0, le=1e5, description="At `classical.end_K`, where it takes over."
+        default=20.0, gt=0.0, le=1e5, description="Where `classical` ended and it takes over."
     )
     quench: tuple[Ramp, ...] = Field(
         min_length=1, description="Ramps, each from where the one before it ended."
@@ -110,25 +147,10 @@ class Student(Section):
     timestep_fs: float = Field(default=1.0, gt=0.0, le=4.0, description="Time step.")
 
     @model_validator(mode="after")
-    def _check_quench(self) -> "Student":
-        ends = [ramp.end_K for ramp in self.quench]
-        if any(later >= before for before, later in pairwise(ends)):
-            raise ValueError(f"quench: {ends} K: each ramp cools from where the one before ended")
-        return self
-
-    @model_validator(mode="after")
     def _check_package(self, info: ValidationInfo) -> "Student":
         if not has_ended(info):
             package_file(self.package)
         return self
-
-    def ramps(self, melt_K: float) -> list[tuple[tuple[float, float], float]]:
-        """Give beginning and end of each ramp in K, and its length in ps, after a melt."""
-        ends = [melt_K, *(ramp.end_K for ramp in self.quench)]
-        return [
-            ((hot, cold), (hot - cold) / ramp.rate_K_per_ps)
-            for (hot, cold), ramp in zip(pairwise(ends), self.quench, strict=True)
-        ]
 
 
 class Lammps(Section):
@@ -266,11 +288,8 @@ class MolecularDynamics(Section):
             return self
         if self.start != "classical" or self.engine != "torch" or self.potential != "trained":
             raise ValueError("student: needs start classical, engine torch and potential trained")
-        if self.student.quench[0].end_K >= self.classical.end_K:
-            raise ValueError(
-                f"student: quench: {self.student.quench[0].end_K:g} K is not below "
-                f"classical.end_K, {self.classical.end_K:g} K, where it takes over"
-            )
+        where = "student: quench from where classical ended"
+        check_cools(where, self.classical.end_temperature(), self.student.quench)
         return self
 
     @model_validator(mode="after")
@@ -466,14 +485,14 @@ class MolecularDynamics(Section):
     def start_steps(self) -> int:
         """Give the number of time steps of a classical melt and quench."""
         way = self.classical
-        ps = way.melt_ps + (way.melt_K - way.end_K) / way.quench_K_per_ps
+        ps = way.melt_ps + sum(ps for _, ps in ramps(way.melt_K, way.quench))
         return round(ps * 1000.0 / way.timestep_fs)
 
     def student_steps(self) -> int:
         """Give the number of time steps of the student."""
         if self.student is None:
             return 0
-        lengths = [ps for _, ps in self.student.ramps(self.classical.end_K)]
+        lengths = [ps for _, ps in ramps(self.classical.end_temperature(), self.student.quench)]
         ps = self.student.hold_ps + sum(lengths)
         return round(ps * 1000.0 / self.student.timestep_fs)
 
