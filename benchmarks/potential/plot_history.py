@@ -1,7 +1,7 @@
 """Errors on validation labels against steps, through trainings that went on from one another.
 
-    python benchmarks/potential/plot_history.py history_first.csv history.csv --steps 85 97 \
-      --output steps.png
+    python benchmarks/potential/plot_history.py history_first.csv history_second.csv history.csv \
+      --steps 85 97 106 --output steps.png
 
 `--steps` is how many an epoch of each has: labels, with their repeats, over the size of a batch.
 The labels of trainings may differ, so that a curve may step where one follows another.
