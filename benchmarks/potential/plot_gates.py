@@ -17,6 +17,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from glassml.campaign.config.potential import Glasses, Rotations
+from glassml.potential.rotations import rotation_errors
 
 GLASSES, ROTATIONS = Glasses(), Rotations()
 PANELS = (
@@ -47,10 +48,8 @@ def draw_rotations(table, output):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
     right.axhspan(-allowed, allowed, color="0.9", label="allowed")
     for member, rows in table.sort_values("angle_deg").groupby("member"):
-        lowest = rows.loc[rows["label_eV"].idxmin()]
-        label = 1e3 * (rows["label_eV"] - lowest["label_eV"])
-        found = 1e3 * (rows["prediction_eV"] - lowest["prediction_eV"])
-        right.plot(rows["angle_deg"], found - label, "o-", ms=3, lw=0.8, label=member)
+        right.plot(rows["angle_deg"], rotation_errors(rows), "o-", ms=3, lw=0.8, label=member)
+    label = 1e3 * (rows["label_eV"] - rows["label_eV"].min())
     left.plot(rows["angle_deg"], label, "ko-", ms=3, lw=0.8)
     left.set(xlabel="Si-O-Si angle, °", ylabel="energy by r2SCAN, meV/atom")
     right.set(xlabel="Si-O-Si angle, °", ylabel="error, meV/atom")

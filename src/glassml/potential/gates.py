@@ -13,6 +13,7 @@ from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS, held_out_rows
 from glassml.potential.probes import Approach, Run
+from glassml.potential.rotations import rotation_errors
 
 GREEN, AMBER, RED, UNKNOWN = "green", "amber", "red", "unknown"
 ORDER = (GREEN, AMBER, RED)
@@ -323,7 +324,7 @@ def rotation_gate(points: pd.DataFrame, thresholds: Rotations, amber_factor: flo
         members = [mine for _, mine in rows.groupby("member")]
         count = len(members[0])
         # numpy, as pandas would leave out an error that is not a number
-        error = float(np.max([_rotation_error(mine) for mine in members]))
+        error = float(np.max([np.abs(rotation_errors(mine)) for mine in members]))
         results.append(
             judge(
                 "rotations",
@@ -336,13 +337,6 @@ def rotation_gate(points: pd.DataFrame, thresholds: Rotations, amber_factor: flo
             )
         )
     return results
-
-
-def _rotation_error(mine: pd.DataFrame) -> float:
-    """Give the largest error of a member in meV/atom, above the configuration of lowest label."""
-    label = mine["label_eV"].to_numpy()
-    error = 1e3 * (mine["prediction_eV"].to_numpy() - label)
-    return float(np.abs(error - error[label.argmin()]).max())
 
 
 def _angle_range(angles_deg: pd.Series) -> str:

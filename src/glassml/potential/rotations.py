@@ -85,3 +85,21 @@ def rotation_points(calculator: Calculator, frames: Sequence[Atoms], member: str
         }
         for atoms in frames
     )
+
+
+def rotation_errors(points: pd.DataFrame) -> np.ndarray:
+    """Give a member's errors along a rotation, above the configuration of lowest label.
+
+    Parameters
+    ----------
+    points
+        From `rotation_points`, of one member and one parent.
+
+    Returns
+    -------
+    ndarray, (n_points,)
+        Predicted less labelled energies, meV/atom; zero where the label is lowest.
+    """
+    label = points["label_eV"].to_numpy()
+    error = 1e3 * (points["prediction_eV"].to_numpy() - label)
+    return error - error[label.argmin()]
