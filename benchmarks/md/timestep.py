@@ -1,9 +1,13 @@
 """What a longer time step changes: energy's drift, temperature by element, density, g(r).
 
     python benchmarks/md/timestep.py shik --output FOLDER
+    python benchmarks/md/timestep.py m0.nequip.zip --timesteps 1 2 4/4 --output FOLDER
 
-Glasses are melted and cooled at 1 fs; from the same states each time step then holds them as a
-liquid at 3000 K and as a glass at 300 K (NPT), and lets the glass go without a thermostat (NVE).
+4/4 is `md.respa`: 4 fs of the network, in which SHIK makes 4 steps.
+
+SHIK melts glasses and cools them, and the potential takes over at 1 fs; from the same states each
+time step then holds them as a liquid at 3000 K and as a glass at 300 K (NPT), and lets the glass go
+without a thermostat (NVE).
 Errors are standard errors over the glasses. Differences of g(r) are to the first time step, beside
 those of the two halves of its own run, which are chance. A NequIP package in place of shik, bks or
 chik is for a GPU. Tables: timestep.csv, timestep_gr.csv; picture: timestep.png.
@@ -15,12 +19,14 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import torch
 from ase import Atoms, units
 from matscipy.neighbours import neighbour_list
 from tqdm import tqdm
 
 from glassml.campaign.files import write_csv
 from glassml.md.engines.pair_loading import load_pair_model
+from glassml.md.engines.respa import TwoTimeSteps
 from glassml.md.engines.torchmd import Batch, RampedBatch
 from glassml.md.protocol import Coupling, Stage
 from glassml.md.start import maxwell_boltzmann, random_start
@@ -40,15 +46,20 @@ def stage(ensemble, temperatures, timestep, ps):
     return Stage("x", ensemble, round(1e3 * ps / timestep), timestep, temperatures, pressure, 1, 1)
 
 
-def run(glasses, model, what, seed, sample=None):
+def run(glasses, model, what, seed, sample=None, inner=None, substeps=1):
     """Move glasses through a stage, and give them as they are then."""
-    batch = Batch(glasses, model, seed)
-    moving = RampedBatch(batch, what, COUPLING)
+    if substeps == 1:
+        batch = Batch(glasses, model, seed)
+        moving = RampedBatch(batch, what, COUPLING)
+    else:
+        model.place(glasses)
+        batch = Batch(glasses, inner, seed)
+        moving = TwoTimeSteps(batch, model, what, COUPLING, substeps)
     every = max(1, round(EVERY_FS / what.timestep_fs))
     for begin in range(0, what.steps, every):
         moving.advance(min(every, what.steps - begin))
         if sample is not None:
-            sample(batch)
+            sample(batch, moving.energy)
     return glasses_of(batch)
 
 
@@ -70,7 +81,7 @@ class Samples:
     def __init__(self):
         self.rows, self.counts, self.energies = [], [], []
 
-    def __call__(self, batch):
+    def __call__(self, batch, energy):
         glasses = glasses_of(batch)
         rows, counts = [], []
         for glass in glasses:
@@ -83,7 +94,7 @@ class Samples:
             shells = 4.0 / 3.0 * np.pi * np.diff(EDGES_A**3) * len(glass) / glass.get_volume()
             counts.append(np.histogram(distance, EDGES_A)[0] / shells / len(glass))
         kinetic = [0.5 * (g.get_momenta() ** 2 / g.get_masses()[:, None]).sum() for g in glasses]
-        total = batch.energy.cpu().numpy() + np.array(kinetic)
+        total = energy.cpu().numpy() + np.array(kinetic)
         self.rows.append(rows)
         self.counts.append(counts)
         self.energies.append(total / np.array(batch.counts))
@@ -107,39 +118,43 @@ class Samples:
         return np.array([line[0] for line in lines]), np.array(scatter)
 
 
-def measure(model, liquid, glass, timesteps, ps):
+def measure(model, inner, liquid, glass, timesteps, ps):
     rows, curves = [], {}
     bar = tqdm(total=3 * len(timesteps), unit="run")
-    for timestep in timesteps:
-        row = {"timestep_fs": timestep}
+    for label in timesteps:
+        timestep, _, substeps = label.partition("/")
+        timestep = float(timestep)
+        steps = {"inner": inner, "substeps": int(substeps or 1)}
+        row = {"timestep_fs": label}
         for name, begin, kelvin in (("liquid", liquid, LIQUID_K), ("glass", glass, GLASS_K)):
             samples = Samples()
             what = stage("npt", (kelvin, kelvin), timestep, ps)
-            run([each.copy() for each in begin], model, what, 7, samples)
+            run([each.copy() for each in begin], model, what, 7, samples, **steps)
             means, curve, parts = samples.settled()
             for number, key in enumerate(("T_Si_K", "T_O_K", "density_g_cm3")):
                 values = means[:, number]
                 row[f"{name}_{key}"] = values.mean()
                 row[f"{name}_{key}_error"] = values.std(ddof=1) / np.sqrt(len(values))
-            curves[name, timestep] = curve
+            curves[name, label] = curve
             first = curves[name, timesteps[0]]
             row[f"{name}_g_off"] = np.abs(curve - first).max()
             row[f"{name}_g_chance"] = np.abs(parts[0] - parts[1]).max()
             bar.update()
         samples = Samples()
-        run([each.copy() for each in glass], model, stage("nve", None, timestep, ps), 7, samples)
+        what = stage("nve", None, timestep, ps)
+        run([each.copy() for each in glass], model, what, 7, samples, **steps)
         slope, scatter = samples.drift(1e-3 * timestep * max(1, round(EVERY_FS / timestep)))
         row["nve_drift_meV_atom_ps"] = slope.mean()
         row["nve_drift_error"] = slope.std(ddof=1) / np.sqrt(len(slope))
         row["nve_scatter_meV_atom"] = scatter.mean()
-        rows.append({key: f"{value:.5g}" for key, value in row.items()})
+        rows.append({k: v if isinstance(v, str) else f"{v:.5g}" for k, v in row.items()})
         bar.update()
     return rows, curves
 
 
 def draw(folder):
-    table = pd.read_csv(folder / "timestep.csv")
-    curves = pd.read_csv(folder / "timestep_gr.csv")
+    table = pd.read_csv(folder / "timestep.csv", dtype={"timestep_fs": str})
+    curves = pd.read_csv(folder / "timestep_gr.csv", dtype={"timestep_fs": str})
     figure, axes = plt.subplots(1, 4, figsize=(13.0, 3.2), layout="constrained")
     dt = table.timestep_fs
     axes[0].errorbar(dt, table.nve_drift_meV_atom_ps, table.nve_drift_error, fmt="o-")
@@ -173,22 +188,25 @@ def main():
     parser.add_argument("--glasses", type=int, default=4)
     parser.add_argument("--atoms", type=int, default=192, help="of a glass")
     parser.add_argument("--ps", type=float, default=6.0, help="of each run")
-    parser.add_argument("--timesteps", type=float, nargs="+", default=[1.0, 1.5, 2.0])
+    parser.add_argument("--timesteps", nargs="+", default=["1", "1.5", "2"], help="in fs")
     args = parser.parse_args()
+    inner, _ = load_pair_model("shik", args.device)
     if args.potential in ("shik", "bks", "chik"):
         model, _ = load_pair_model(args.potential, args.device)
     else:
-        model, _ = load_network(Path(args.potential), args.device)
+        shortcuts = ["compile"] if torch.cuda.is_available() else []
+        model, _ = load_network(Path(args.potential), args.device, shortcuts=shortcuts)
     starts = []
     for seed in range(args.glasses):
         rng = np.random.default_rng(seed)
         starts.append(random_start({"Si": 1, "O": 2}, args.atoms, 2.2, rng))
         maxwell_boltzmann(starts[-1], LIQUID_K, rng)
-    melted = run(starts, model, stage("nvt", (LIQUID_K, LIQUID_K), 0.5, 1.0), 1)
-    liquid = run(melted, model, stage("npt", (LIQUID_K, LIQUID_K), 1.0, args.ps), 2)
-    glass = run(liquid, model, stage("npt", (LIQUID_K, GLASS_K), 1.0, args.ps), 3)
+    melted = run(starts, inner, stage("nvt", (LIQUID_K, LIQUID_K), 0.5, 1.0), 1)
+    liquid = run(melted, inner, stage("npt", (LIQUID_K, LIQUID_K), 1.0, args.ps), 2)
+    glass = run(liquid, inner, stage("npt", (LIQUID_K, GLASS_K), 1.0, args.ps), 3)
+    liquid = run(liquid, model, stage("npt", (LIQUID_K, LIQUID_K), 1.0, args.ps / 2), 4)
     glass = run(glass, model, stage("npt", (GLASS_K, GLASS_K), 1.0, args.ps / 2), 4)
-    rows, curves = measure(model, liquid, glass, args.timesteps, args.ps)
+    rows, curves = measure(model, inner, liquid, glass, args.timesteps, args.ps)
     args.output.mkdir(parents=True, exist_ok=True)
     write_csv(args.output / "timestep.csv", rows, tuple(rows[0]))
     middle = 0.5 * (EDGES_A[1:] + EDGES_A[:-1])

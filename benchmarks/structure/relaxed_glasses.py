@@ -1,6 +1,6 @@
 """How much energy a glass holds: glasses brought to rest by a potential, above its quartz.
 
-    python benchmarks/structure/relaxed_glasses.py m0.nequip.zip glass.extxyz[.gz] ...
+    python benchmarks/structure/relaxed_glasses.py m0.nequip.zip glass.extxyz.gz --output rest.csv
 
 Positions and volume come to rest at no pressure. Of two glasses whose rings other potentials or
 rates have made, the one with less energy is nearer to what the potential itself would make in a
@@ -10,6 +10,8 @@ meV/atom, the glass transition being at 1480 K (Richet et al., Geochim. Cosmochi
 """
 
 import argparse
+import csv
+from pathlib import Path
 
 from ase.filters import FrechetCellFilter
 from ase.io import read
@@ -39,27 +41,48 @@ def at_rest(atoms, calculator, *, isotropic, fmax_eV_A):
     return atoms, optimizer.nsteps
 
 
+def measured(path, calculator, zero):
+    """Bring a glass to rest, and give a row of the table."""
+    glass, steps = at_rest(read(path), calculator, isotropic=True, fmax_eV_A=0.05)
+    angles = bond_angles(glass, find_bonds(glass, cutoff=SI_O_A), centre=8)
+    return {
+        "glass": path,
+        "energy_meV_atom": f"{1e3 * (glass.get_potential_energy() / len(glass) - zero):.2f}",
+        "density_g_cm3": f"{density_g_cm3(glass):.4f}",
+        "angle_deg": f"{angles.mean():.2f}",
+        "angle_spread_deg": f"{angles.std():.2f}",
+        "pressure_GPa": f"{-glass.get_stress(voigt=True)[:3].mean() / GPa:.3f}",
+        "steps": steps,
+    }
+
+
 def main():
     """Print a line for each glass."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("package", help="NequIP package")
     parser.add_argument("glasses", nargs="+", help="structures")
+    parser.add_argument("--output", type=Path, help="table")
     args = parser.parse_args()
     calculator = load_calculator(args.package)
     quartz, _ = at_rest(polymorph("alpha_quartz"), calculator, isotropic=False, fmax_eV_A=0.005)
     zero = quartz.get_potential_energy() / len(quartz)
     print(f"quartz: {zero:.4f} eV/atom, {density_g_cm3(quartz):.3f} g/cm³")
+    rows = []
     for path in args.glasses:
-        glass, steps = at_rest(read(path), calculator, isotropic=True, fmax_eV_A=0.05)
-        energy = 1e3 * (glass.get_potential_energy() / len(glass) - zero)
-        angles = bond_angles(glass, find_bonds(glass, cutoff=SI_O_A), centre=8)
-        pressure = -glass.get_stress(voigt=True)[:3].mean() / GPa
+        row = measured(path, calculator, zero)
         print(
-            f"{path}: {energy:.1f} meV/atom above quartz, {density_g_cm3(glass):.3f} g/cm³, "
-            f"Si-O-Si {angles.mean():.1f}°, its spread {angles.std():.1f}°, "
-            f"{pressure:+.2f} GPa, {steps} steps",
+            f"{path}: {row['energy_meV_atom']} meV/atom above quartz, "
+            f"{row['density_g_cm3']} g/cm³, Si-O-Si {row['angle_deg']}°, "
+            f"its spread {row['angle_spread_deg']}°, {row['pressure_GPa']} GPa, "
+            f"{row['steps']} steps",
             flush=True,
         )
+        rows.append(row)
+        if args.output:
+            with args.output.open("w", newline="") as file:
+                table = csv.DictWriter(file, tuple(row))
+                table.writeheader()
+                table.writerows(rows)
 
 
 if __name__ == "__main__":

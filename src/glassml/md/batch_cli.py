@@ -276,7 +276,9 @@ def _load_engine(
     if name is None:
         from glassml.md.engines.loading import load_network_engine
 
-        return load_network_engine(md, args.potential, args.device, args.labels, args.committee)
+        return load_network_engine(
+            md, args.potential, args.device, args.labels, args.committee, md.respa
+        )
     from glassml.md.engines.pair_loading import load_pair_model
     from glassml.md.engines.torchmd import TorchEngine
 

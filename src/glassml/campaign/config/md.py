@@ -23,6 +23,8 @@ from glassml.campaign.config.states import (
 )
 from glassml.campaign.errors import GlassmlError
 
+#: Of forces that act in each step: bonds of silica vibrate in 25 fs.
+LONGEST_STEP_FS = 4.0
 #: Engines that move glasses with a published potential.
 ENGINES_OF_CONTROLS = {
     "bks": ("torch", "lammps"),
@@ -130,6 +132,18 @@ class ClassicalStart(Section):
         return self.quench[-1].end_K if self.quench else self.melt_K
 
 
+class Respa(Section):
+    """Two time steps (r-RESPA): a pair potential moves atoms between corrections by the network.
+
+    The time step of an MD stage is the network's; the difference of the two forces acts once in it.
+    """
+
+    potential: Literal["shik", "chik", "bks"] = Field(
+        default="shik", description="Pair potential of the inner steps."
+    )
+    steps: int = Field(default=4, ge=2, le=16, description="Inner steps in a time step.")
+
+
 class Student(Section):
     """A fast neural network that takes classical melts through the glass transition.
 
@@ -215,7 +229,13 @@ class MolecularDynamics(Section):
     start_density_g_cm3: float = Field(
         default=2.2, gt=0.1, le=10.0, description="Density of the start."
     )
-    timestep_fs: float = Field(default=1.0, gt=0.0, le=4.0, description="Time step.")
+    timestep_fs: float = Field(default=1.0, gt=0.0, le=8.0, description="Time step.")
+    respa: Respa | None = Field(
+        default=None,
+        description="For engine torch and a trained potential of SiO2: inner steps by a pair "
+        "potential, so that a time step can be several times longer; verified at the beginning of "
+        "each MD stage. null: one time step.",
+    )
     thermostat_fs: float = Field(
         default=100.0, ge=5.0, le=1e5, description="Time constant of the Langevin thermostat."
     )
@@ -283,6 +303,16 @@ class MolecularDynamics(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_respa(self) -> "MolecularDynamics":
+        if self.respa is None:
+            return self
+        if self.engine != "torch" or self.potential != "trained":
+            raise ValueError("respa: needs engine torch and potential trained")
+        if self.composition != {"Si": 1, "O": 2}:
+            raise ValueError("respa: its pair potentials are for SiO2")
+        return self
+
+    @model_validator(mode="after")
     def _check_student(self) -> "MolecularDynamics":
         if self.student is None:
             return self
@@ -330,6 +360,12 @@ class MolecularDynamics(Section):
 
     def _check_stage(self, where: str, stage: Stage) -> None:
         timestep = stage.timestep_fs or self.timestep_fs
+        inner = timestep / (self.respa.steps if self.respa else 1)
+        if inner > LONGEST_STEP_FS:
+            raise ValueError(
+                f"{where}: a time step of {inner:g} fs is longer than {LONGEST_STEP_FS:g} fs"
+                + (" between corrections" if self.respa else "; see md.respa")
+            )
         if stage.length_ps() * 1000.0 < timestep:
             raise ValueError(f"{where}: {stage.length_ps()} ps is shorter than one time step")
         for field in ("sample_every_fs", "frame_every_fs"):

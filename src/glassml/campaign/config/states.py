@@ -55,7 +55,7 @@ class Stage(Section):
         default=None, gt=0.0, le=1e3, description="Speed of a pressure ramp, without sign."
     )
     timestep_fs: float | None = Field(
-        default=None, gt=0.0, le=4.0, description="Instead of the section's time step."
+        default=None, gt=0.0, le=8.0, description="Instead of the section's time step."
     )
     sample_every_fs: float | None = Field(
         default=None, gt=0.0, description="Instead of the section's interval of the series."

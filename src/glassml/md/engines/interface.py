@@ -13,7 +13,10 @@ class Integrator(Protocol):
     """Moves a batch through a stage."""
 
     stage: Stage
-    step: int
+
+    @property
+    def step(self) -> int:
+        """Steps that were made."""
 
     def advance(self, count: int = 1) -> None:
         """Make steps."""

@@ -16,6 +16,7 @@ from ase import Atoms, units
 from glassml.md.engines.baoab import after_forces, before_forces, forces_on_strain
 from glassml.md.engines.committee import Committee
 from glassml.md.engines.integrator import barostat_mass
+from glassml.md.engines.interface import Integrator
 from glassml.md.engines.launches import Launched, Launches
 from glassml.md.protocol import Coupling, Stage
 from glassml.potential.edges import volumes
@@ -65,14 +66,15 @@ class Batch:
         self.model, self.glasses = model, list(glasses)
         self.generator = torch.Generator(model.device)
         self.generator.manual_seed(seed)
-        self.positions = self._tensor(np.concatenate([atoms.positions for atoms in glasses]))
-        self.momenta = self._tensor(np.concatenate([atoms.get_momenta() for atoms in glasses]))
-        self.masses = self._tensor(np.concatenate([atoms.get_masses() for atoms in glasses]))
-        self.cells = self._tensor(np.array([atoms.cell.array for atoms in glasses]))
+        self.positions = self.tensor(np.concatenate([atoms.positions for atoms in glasses]))
+        self.momenta = self.tensor(np.concatenate([atoms.get_momenta() for atoms in glasses]))
+        self.masses = self.tensor(np.concatenate([atoms.get_masses() for atoms in glasses]))
+        self.cells = self.tensor(np.array([atoms.cell.array for atoms in glasses]))
         self._count()
         self.evaluate()
 
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        """Bring numbers to the device."""
         return torch.as_tensor(array, dtype=torch.float64).to(self.model.device)
 
     def _count(self) -> None:
@@ -142,6 +144,21 @@ class RampedBatch:
             self.targets(0, 1)[0],
         )
         self._launches = Launches(self) if isinstance(batch.model, Launched) else None
+
+    @property
+    def energy(self) -> torch.Tensor:
+        """Potential energy of each glass in eV."""
+        return self.batch.energy
+
+    @property
+    def forces(self) -> torch.Tensor:
+        """Forces on the atoms in eV/Å."""
+        return self.batch.forces
+
+    @property
+    def stress(self) -> torch.Tensor:
+        """Stress of each glass in eV/Å³, tension positive."""
+        return self.batch.stress
 
     def _number(self, value: float | Sequence[float] | Sequence[list[float]]) -> torch.Tensor:
         """Put a number on the device: a compiled kernel would be one for each value."""
@@ -249,9 +266,9 @@ class RampedBatch:
     def restore(self, arrays: Mapping[str, Any]) -> None:
         """Take up what `arrays` gave, of the same stage and glasses."""
         for name in self._OF_BATCH:
-            setattr(self.batch, name, self.batch._tensor(arrays[f"batch_{name}"]))  # noqa: SLF001
+            setattr(self.batch, name, self.batch.tensor(arrays[f"batch_{name}"]))
         for name in self._OWN:
-            setattr(self, name, self.batch._tensor(arrays[name]))  # noqa: SLF001
+            setattr(self, name, self.batch.tensor(arrays[name]))
         self.batch.generator.set_state(torch.as_tensor(arrays["batch_random"]))
         self.batch.model.reserve(int(arrays["capacity"]))
         self.batch.model.take_up(arrays)
@@ -271,6 +288,25 @@ class RampedBatch:
         self._forget_launches()
 
 
+class Moving(Integrator, Protocol):
+    """An integrator that keeps on the device what its model found last."""
+
+    @property
+    def energy(self) -> torch.Tensor:
+        """Potential energy of each glass in eV."""
+
+    @property
+    def forces(self) -> torch.Tensor:
+        """Forces on the atoms in eV/Å."""
+
+    @property
+    def stress(self) -> torch.Tensor:
+        """Stress of each glass in eV/Å³, tension positive."""
+
+    def remove(self, index: int) -> None:
+        """Take a glass out of the batch."""
+
+
 class TorchEngine:
     """What `glassml.md.engines.batch` needs of an engine, with torch alone.
 
@@ -284,7 +320,7 @@ class TorchEngine:
 
     def __init__(self, model: Model, committee: Sequence[Model] = ()) -> None:
         self.model, self.committee = model, Committee(committee)
-        self.integrator: RampedBatch
+        self.integrator: Moving
 
     def begin(self, glasses: Sequence[Atoms], seed: int) -> None:
         """Take up the glasses, as if the model had moved none before."""
@@ -312,13 +348,14 @@ class TorchEngine:
 
     def energies_stresses(self) -> tuple[np.ndarray, np.ndarray]:
         """Copy potential energies in eV and stresses in eV/Å³ from the device."""
-        return self.batch.energy.cpu().numpy(), self.batch.stress.cpu().numpy()
+        return self.integrator.energy.cpu().numpy(), self.integrator.stress.cpu().numpy()
 
     def ask_committee(self) -> None:
         """Begin to ask the committee about all glasses, if there is one."""
         if len(self.committee):
             batch = self.batch
-            self.committee.ask(batch.positions, batch.cells, batch.forces, batch.counts)
+            forces = self.integrator.forces
+            self.committee.ask(batch.positions, batch.cells, forces, batch.counts)
 
     def force_spreads(self) -> list[tuple[float, int]]:
         """Give what the committee was asked for last: see `Committee`."""
