@@ -2,6 +2,7 @@
 
 # ruff: noqa: SLF001  (it looks into the engine to time its parts)
 
+import functools
 import json
 import time
 import warnings
@@ -10,17 +11,20 @@ import ase.io
 import numpy as np
 import torch
 from pieces import kernel_times, time_steps
-from speed_pairs import ramped
+from speed_pairs import COUPLING, pair_model, ramped, stage
 from throughput import silica
 
+from glassml.md.engines.respa import TwoTimeSteps
+from glassml.md.engines.torchmd import Batch
 from glassml.potential.packages import PotentialError
 from glassml.potential.padded import load_network
 from glassml.potential.shortcuts import check_shortcuts
 
 NONE, TF32, ALL, COMPILE = (), ("tf32",), ("tf32", "compile"), ("compile",)
 COLUMNS = (
-    "network", "backend", "shortcuts", "glasses", "atoms", "pairs", "step_ms", "model_ms",
-    "rest_percent", "million_atom_steps_per_s", "load_s", "first_step_s", "peak_GiB",
+    "network", "backend", "shortcuts", "inner_steps", "timestep_fs", "glasses", "atoms", "pairs",
+    "step_ms", "model_ms", "rest_percent", "million_atom_steps_per_s", "ns_per_day", "load_s",
+    "first_step_s", "peak_GiB",
 )  # fmt: skip
 
 
@@ -94,13 +98,21 @@ def moved(model, glasses, atoms):
     return ramped(model, [silica(atoms, seed) for seed in range(glasses)], 300.0, 1.5)
 
 
-def speed(pieces, loaded, package, shortcuts, glasses, atoms):
-    """Measure a network with shortcuts."""
+def moved_by_two(pieces, model, glasses, atoms):
+    """Give a batch that a network moves with time steps of 4 fs, and SHIK inside them."""
+    batch = [silica(atoms, seed) for seed in range(glasses)]
+    model.place(batch)
+    inner = pair_model(pieces, "shik", kernels=pieces.gpu)[0]
+    return TwoTimeSteps(Batch(batch, inner, 1), model, stage("npt", 300.0, 4.0), COUPLING, 4)
+
+
+def speed(pieces, loaded, package, shortcuts, glasses, atoms, *, two=False):
+    """Measure a network with shortcuts, with two time steps or one."""
     model, described = loaded.get(package, shortcuts)
     if pieces.gpu:
         torch.cuda.reset_peak_memory_stats()
     begin = time.monotonic()
-    moving = moved(model, glasses, atoms)
+    moving = moved_by_two(pieces, model, glasses, atoms) if two else moved(model, glasses, atoms)
     moving.advance(1)
     pieces.wait()
     first = time.monotonic() - begin
@@ -108,7 +120,10 @@ def speed(pieces, loaded, package, shortcuts, glasses, atoms):
     step, _ = time_steps(pieces, moving, 1.5 if pieces.gpu else 0.0)
     total = len(moving.batch.masses)
     alone = median_ms(pieces, model._replay)
+    timestep = moving.stage.timestep_fs
     row = described | {
+        "inner_steps": 4 if two else 1, "timestep_fs": timestep,
+        "ns_per_day": 0.0864 * timestep / step,
         "glasses": glasses, "atoms": total, "pairs": model._used,
         "step_ms": 1e3 * step, "model_ms": alone,
         "rest_percent": 100.0 * (1.0 - 1e-3 * alone / step),
@@ -211,6 +226,9 @@ def run(pieces, packages, labels, at_most):
                 do(f"{name}, parts", parts, package, shortcuts, *batch)
             if known:
                 do(f"{name}, errors", errors_on_labels, package, shortcuts, known)
+            if shortcuts == ALL:
+                two = functools.partial(speed, two=True)
+                do(f"{name}, SHIK inside", two, package, shortcuts, *batch)
         for number in (999, 24000) if pieces.gpu else ():
             do(f"{package.name} {named(ALL)} {number}", speed, package, ALL, 1, number)
     for package in packages:
