@@ -35,6 +35,7 @@ PACKAGES = (
     ("nequip", "nequip"),
     ("MDAnalysis", "MDAnalysis"),
     ("matscipy", "matscipy"),
+    ("gudhi", "gudhi"),
     ("snakemake", "snakemake"),
 )
 # LAMMPS is loaded in a process of its own: a broken MPI library aborts instead of raising.

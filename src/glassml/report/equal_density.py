@@ -18,6 +18,7 @@ from glassml.report.pairs import (
     mean_difference,
     peak_of,
     ring_slope,
+    scalar_of,
 )
 from glassml.report.results import AbsentError
 from glassml.report.states import State
@@ -41,7 +42,9 @@ QUANTITIES: Mapping[str, Quantity] = {
     "position_neutron": Quantity("Q1, neutron", "Å⁻¹", peak_of("neutron", "position")),
     "ring_slope": Quantity("d l2/dn", "Å", ring_slope),
     "ring_centres": Quantity("peak of ring centres", "", centre_height),
+    "loops_si": Quantity("life of Si loops", "Å/Si", scalar_of("homology_Si_persistence_A")),
 }
+density_of = scalar_of("density_g_cm3")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
     between: dict[str, None] = {}
     for glass in glass_names(evidence):
         try:
-            density, value = _density(evidence, hot, glass), of_glass(evidence, hot, glass)
+            density, value = density_of(evidence, hot, glass), of_glass(evidence, hot, glass)
             cold, names = _interpolated(evidence, series, glass, of_glass, density)
         except AbsentError as error:
             reasons.append(str(error))
@@ -133,20 +136,6 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
     return AtEqualDensity(density, value, cold, change, len(found), tuple(between))
 
 
-def _density(evidence: Evidence, state: State, glass: str) -> float:
-    """Give the density of a single glass in g/cm³.
-
-    Raises
-    ------
-    AbsentError
-        If it was not analysed.
-    """
-    document = evidence.results.json(f"structure/{state.name}/{glass}/network.json")
-    if document["status"] != "analysed":
-        raise AbsentError(f"{state.name}/{glass} was set aside: {document['reason']}")
-    return float(document["observables"]["density_g_cm3"]["mean"])
-
-
 def _interpolated(
     evidence: Evidence, series: list[State], glass: str, of_glass: OfGlass, density: float
 ) -> tuple[float, tuple[str, str]]:
@@ -154,7 +143,7 @@ def _interpolated(
     points = []
     for state in series:
         try:
-            point = (_density(evidence, state, glass), of_glass(evidence, state, glass))
+            point = (density_of(evidence, state, glass), of_glass(evidence, state, glass))
         except AbsentError:
             continue
         points.append((*point, state.name))

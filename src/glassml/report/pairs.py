@@ -46,6 +46,23 @@ def peak_of(weighting: str, quantity: str) -> OfGlass:
 peak_height = peak_of("neutron", "height")
 
 
+def scalar_of(observable: str) -> OfGlass:
+    """Give a function for an observable of the network of a single glass.
+
+    It raises `AbsentError` if the glass was not analysed, or has no such observable.
+    """
+
+    def of_glass(evidence: Evidence, state: State, glass: str) -> float:
+        document = evidence.results.json(f"structure/{state.name}/{glass}/network.json")
+        if document["status"] != "analysed":
+            raise AbsentError(f"{state.name}/{glass} was set aside: {document['reason']}")
+        if observable not in document["observables"]:
+            raise AbsentError(f"{state.name}/{glass} has no {observable}: analyse it again")
+        return float(document["observables"][observable]["mean"])
+
+    return of_glass
+
+
 def ring_slope(evidence: Evidence, state: State, glass: str) -> float:
     """Give d l2/dn of the King rings of a single glass, in Å.
 

@@ -13,7 +13,8 @@ angles in degrees; `…_error` are standard errors; an empty field is a number t
     `coordination_Si_4` (share of Si with 4 O), …, `coordination_Si_mean`, `coordination_O_2` …,
     `Q4` …, `non_bridging_O` (share with one Si), `pairs_sharing_1_O_per_si` (2: edges) …,
     `bond_Si-O_mean_A`, `bond_Si-O_sd_A`, `angle_O-Si-O_mean_deg`, `…_sd_deg`,
-    `angle_Si-O-Si_…`, `kono_z_mean_A`, `…_sd_A`; `voids`:
+    `angle_Si-O-Si_…`, `kono_z_mean_A`, `…_sd_A`, `homology_Si_loops` (per Si),
+    `homology_Si_persistence_A`, `…_birth_A`, `…_death_A`, `homology_O_…` (last frame); `voids`:
     `probe_radius_A`, `grid_A`, `cavities`, `volume_fraction`, `mean_volume_A3`,
     `largest_volume_A3`.
 `angles.csv`
@@ -44,6 +45,8 @@ angles in degrees; `…_error` are standard errors; an empty field is a number t
     configuration, weighted by their shares of the Si, last frame.
 `kono_z.csv`
     `z_A, density_per_A, error`.
+`homology.csv`
+    `element, birth_A, death_A, loops`: loops of Si and of O per atom, in squares of 0.05 Å.
 
 Files of the campaign, `structure/summary/`: means and standard errors over glasses (empty error
 with a single one), one set of rows per `state`, with the number of `glasses`.
@@ -65,6 +68,8 @@ from typing import Any
 
 _PUBLIC = {
     "check_atoms": "frames",
+    "loop_statistics": "homology",
+    "persistence_diagram": "homology",
     "density_g_cm3": "network",
     "read_frames": "frames",
     "pair_distribution": "gr",

@@ -1,4 +1,4 @@
-"""`glassml structure rings, sq, gr, fsdp, network`: observables of a file, as JSON."""
+"""`glassml structure rings, sq, gr, fsdp, network, homology`: observables of a file, as JSON."""
 
 import argparse
 import json
@@ -36,6 +36,7 @@ def register_files(actions: Commands) -> None:
     _register_gr(actions)
     _register_fsdp(actions)
     _register_network(actions)
+    _register_homology(actions)
 
 
 def _positive(text: str) -> float:
@@ -151,6 +152,13 @@ def _register_fsdp(actions: Commands) -> None:
 def _register_network(actions: Commands) -> None:
     parser = _file_command(actions, "network", "Coordination, angles, bonds.", run_network)
     _bond_options(parser)
+
+
+def _register_homology(actions: Commands) -> None:
+    about = "Persistent homology: loops of the atoms of an element, from birth to death."
+    parser = _file_command(actions, "homology", about, run_homology)
+    parser.add_argument("--element", metavar="SYMBOL", help="of which (default: each)")
+    parser.add_argument("--diagram", action="store_true", help="all births and deaths as well")
 
 
 def set_threads(threads: int | None) -> None:
@@ -361,6 +369,27 @@ def run_network(args: argparse.Namespace) -> None:
     }
     if len(frames) > 1:
         document["observables_error"] = {name: means.error[name] for name in names}
+    _show(document, args.json)
+
+
+def run_homology(args: argparse.Namespace) -> None:
+    """Print loops per atom, their births, deaths and lives, means over frames."""
+    import numpy as np
+
+    from glassml.structure.homology import loop_statistics, persistence_diagram
+
+    frames = _frames(args, bulk=True)
+    elements = [args.element] if args.element else sorted(set(frames[-1].symbols))
+    document: dict[str, object] = {"frames": len(frames)}
+    for element in elements:
+        diagrams = [persistence_diagram(atoms, element) for atoms in frames]
+        each = [loop_statistics(*diagram) for diagram in diagrams]
+        found: dict[str, object] = {
+            name: float(np.mean([one[name] for one in each])) for name in each[0]
+        }
+        if args.diagram:
+            found["diagram_A"] = diagrams[-1][0].tolist()
+        document[element] = found
     _show(document, args.json)
 
 

@@ -15,6 +15,7 @@ from glassml.campaign.files import write_csv, write_json
 from glassml.structure.bonds import bonds_kept
 from glassml.structure.frames import check_bulk
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, fit_options, fit_peak
+from glassml.structure.homology import diagram_rows, loop_statistics, persistence_diagram
 from glassml.structure.observables import (
     BondRule,
     FactorObservables,
@@ -89,6 +90,7 @@ def analyse_glass(
     if parent is not None:
         kept = bonds_kept(rule.bonds(parent), rule.bonds(frames[-1]))
         document["observables"]["bonds_kept"] = {"mean": kept, "error": None}
+    tables["homology.csv"] = _add_loops(document["observables"], frames[-1])
     tables["gr.csv"] = _pair_rows(
         mean_over(PairObservables(section.r_max_A, section.r_bin_A), frames)
     )
@@ -174,6 +176,23 @@ def _network(
         "angles.csv": rows_of("angles.csv", angle_columns),
         "kono_z.csv": rows_of("kono_z.csv", z_columns),
     }
+
+
+def _add_loops(observables: dict[str, Any], frame: Atoms) -> list[Row]:
+    """Add the loops of Si and of O to the observables; give the rows of their diagrams."""
+    rows = []
+    for element in ELEMENTS:
+        try:
+            diagram, count = persistence_diagram(frame, element)
+        except StructureError as reason:
+            LOG.warning("%s: no loops: %s", element, reason)
+            continue
+        for name, value in loop_statistics(diagram, count).items():
+            observables[f"homology_{element}_{name}"] = {"mean": value, "error": None}
+        rows += [
+            row_of("homology.csv", (element, *values)) for values in diagram_rows(diagram, count)
+        ]
+    return rows
 
 
 def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

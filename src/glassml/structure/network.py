@@ -116,16 +116,30 @@ def images_near(
     positions: np.ndarray, cell: np.ndarray, heights: np.ndarray, reach: float
 ) -> np.ndarray:
     """All periodic images of atoms in the cell that are within `reach` of it."""
+    return images_and_owners(positions, cell, heights, reach)[0]
+
+
+def images_and_owners(
+    positions: np.ndarray, cell: np.ndarray, heights: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """All periodic images of atoms in the cell that are within `reach` of it, and whose they are.
+
+    Returns
+    -------
+    (images, 3), (images,)
+        Positions in Å, and indices of atoms.
+    """
     margin = reach / heights
     axes = [np.arange(-int(np.ceil(m)), int(np.ceil(m)) + 1) for m in margin]
     shifts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     scaled = positions @ np.linalg.inv(cell)
-    kept = []
+    kept, owners = [], []
     for shift in shifts:
         moved = scaled + shift
         inside = np.all((moved > -margin) & (moved < 1 + margin), axis=1)
         kept.append(moved[inside])
-    return np.concatenate(kept) @ cell
+        owners.append(np.flatnonzero(inside))
+    return np.concatenate(kept) @ cell, np.concatenate(owners)
 
 
 def angle_names(network: Network) -> dict[str, int]:

@@ -73,6 +73,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "ring_centre_gr.csv": ("size", "r_A", "centre-centre", "centre-Si", "centre-O"),
     "kono_z.csv": ("z_A", "density_per_A", "error"),
+    "homology.csv": ("element", "birth_A", "death_A", "loops"),
 }
 
 #: Table: what identifies a row in each glass, and the columns that are averaged over glasses.
@@ -91,11 +92,13 @@ CURVES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ring_slope.csv": (("criterion", "atoms"), ("slope_A",)),
     "ring_aspect.csv": (("criterion", "size", "aspect_ratio"), ("density",)),
     "ring_centre_gr.csv": (("size", "r_A"), ("centre-centre", "centre-Si", "centre-O")),
+    "homology.csv": (("element", "birth_A", "death_A"), ("loops",)),
 }
 SQ_VALUES = ("Si-Si", "Si-O", "O-O", "neutron", "xray", "NN", "NC", "CC")
 CENTRE_VALUES = ("centre-centre", "centre-Si", "centre-O", "contribution")
-# A size that a glass does not have counts as none there; a shape that it does not have does not.
-ZERO_IF_ABSENT = ("rings.csv",)
+# A size or loop that a glass does not have counts as none there; a shape that is not there does
+# not.
+ZERO_IF_ABSENT = ("rings.csv", "homology.csv")
 STATE_COLUMNS = ("state", "glasses", "set_aside", "reasons", "observable", "mean", "error")
 FSDP_COLUMNS = (
     "state",

@@ -1,5 +1,6 @@
 """Hot against cold at equal density: the FSDP and rings along the cold series."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from glassml.report.equal_density import (
     at_equal_density,
     cold_series,
 )
-from glassml.report.evidence import Evidence
+from glassml.report.evidence import Evidence, Value
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Cell, Table, with_error
 from glassml.report.pairs import chance
@@ -21,6 +22,12 @@ from glassml.report.results import AbsentError
 from glassml.report.states import State
 
 PLACES = ("recovered", "in situ")
+AGAINST = (
+    "the cold series, from the glass at rest on, joined by the lines that are interpolated; and "
+    "hot states by the temperature of their anneal, or from a melt under pressure. Bars are one "
+    "standard error over independent glasses, in which what sets glasses apart has not cancelled "
+    "as it has in the table."
+)
 
 
 def _hot_states(evidence: Evidence) -> list[State]:
@@ -108,6 +115,41 @@ def _cell(compared: AtEqualDensity) -> Cell:
 
 def heights(evidence: Evidence) -> Figure:
     """Draw the height of the FSDP against density, hot states beside the cold series."""
+    caption = f"Height of the first sharp diffraction peak against density: {AGAINST}"
+    title = "FSDP against density, hot and cold"
+
+    def height(state: State) -> Value:
+        return evidence.peak(state, "height")
+
+    label = r"$S(Q_1)$ neutron"
+    return _against_density(evidence, height, "equal_density_fsdp", title, caption, label)
+
+
+def loops(evidence: Evidence) -> Figure:
+    """Draw how long loops of Si live against density, hot states beside the cold series."""
+    caption = (
+        "Persistent homology: balls around Si grow, a loop is born where a chain of them closes "
+        "and dies where its inside is filled; the sum of all deaths minus births, an Si, against "
+        f"density: {AGAINST}"
+    )
+    title = "Loops of Si against density, hot and cold"
+
+    def life(state: State) -> Value:
+        return evidence.scalar(state, "homology_Si_persistence_A")
+
+    label = "life of Si loops, Å per Si"
+    return _against_density(evidence, life, "equal_density_loops", title, caption, label)
+
+
+def _against_density(
+    evidence: Evidence,
+    value_of: Callable[[State], Value],
+    name: str,
+    title: str,
+    caption: str,
+    label: str,
+) -> Figure:
+    """Draw a quantity against density, the hot states beside the cold series."""
     rows = []
     for hot in _hot_states(evidence):
         try:
@@ -117,17 +159,17 @@ def heights(evidence: Evidence) -> Figure:
         for way, state in [("hot", hot), *(("cold", state) for state in series)]:
             try:
                 density = evidence.scalar(state, "density_g_cm3")
-                height = evidence.peak(state, "height")
+                value = value_of(state)
             except AbsentError:
                 continue
             row: dict[str, object] = {"place": hot.where, "way": way, "state": state.name}
             row |= {"heat": state.heat if way == "hot" else None}
             row |= {"density_g_cm3": density.mean, "density_g_cm3_error": density.error}
-            rows.append(row | {"height": height.mean, "height_error": height.error})
+            rows.append(row | {"value": value.mean, "value_error": value.error})
     if not rows:
-        raise AbsentError("no hot state has a cold series with peaks beside it")
+        raise AbsentError("no hot state has a cold series beside it that has this")
     table = pd.DataFrame(rows).drop_duplicates(["place", "way", "state"])
-    table = table.astype(dict.fromkeys(with_errors("density_g_cm3", "height"), float))
+    table = table.astype(dict.fromkeys(with_errors("density_g_cm3", "value"), float))
     places = [place for place in PLACES if (table.place == place).any()]
 
     heats = dict.fromkeys(
@@ -142,29 +184,21 @@ def heights(evidence: Evidence) -> Figure:
             _points(axis, own[own.way == "cold"], "cold", "-", COLOURS[0])
             for heat, colour in looks.items():
                 _points(axis, own[own.heat == heat], f"hot, {heat}", "none", colour)
-            axis.set(title=place, xlabel="density, g/cm³", ylabel=r"$S(Q_1)$ neutron")
+            axis.set(title=place, xlabel="density, g/cm³", ylabel=label)
         legend_beside(axes[-1])
 
-    caption = (
-        "Height of the first sharp diffraction peak against density: the cold series, from the "
-        "glass at rest on, joined by the lines that are interpolated; and hot states by the "
-        "temperature of their anneal, or from a melt under pressure. Bars are one standard error "
-        "over independent glasses, in which what sets glasses apart has not cancelled as it has in "
-        "the table."
-    )
-    title = "FSDP against density, hot and cold"
-    return draw("equal_density_fsdp", title, caption, table, paint, size=(9.2, 3.8))
+    return draw(name, title, caption, table, paint, size=(9.2, 3.8))
 
 
 def _points(axis: Axes, rows: pd.DataFrame, label: str, line: str, colour: str) -> None:
-    """Draw heights against densities, with bars where their errors are known."""
+    """Draw values against densities, with bars where their errors are known."""
     bars = (
         rows[column] if rows[column].notna().any() else None
-        for column in ("density_g_cm3_error", "height_error")
+        for column in ("density_g_cm3_error", "value_error")
     )
     axis.errorbar(
         rows.density_g_cm3,
-        rows.height,
+        rows.value,
         xerr=next(bars),
         yerr=next(bars),
         label=label,

@@ -28,6 +28,7 @@ PACKAGES = (
     "numba",
     "finufft",
     "matscipy",
+    "gudhi",
     "matplotlib",
 )
 

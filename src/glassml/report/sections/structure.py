@@ -19,7 +19,7 @@ from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambi
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Cell, Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
-from glassml.report.sections import equal_density, rings
+from glassml.report.sections import equal_density, homology, rings
 from glassml.report.sections.view import ring_frame
 from glassml.report.states import KINDS, State
 from glassml.structure.binning import coarser
@@ -62,6 +62,8 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
         ("S(Q) of ring centres", lambda: rings.centres(evidence, shown)),
         ("Peak of ring centres", lambda: rings.centre_peaks(evidence)),
         ("Distances of ring centres", lambda: rings.centre_distances(evidence, shown)),
+        ("Loops of Si against density, hot and cold", lambda: equal_density.loops(evidence)),
+        ("Loops of Si, from birth to death", lambda: homology.diagrams(evidence, shown)),
     )
     for title, make in figures:
         add(section, results, title, make)
