@@ -1,4 +1,4 @@
-"""Hot minus cold glasses in situ, glass by glass: FSDP as it is and at equal density, ring slopes.
+"""Hot minus cold glasses in situ, glass by glass: FSDP and loops, also at equal density, rings.
 
     python benchmarks/structure/hot_minus_cold.py results/silica_r2scan/structure \
       hot_7.7GPa_3000K cold_6GPa cold_7.7GPa
@@ -8,6 +8,7 @@ Means with standard errors over glasses.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,14 @@ def height(folder: Path, weighting: str) -> float:
     return float(read_json(folder / "fsdp.json")[weighting]["Q1"]["height"])
 
 
+def observable(folder: Path, name: str) -> float:
+    """Give an observable of the network of a glass."""
+    return float(read_json(folder / "network.json")["observables"][name]["mean"])
+
+
 def density(folder: Path) -> float:
     """Give the density of a glass in g/cm³."""
-    return float(read_json(folder / "network.json")["observables"]["density_g_cm3"]["mean"])
+    return observable(folder, "density_g_cm3")
 
 
 def slope(folder: Path) -> float:
@@ -51,18 +57,24 @@ def main() -> None:
         [args.structure / state / glass for state in (args.hot, args.looser, args.cold)]
         for glass in glasses
     ]
-    for weighting in ("neutron", "xray"):
+    quantities = {
+        "S(Q1), neutron": partial(height, weighting="neutron"),
+        "S(Q1), xray": partial(height, weighting="xray"),
+        "life of Si loops, Å/Si": partial(observable, name="homology_Si_persistence_A"),
+        "loops per Si": partial(observable, name="homology_Si_loops"),
+    }
+    for name, value_of in quantities.items():
         plain, equal = [], []
         for folders in sets:
             (hot, looser, cold), (rho_hot, rho_looser, rho_cold) = (
-                [height(folder, weighting) for folder in folders],
+                [value_of(folder) for folder in folders],
                 [density(folder) for folder in folders],
             )
             plain.append(hot - cold)
             line = (cold - looser) / (rho_cold - rho_looser)
             equal.append(hot - cold - line * (rho_hot - rho_cold))
-        show(f"S(Q1), {weighting}", plain)
-        show(f"S(Q1), {weighting}, at equal density", equal)
+        show(name, plain)
+        show(f"{name}, at equal density", equal)
     show("d l2/dn, Å", [slope(hot) - slope(cold) for hot, _, cold in sets])
 
 
