@@ -13,8 +13,8 @@ from glassml.report.results import AbsentError
 from glassml.report.states import State
 from glassml.structure.homology import BIN_A
 
-COLUMNS = 4
-FEWEST = 1e-4  # loops an Si
+COLUMNS = 3
+FEWEST = 3e-4  # loops an Si
 
 
 def diagrams(evidence: Evidence, states: Sequence[State]) -> Figure:
@@ -53,7 +53,7 @@ def diagrams(evidence: Evidence, states: Sequence[State]) -> Figure:
         "means over glasses. Far from the line are loops that last."
     )
     title = "Loops of Si, from birth to death"
-    height = 1.0 + 2.2 * -(-len(shown) // COLUMNS)
+    height = 0.8 + 2.4 * -(-len(shown) // COLUMNS)
     return draw("homology", title, caption, table, paint, size=(9.2, height))
 
 
