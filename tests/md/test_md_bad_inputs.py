@@ -69,7 +69,11 @@ PROTOCOLS = {
     ),
     "a time step of 10 fs": (
         campaign(timestep_fs=10),
-        "md.timestep_fs: Input should be less than or equal to 4 .got 10",
+        "md.timestep_fs: Input should be less than or equal to 8 .got 10",
+    ),
+    "a time step of 5 fs": (
+        campaign(timestep_fs=5),
+        "a time step of 5 fs is longer than 4 fs; see md.respa",
     ),
     "an unknown engine": (
         campaign(engine="gromacs"),
