@@ -10,7 +10,6 @@ meV/atom, the glass transition being at 1480 K (Richet et al., Geochim. Cosmochi
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 from ase.filters import FrechetCellFilter
@@ -18,6 +17,7 @@ from ase.io import read
 from ase.optimize import LBFGS
 from ase.units import GPa
 
+from glassml.campaign.files import write_csv
 from glassml.campaign.units import density_g_cm3
 from glassml.configurations.crystals import polymorph
 from glassml.potential.calculators import load_calculator
@@ -79,10 +79,7 @@ def main():
         )
         rows.append(row)
         if args.output:
-            with args.output.open("w", newline="") as file:
-                table = csv.DictWriter(file, tuple(row))
-                table.writeheader()
-                table.writerows(rows)
+            write_csv(args.output, rows, tuple(row))
 
 
 if __name__ == "__main__":

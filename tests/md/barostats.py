@@ -1,6 +1,7 @@
 """What the volume of a system under a barostat must be, known exactly."""
 
 import numpy as np
+import pytest
 from ase import Atoms, units
 
 from glassml.md.start import maxwell_boltzmann
@@ -42,3 +43,16 @@ def check_volumes(volumes, mean, variance):
         error = blocks.std(ddof=1) / np.sqrt(len(blocks))
         assert error < within * expected
         assert abs(values.mean() - expected) < 4.0 * error
+
+
+def check_ensemble(advance, batch, steps, settled, mean, variance):
+    """Move a batch, and check volumes and temperatures of the steps after `settled`."""
+    boxes, temperatures = [], []
+    for step in range(steps):
+        advance()
+        if step > settled:
+            boxes.append(np.linalg.det(batch.cells.numpy()))
+            twice_kinetic = batch.membership @ ((batch.momenta**2).sum(dim=1) / batch.masses)
+            temperatures.append(float(twice_kinetic.mean()) / (3 * NUMBER * units.kB))
+    check_volumes(np.array(boxes), mean, variance)
+    assert np.mean(temperatures) == pytest.approx(TEMPERATURE_K, rel=0.02)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,9 @@ torch = pytest.importorskip("torch")
 
 from barostats import (  # noqa: E402
     CASES,
-    NUMBER,
     TEMPERATURE_K,
     VOLUME_A3,
-    check_volumes,
+    check_ensemble,
     exact_volume,
     gas,
 )
@@ -102,16 +102,8 @@ def test_volume_has_the_exact_mean_and_fluctuations(bulk_modulus_GPa, pressure_G
     )
     outer.place(glasses)
     moving = TwoTimeSteps(Batch(glasses, inner, 3), outer, stage, coupling, 2)
-    boxes, temperatures = [], []
-    for step in range(stage.steps):
-        moving._advance(1)
-        if step > 750:
-            batch = moving.batch
-            boxes.append(torch.linalg.det(batch.cells).numpy())
-            twice_kinetic = batch.membership @ ((batch.momenta**2).sum(dim=1) / batch.masses)
-            temperatures.append(float(twice_kinetic.mean()) / (3 * NUMBER * units.kB))
-    check_volumes(np.array(boxes), mean, variance)
-    assert np.mean(temperatures) == pytest.approx(TEMPERATURE_K, rel=0.02)
+    advance = partial(moving._advance, 1)
+    check_ensemble(advance, moving.batch, stage.steps, 750, mean, variance)
 
 
 def test_a_step_that_is_too_long_is_refused_where_the_stage_begins():

@@ -282,6 +282,6 @@ def _load_engine(
     from glassml.md.engines.pair_loading import load_pair_model
     from glassml.md.engines.torchmd import TorchEngine
 
-    kernels = "pair_kernels" in md.shortcuts
+    kernels = md.uses_pair_kernels()
     pair, described = load_pair_model(name, args.device, kernels=kernels)
     return TorchEngine(pair), described

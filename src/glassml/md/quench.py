@@ -89,7 +89,7 @@ def _melt(
     """Melt and quench glasses with a classical potential."""
     md = campaign.md
     way = md.classical
-    kernels = "pair_kernels" in md.shortcuts
+    kernels = md.uses_pair_kernels()
     model, described = load_pair_model(way.potential, device, kernels=kernels)
     stages = quench_stages(way, pressure_GPa)
     jobs: dict[str, Job] = {}

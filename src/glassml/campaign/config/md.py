@@ -469,6 +469,10 @@ class MolecularDynamics(Section):
         settings = self.model_dump(mode="json", exclude=others)
         return settings | {"state": self.states[state].model_dump(mode="json")}
 
+    def uses_pair_kernels(self) -> bool:
+        """Tell whether pair potentials are moved by kernels of our own."""
+        return "pair_kernels" in self.shortcuts
+
     def network_shortcuts(self) -> list[str]:
         """Give those shortcuts that change forces, so that they are verified on labels."""
         return [name for name in self.shortcuts if name != "pair_kernels"]

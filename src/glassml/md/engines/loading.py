@@ -54,7 +54,7 @@ def load_network_engine(
     members = [load_network(path, device, skin_A=md.skin_A, graph=False)[0] for path in committee]
     engine = TorchEngine(network, members)
     if respa is not None:
-        kernels = "pair_kernels" in md.shortcuts
+        kernels = md.uses_pair_kernels()
         inner, of_inner = load_pair_model(respa.potential, device, kernels=kernels)
         checked["respa"] = of_inner.pop("verification", None)
         described["respa"] = of_inner | {"steps": respa.steps}

@@ -134,8 +134,9 @@ class TwoTimeSteps:
         """Look at the drift of the energy without a thermostat, and go back to where that began."""
         # copies: on a CPU arrays are views of what moves
         begin = {name: np.array(value) for name, value in self.arrays().items()}
-        stage = replace(self.stage, ensemble="nve", steps=DRIFT_STEPS, temperature_K=None)
-        stage = replace(stage, pressure_GPa=None)
+        stage = replace(
+            self.stage, ensemble="nve", steps=DRIFT_STEPS, temperature_K=None, pressure_GPa=None
+        )
         free = TwoTimeSteps(self.batch, self.model, stage, self._coupling, self.substeps)
         drift = free.drift()
         self.restore(begin)
