@@ -61,6 +61,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         for colour, kind in zip(("C0", "C3", "C1"), ("cold", "hot", "melt"), strict=True):
             for own, fill in ((recovered, "none"), (~recovered, colour)):
                 rows = table[(kinds == kind) & own]
+                if rows.empty:
+                    continue
                 errors = {"xerr": rows[f"{x}_error"], "yerr": rows[f"{y}_error"]}
                 where = "recovered" if fill == "none" else "in situ"
                 axis.errorbar(rows[x], rows[y], **errors, fmt="o", ms=5, color=colour,
