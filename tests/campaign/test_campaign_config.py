@@ -38,6 +38,10 @@ BAD = {
         {"families": {"f": {"generator": "file", "count": 1}}},
     ),
     r"potential: .*finetune needs `package`": ("potential", {"mode": "finetune"}),
+    r"dft.convergence.families: there is no family quarts; .* has [a-z_]+": (
+        "dft",
+        {"convergence": {"families": ["quarts"]}},
+    ),
     r"dft.recipes: .*twice": ("dft", {"recipes": ["smeared", "smeared"]}),
     r"dft.cutoff_eV: .*finite": ("dft", {"cutoff_eV": float("nan")}),
 }

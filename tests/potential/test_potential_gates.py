@@ -217,6 +217,7 @@ def test_card_tells_status_numbers_and_origin():
         errors=errors,
         manifest={
             "counts": {"train": 40, "test": 3},
+            "taught": 12,
             "seed": 1,
             "dataset": {"test_fraction": 0.1, "train_only": ["crystal"]},
             "included": {"labels.extxyz": "c" * 64},
@@ -237,7 +238,8 @@ def test_card_tells_status_numbers_and_origin():
     assert "nothing about silica" in text
     assert "| errors | energy | 7 meV/atom | 3 meV/atom | red (fails) |" in text
     assert card["errors"][0]["mae"] == 7.0  # the worst member
-    assert "40 train" in text
+    assert "40 train, 3 test; a larger potential made 12 of train." in text
+    assert "a larger potential" not in as_markdown(card | {"taught": 0})
     assert "cutoff 4.5 Å, 2 layers" in text
     # the section's model says nothing about a package that training went on from
     card["settings"]["potential"] |= {"mode": "finetune", "package": "a.nequip.zip"}

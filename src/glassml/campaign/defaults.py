@@ -20,3 +20,5 @@ STRAIN = 0.005
 REST_FORCE_EV_A = 0.001
 #: SiO2 in a cell that is cut from a glass for DFT.
 CUT_UNITS = 32
+#: The config_type of what a potential labelled, so that a smaller one may learn from it: no DFT.
+TAUGHT = "taught"

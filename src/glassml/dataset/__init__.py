@@ -24,8 +24,9 @@ All in `dataset/g{generation}/`.
     pressure, density.
 `manifest.json`
     `campaign`, `generation`, `seed`, `dft` and `dataset` settings, `included` (SHA-256 by path),
-    `counts`, `parents` and `flags` by name, `moved_to_fill_a_set` (parents that small sets forced
-    to change sides), `files` (SHA-256 by name), `versions`.
+    `counts`, `parents` and `flags` by name, `taught` (how many of `train` a potential labelled),
+    `moved_to_fill_a_set` (parents that small sets forced to change sides), `files` (SHA-256 by
+    name), `versions`.
 
 The set of a parent follows from its name and the campaign's seed (`glassml.dataset.split`), so
 that it stays when families grow, and in every generation.

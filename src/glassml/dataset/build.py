@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.io import write
 from ase.units import GPa
 
+from glassml.campaign.defaults import TAUGHT
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import atomic_path, file_sha256, write_csv, write_json
 from glassml.campaign.provenance import CODE, XC
@@ -69,8 +70,9 @@ def assign_sets(
 
     Isolated atoms go to `isolated`: their energies are a table of their own, since a cell without
     neighbours has nothing to learn from. Entries with a flag of `exclude` or without label go to
-    `excluded`. Config types of `train_only` go to `train`; of the parents of the others each is
-    in one set.
+    `excluded`. Config types of `train_only` go to `train`, and so does what a potential labelled
+    (config_type "taught"), by which no potential is judged; of the parents of the others each is in
+    one set.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def assign_sets(
             sets[index] = "excluded"
         elif entry.isolated:
             sets[index] = "isolated"
-        elif entry.config_type in train_only:
+        elif entry.config_type in {*train_only, TAUGHT}:
             sets[index] = "train"
         else:
             sizes[entry.parent] += 1
@@ -149,6 +151,7 @@ def write_dataset(
         "counts": {
             name: list(sets.values()).count(name) for name in (*SETS, "excluded", "isolated")
         },
+        "taught": sum(entries[i].config_type == TAUGHT for i, s in sets.items() if s == "train"),
         "parents": {
             name: len({entries[i].parent for i, s in sets.items() if s == name}) for name in SETS
         },

@@ -52,6 +52,7 @@ def model_card(
         "results": gates["results"],
         "errors": worst[["values", "mae", "rmse", "max"]].max().to_dict(orient="records"),
         "labels": manifest["counts"],
+        "taught": manifest["taught"],
         "held_out": {
             "seed": manifest["seed"],
             "test_fraction": manifest["dataset"]["test_fraction"],
@@ -83,7 +84,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         f"A committee of {len(card['packages'])} NequIP networks, {made}.",
         f"Labels: {dft['xc']}, plane waves to {dft['cutoff_eV']:g} eV; "
         + ", ".join(f"{count} {name}" for name, count in card["labels"].items())
-        + ".",
+        + (f"; a larger potential made {card['taught']} of train." if card["taught"] else "."),
         "",
         "## Gates",
         "",

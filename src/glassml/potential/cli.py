@@ -61,7 +61,7 @@ def _register_members(actions: Commands) -> None:
 
 
 def _register_exploration(actions: Commands) -> None:
-    """Add active learning: exploration and selection."""
+    """Add what a committee says of new configurations: exploration, selection, teaching."""
     explore = add_command(actions, "explore", _explore, "run dynamics and ask the committee")
     explore.add_argument("name", help="of a run of potential.exploration")
     explore.add_argument("--generation", type=int, required=True)
@@ -76,6 +76,20 @@ def _register_exploration(actions: Commands) -> None:
     select.add_argument("--labels", type=Path, required=True, help="what is known, extxyz")
     select.add_argument("--output", type=Path, required=True, help="selected, extxyz")
     select.add_argument("--table", type=Path, required=True, help="a row per candidate, CSV")
+
+    teach = add_command(actions, "teach", _teach, "label configurations for a smaller potential")
+    teach.add_argument(
+        "--package", type=Path, nargs="+", required=True, help="two teachers or more"
+    )
+    teach.add_argument("--input", type=Path, nargs="+", required=True, help="extxyz")
+    teach.add_argument("--output", type=Path, required=True, help="extxyz, .gz: compressed")
+    teach.add_argument(
+        "--largest-spread",
+        type=float,
+        default=1.0,
+        help="of forces between teachers in eV/Å: what they agree on less is left out; default: 1",
+    )
+    add_device(teach)
 
 
 def _register_judging(actions: Commands) -> None:
@@ -289,6 +303,38 @@ def _select(args: argparse.Namespace) -> None:
         write(temporary, chosen, format="extxyz")
     write_csv(args.table, rows, SELECTION_COLUMNS)
     print(f"{len(chosen)} of {len(candidates)} candidates are to be labelled")
+
+
+def _teach(args: argparse.Namespace) -> None:
+    from ase.io import write
+    from tqdm import tqdm
+
+    from glassml.campaign.config import load_campaign
+    from glassml.campaign.files import atomic_path, file_sha256
+    from glassml.potential.calculators import load_calculator
+    from glassml.potential.labels import read_labels
+    from glassml.potential.packages import PotentialError
+    from glassml.potential.teaching import teach
+
+    if len(args.package) < 2:
+        raise PotentialError("--package: whether teachers agree takes two or more")
+    functional = load_campaign(args.config).dft.xc
+    frames = [atoms for path in args.input for atoms in read_labels(path)]
+    hashes = ",".join(file_sha256(path)[:16] for path in args.package)
+    labelled = teach(
+        tqdm(frames, unit="structure"),
+        [load_calculator(path, device=args.device) for path in args.package],
+        largest_spread_eV_A=args.largest_spread,
+        functional=functional,
+        code=f"glassml_potential_{hashes}",
+    )
+    taught = [atoms for atoms in labelled if atoms is not None]
+    with atomic_path(args.output) as temporary:
+        write(temporary, taught, format="extxyz")
+    print(
+        f"{args.output}: {len(taught)} of {len(frames)} configurations; "
+        f"{len(frames) - len(taught)} with spreads over {args.largest_spread:g} eV/Å left out"
+    )
 
 
 def _gate(args: argparse.Namespace) -> None:

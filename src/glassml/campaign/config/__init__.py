@@ -57,12 +57,21 @@ class Campaign(Section):
         for package in self.potential.packages():
             self.dataset.check_held_out(self.seed, Path(package))
         self._check_functionals()
+        self._check_convergence()
         if self.potential.search.glasses:
             self.md.check_first_state()
         for package in () if has_ended(info) else self.md.student_packages():
             if untrusted := mistake(package, self.potential.trust):
                 raise ValueError(f"md: student: package: {untrusted}")
         return self
+
+    def _check_convergence(self) -> None:
+        known = self.configurations.families
+        if unknown := [name for name in self.dft.convergence.families if name not in known]:
+            raise ValueError(
+                f"dft.convergence.families: there is no family {', '.join(unknown)}; "
+                f"configurations.families has {', '.join(known)}"
+            )
 
     def _check_functionals(self) -> None:
         """Refuse labels of another functional; a file that is not there yet is read later."""

@@ -1,0 +1,80 @@
+"""Labels by a potential, from which a smaller and faster one learns: teacher and student.
+
+A student learns from far more configurations than DFT can label, and from DFT's own beside them (a
+survey and what it gains: Matin et al., Digital Discovery 2025, doi 10.1039/D5DD00085H). What a
+teacher says is no DFT: it has `config_type` "taught" and names the teacher in `REF_code`, and a
+dataset never judges by it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from glassml.campaign.defaults import TAUGHT
+from glassml.campaign.provenance import CODE, XC
+from glassml.potential.disagreement import disagreement
+
+
+def teach(
+    frames: Iterable[Atoms],
+    teachers: Sequence[Calculator],
+    *,
+    largest_spread_eV_A: float,
+    functional: str,
+    code: str,
+) -> Iterator[Atoms | None]:
+    """Label configurations by the mean of a committee.
+
+    Parameters
+    ----------
+    frames
+        Configurations; `info` may have `config_type`, `family`, `parent` and `config_id`.
+    teachers
+        Two calculators or more: energies in eV, forces in eV/Å, stress in eV/Å³.
+    largest_spread_eV_A
+        Where forces differ by more (`glassml.potential.disagreement`), the committee does not know
+        what it would teach.
+    functional
+        Of the labels that the teachers learnt from.
+    code
+        Who labels: the teachers' hashes.
+
+    Yields
+    ------
+    Atoms or None
+        For each configuration, with `REF_energy`, `REF_forces`, `REF_stress`, `REF_xc`,
+        `REF_code`, `config_type` "taught", and `taught_type`, what it was before; parent and name
+        begin with "taught/". None where the spread is too large.
+    """
+    for number, atoms in enumerate(frames):
+        said = [_say(atoms, teacher) for teacher in teachers]
+        energies, forces, stresses = zip(*said, strict=True)
+        if disagreement(forces) > largest_spread_eV_A:
+            yield None
+            continue
+        labelled = Atoms(
+            atoms.numbers, positions=atoms.positions, cell=atoms.cell[:], pbc=atoms.pbc
+        )
+        info = atoms.info
+        family = str(info.get("family", "configurations"))
+        labelled.info = {
+            "config_type": TAUGHT,
+            "taught_type": str(info.get("config_type", "unknown")),
+            "family": family,
+            "parent": f"{TAUGHT}/{info.get('parent', f'{family}/{number:06d}')}",
+            "config_id": f"{TAUGHT}/{info.get('config_id', f'{family}/{number:06d}')}",
+            "REF_energy": float(np.mean(energies)),
+            "REF_stress": np.mean(stresses, axis=0),
+            XC: functional,
+            CODE: code,
+        }
+        labelled.arrays["REF_forces"] = np.mean(forces, axis=0)
+        yield labelled
+
+
+def _say(atoms: Atoms, teacher: Calculator) -> tuple[float, np.ndarray, np.ndarray]:
+    asked = atoms.copy()
+    asked.calc = teacher
+    return asked.get_potential_energy(), asked.get_forces(), asked.get_stress()
