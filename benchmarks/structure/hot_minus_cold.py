@@ -3,8 +3,9 @@
     python benchmarks/structure/hot_minus_cold.py results/silica_r2scan/structure \
       hot_7.7GPa_3000K cold_6GPa cold_7.7GPa
 
-The cold glass is continued to the density of the hot one by the line through the two cold states.
-Means with standard errors over glasses.
+The cold glass is continued to the density of the hot one by the line through the two cold states;
+with one state given twice there is no such line, and differences are plain. Means with standard
+errors over glasses.
 """
 
 import argparse
@@ -71,10 +72,12 @@ def main() -> None:
                 [density(folder) for folder in folders],
             )
             plain.append(hot - cold)
-            line = (cold - looser) / (rho_cold - rho_looser)
-            equal.append(hot - cold - line * (rho_hot - rho_cold))
+            if args.looser != args.cold:
+                line = (cold - looser) / (rho_cold - rho_looser)
+                equal.append(hot - cold - line * (rho_hot - rho_cold))
         show(name, plain)
-        show(f"{name}, at equal density", equal)
+        if equal:
+            show(f"{name}, at equal density", equal)
     show("d l2/dn, Å", [slope(hot) - slope(cold) for hot, _, cold in sets])
 
 
