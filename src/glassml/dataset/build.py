@@ -86,6 +86,7 @@ def assign_sets(
     StructureError
         If the parents are too few to split.
     """
+    never_held_out = {*train_only, TAUGHT}
     sets: dict[int, str] = {}
     sizes: Counter[str] = Counter()
     for index, entry in enumerate(entries):
@@ -93,7 +94,7 @@ def assign_sets(
             sets[index] = "excluded"
         elif entry.isolated:
             sets[index] = "isolated"
-        elif entry.config_type in {*train_only, TAUGHT}:
+        elif entry.config_type in never_held_out:
             sets[index] = "train"
         else:
             sizes[entry.parent] += 1

@@ -1,9 +1,9 @@
 """Labels by a potential, from which a smaller and faster one learns: teacher and student.
 
-A student learns from far more configurations than DFT can label, and from DFT's own beside them (a
-survey and what it gains: Matin et al., Digital Discovery 2025, doi 10.1039/D5DD00085H). What a
-teacher says is no DFT: it has `config_type` "taught" and names the teacher in `REF_code`, and a
-dataset never judges by it.
+A student learns from more configurations than DFT can label, and from DFT's own beside them.
+(Matin et al., Digital Discovery 2025, doi 10.1039/D5DD00085H, teach otherwise: atomic energies of
+the same configurations.) What a teacher says is no DFT: it has `config_type` "taught" and names the
+teacher in `REF_code`, and a dataset never judges by it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,12 +59,13 @@ def teach(
         )
         info = atoms.info
         family = str(info.get("family", "configurations"))
+        unnamed = f"{family}/{number:06d}"
         labelled.info = {
             "config_type": TAUGHT,
             "taught_type": str(info.get("config_type", "unknown")),
             "family": family,
-            "parent": f"{TAUGHT}/{info.get('parent', f'{family}/{number:06d}')}",
-            "config_id": f"{TAUGHT}/{info.get('config_id', f'{family}/{number:06d}')}",
+            "parent": f"{TAUGHT}/{info.get('parent', unnamed)}",
+            "config_id": f"{TAUGHT}/{info.get('config_id', unnamed)}",
             "REF_energy": float(np.mean(energies)),
             "REF_stress": np.mean(stresses, axis=0),
             XC: functional,
