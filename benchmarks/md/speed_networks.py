@@ -20,7 +20,8 @@ from glassml.potential.packages import PotentialError
 from glassml.potential.padded import load_network
 from glassml.potential.shortcuts import check_shortcuts
 
-NONE, TF32, ALL, COMPILE = (), ("tf32",), ("tf32", "compile"), ("compile",)
+NONE, TF32, COMPILE, BOTH = (), ("tf32",), ("compile",), ("tf32", "compile")
+FUSED, ALL = ("fused",), ("tf32", "compile", "fused")
 COLUMNS = (
     "network", "backend", "shortcuts", "inner_steps", "timestep_fs", "glasses", "atoms", "pairs",
     "step_ms", "model_ms", "rest_percent", "million_atom_steps_per_s", "ns_per_day", "load_s",
@@ -161,12 +162,17 @@ def parts(pieces, loaded, package, shortcuts, glasses, atoms):
     named_parts = {
         "random numbers": moving.noise,
         "integrator": lambda: moving.move(targets, *noise, still),
-        "is the list good": lambda: edges._stale(*where),
-        "pairs within the cutoff": lambda: edges._near(*where),
         "pairs, padding, network": lambda: batch.model(*where),
         "network": batch.model._replay,
-        "a new list": lambda: edges._build(*where),
     }
+    if "fused" in shortcuts:
+        named_parts["a new list"] = batch.model._build
+    else:
+        named_parts |= {
+            "is the list good": lambda: edges._stale(*where),
+            "pairs within the cutoff": lambda: edges._near(*where),
+            "a new list": lambda: edges._build(*where),
+        }
     row = {"network": package.name, "shortcuts": named(shortcuts), "atoms": len(batch.masses)}
     waits = count_waits(pieces, moving)
     whole = {"us": 1e6 * step, "percent": 100.0, "waits": waits, "builds_per_1000": builds}
@@ -203,7 +209,7 @@ def run_parts(pieces, packages):
     loaded = Loaded(pieces)
     batch = (3, 2880) if pieces.gpu else (1, 24)
     for package in packages:
-        for shortcuts in (ALL, NONE) if pieces.gpu else (NONE,):
+        for shortcuts in (ALL, BOTH, NONE) if pieces.gpu else (NONE,):
             name = f"{package.name} {named(shortcuts)}, parts"
             pieces.run(name, parts, loaded, package, shortcuts, *batch, at_most_s=150)
 
@@ -218,15 +224,15 @@ def run(pieces, packages, labels, at_most):
         pieces.run(what, function, loaded, *args, at_least_s=least, at_most_s=150)
 
     for package in packages:
-        for shortcuts in (NONE, TF32, ALL):
+        for shortcuts in (ALL, NONE, BOTH, FUSED, TF32):
             name = f"{package.name} {named(shortcuts)}"
             do(name, speed, package, shortcuts, *batch)
-            if shortcuts != TF32:
+            if shortcuts in (ALL, NONE, BOTH):
                 do(f"{name}, shares", shares, package, shortcuts, *batch)
                 do(f"{name}, parts", parts, package, shortcuts, *batch)
             if known:
                 do(f"{name}, errors", errors_on_labels, package, shortcuts, known)
-            if shortcuts == ALL:
+            if shortcuts in (ALL, BOTH):
                 two = functools.partial(speed, two=True)
                 do(f"{name}, SHIK inside", two, package, shortcuts, *batch)
         for number in (999, 24000) if pieces.gpu else ():

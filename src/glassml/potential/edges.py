@@ -121,19 +121,11 @@ class Edges:
         return (self._shifts[:, :, None] * cells[self._shift_systems]).sum(dim=1)
 
     def _stale(self, positions: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-        """Tell whether a pair may have come within the cutoff that is not in the list.
-
-        A pair that was `cutoff + skin` apart is at least `s (cutoff + skin) - 2 d` apart after the
-        box was scaled by s and atoms moved by d against it. Not-a-number is no reason to build.
-        """
+        """Tell whether a pair may have come within the cutoff that is not in the list."""
         assert self._built_at is not None
-        old_positions, old_inverses = self._built_at
-        strain = old_inverses @ cells
-        scale = volumes(strain) ** (1.0 / 3.0)
-        expected = torch.bmm(old_positions[:, None], strain[self.system])[:, 0]
-        moved = (positions - expected).norm(dim=1)
-        allowed = 0.5 * (scale * (self.cutoff_A + self.skin_A) - self.cutoff_A)
-        return (moved > allowed[self.system]).any()
+        return moved_too_far(
+            positions, cells, self.system, *self._built_at, self.cutoff_A, self.skin_A
+        )
 
     def _build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
         """Build the list: pairs, and the shifts of boxes and systems that they have."""
@@ -159,6 +151,37 @@ class Edges:
 def volumes(cells: torch.Tensor) -> torch.Tensor:
     """Give the volumes of boxes in Å³, shape (systems,), without waiting for the device."""
     return (cells[:, 0] * torch.linalg.cross(cells[:, 1], cells[:, 2])).sum(dim=1).abs()
+
+
+def moved_too_far(
+    positions: torch.Tensor,
+    cells: torch.Tensor,
+    system: torch.Tensor,
+    built_positions: torch.Tensor,
+    built_inverses: torch.Tensor,
+    cutoff_A: float | torch.Tensor,
+    skin_A: float | torch.Tensor,
+) -> torch.Tensor:
+    """Tell whether a pair may have come within the cutoff that is not in a list.
+
+    A pair that was `cutoff + skin` apart is at least `s (cutoff + skin) - 2 d` apart after the box
+    was scaled by s and atoms moved by d against it. Not-a-number is no reason to build.
+
+    Parameters
+    ----------
+    positions, cells, system
+        As in `pairs`.
+    built_positions, built_inverses
+        Positions when the list was built, and the inverses of the boxes then.
+    cutoff_A, skin_A
+        Of the list, in Å.
+    """
+    strain = built_inverses @ cells
+    scale = volumes(strain) ** (1.0 / 3.0)
+    expected = (built_positions[:, :, None] * strain[system]).sum(dim=1)
+    moved = (positions - expected).norm(dim=1)
+    allowed = 0.5 * (scale * (cutoff_A + skin_A) - cutoff_A)
+    return (moved > allowed[system]).any()
 
 
 def pairs(

@@ -11,6 +11,7 @@ these come forces, and the stress of each glass: σ = Σ r ⊗ dE/dr / V.
 
 import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,8 +26,13 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from glassml.campaign.errors import StructureError
 from glassml.campaign.files import file_sha256
 from glassml.potential.edges import Edges, volumes
-from glassml.potential.packages import choose_device, load_package, with_openequivariance
-from glassml.potential.shortcuts import shortened
+from glassml.potential.packages import (
+    PotentialError,
+    choose_device,
+    load_package,
+    with_openequivariance,
+)
+from glassml.potential.shortcuts import FUSED, shortened
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +40,8 @@ logger = logging.getLogger(__name__)
 ROOM = 1.05
 #: Forces of accelerated kernels may differ by this much from the plain network's, in eV/Å.
 KERNEL_TOLERANCE = 1e-3
+#: Atoms along each edge of the box in which that is looked at.
+CROWD_SIDE = 4
 #: A graph is recorded while no other thread uses the device.
 RECORDING = threading.Lock()
 
@@ -291,7 +299,8 @@ def load_network(
     """Load a NequIP package for batches, and describe it for records.
 
     On a GPU the tensor products are those of OpenEquivariance where it is installed and its forces
-    agree with the network's own.
+    agree with the network's own; with the shortcut `fused` the convolutions are ours. Without a GPU
+    that shortcut changes nothing.
 
     Parameters
     ----------
@@ -304,20 +313,25 @@ def load_network(
     accelerate, graph
         Whether to use OpenEquivariance and a CUDA graph, on a GPU.
     shortcuts
-        As in `PaddedNetwork`; not verified here.
+        As in `PaddedNetwork`; not verified here, but for the forces of `fused` in a crowd of atoms.
+
+    Raises
+    ------
+    PotentialError
+        If the shortcut `fused` is for other networks, or its forces are wrong.
     """
     device = choose_device(device)
     network = _network(package, device)
     metadata = network.metadata
     species, cutoff = metadata["type_names"].split(" "), float(metadata["r_max"])
-    backend = "eager"
-    if accelerate and device.startswith("cuda"):
+    backend, kind = "eager", PaddedNetwork
+    if FUSED in shortcuts and has_triton(device):
+        network, kind, backend = _fused(package, device, network, species, cutoff)
+    elif accelerate and device.startswith("cuda"):
         fast = _accelerated(package, device, network, species, cutoff)
         if fast is not None:
             network, backend = fast, "openequivariance"
-    padded = PaddedNetwork(
-        network, species, cutoff, skin_A=skin_A, graph=graph, shortcuts=shortcuts
-    )
+    padded = kind(network, species, cutoff, skin_A=skin_A, graph=graph, shortcuts=shortcuts)
     description = {
         "path": str(package),
         "sha256": file_sha256(package),
@@ -344,7 +358,9 @@ def _accelerated(
     try:
         # of another copy, because it is changed in place
         fast = with_openequivariance(_network(package, device)).to(device).eval()
-        difference = _force_difference(network, fast, species, cutoff_A)
+        difference = _force_difference(
+            *(PaddedNetwork(each, species, cutoff_A, graph=False) for each in (network, fast))
+        )
     except Exception as error:  # noqa: BLE001  (compilers of kernels fail in all sorts of ways)
         logger.warning("no OpenEquivariance: %s", error)
         return None
@@ -354,19 +370,53 @@ def _accelerated(
     return fast
 
 
-def _force_difference(
-    one: torch.nn.Module, other: torch.nn.Module, species: Sequence[str], cutoff_A: float
-) -> float:
+def has_triton(device: str) -> bool:
+    """Tell whether kernels in Triton run there: on a GPU, or by its interpreter."""
+    return importlib.util.find_spec("triton") is not None and (
+        device.startswith("cuda") or os.environ.get("TRITON_INTERPRET") == "1"
+    )
+
+
+def _fused(
+    package: Path, device: str, network: torch.nn.Module, species: Sequence[str], cutoff_A: float
+) -> tuple[torch.nn.Module, type[PaddedNetwork], str]:
+    """Give the network with fused convolutions, verified, and what runs it.
+
+    Raises
+    ------
+    PotentialError
+        If the kernels do not know it, or their forces are wrong.
+    """
+    # Triton is for GPUs; and both import this module
+    from glassml.potential.convolution import fuse  # noqa: PLC0415
+    from glassml.potential.listed import ListedNetwork  # noqa: PLC0415
+
+    # of another copy, because it is changed in place
+    fast = fuse(_network(package, device)).to(device).eval()
+    difference = _force_difference(
+        PaddedNetwork(network, species, cutoff_A, graph=False),
+        ListedNetwork(fast, species, cutoff_A, graph=False),
+    )
+    if not difference < KERNEL_TOLERANCE:
+        raise PotentialError(
+            f"{package}: forces of the shortcut 'fused' are off by {difference:g} eV/Å: take it "
+            "out of md.shortcuts"
+        )
+    return fast, ListedNetwork, FUSED
+
+
+def _force_difference(one: PaddedNetwork, other: PaddedNetwork) -> float:
     """Give the largest difference of force between two networks, in a crowd of atoms, in eV/Å."""
-    edge = 2.1 * cutoff_A
-    grid = torch.arange(4, dtype=torch.float64) * edge / 4
+    edge = 2.1 * one.cutoff_A
+    side = CROWD_SIDE
+    grid = torch.arange(side, dtype=torch.float64) * edge / 4
     places = torch.cartesian_prod(grid, grid, grid)
-    places = places + 0.3 * torch.rand(64, 3, generator=torch.Generator().manual_seed(1))
-    symbols = [species[index % len(species)] for index in range(64)]
+    noise = torch.rand(len(places), 3, generator=torch.Generator().manual_seed(1))
+    places = places + 0.3 * noise
+    symbols = [one.species[index % len(one.species)] for index in range(len(places))]
     atoms = Atoms(symbols, places.numpy(), cell=[edge] * 3, pbc=True)
     forces = []
-    for network in (one, other):
-        padded = PaddedNetwork(network, species, cutoff_A, graph=False)
+    for padded in (one, other):
         padded.place([atoms])
         cell = torch.eye(3, dtype=torch.float64, device=padded.device)[None] * edge
         forces.append(padded(places.to(padded.device), cell)["forces"])

@@ -2,8 +2,9 @@
 
 `tf32` multiplies matrices of single precision with factors of 10 bits after the point, as a GPU's
 tensor cores do. `compile` fuses the small kernels of a network (torch.compile); sums come in
-another order. None is used before `check_shortcuts` has compared it, on labels, with the network
-without it.
+another order. `fused` makes each convolution in one kernel of ours, with radial functions from a
+table (`glassml.potential.convolution`). None is used before `check_shortcuts` has compared it, on
+labels, with the network without it.
 """
 
 import logging
@@ -22,7 +23,9 @@ from glassml.potential.packages import PotentialError
 
 logger = logging.getLogger(__name__)
 
-SHORTCUTS = ("tf32", "compile")
+#: Convolutions in one kernel each; see `glassml.potential.convolution`.
+FUSED = "fused"
+SHORTCUTS = ("tf32", "compile", FUSED)
 #: Errors on labels may grow by this factor.
 WORSE = 1.02
 #: Labels that are evaluated in one batch.

@@ -208,7 +208,7 @@ class MolecularDynamics(Section):
     skin_A: float = Field(
         default=0.5, gt=0.0, le=5.0, description="Of the neighbour list; for engine torch."
     )
-    shortcuts: tuple[Literal["pair_kernels", "tf32", "compile"], ...] = Field(
+    shortcuts: tuple[Literal["pair_kernels", "tf32", "compile", "fused"], ...] = Field(
         default=("pair_kernels",),
         description="What makes engine torch faster on a GPU; each is verified where it runs, and "
         "the run refused if it is wrong. pair_kernels: published potentials by kernels of our own; "
