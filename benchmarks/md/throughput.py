@@ -41,7 +41,7 @@ STEPS = 16
 CLOCKS = [time.perf_counter]
 
 
-def silica(atoms, seed):
+def silica(atoms, seed, noise_A=0.08):
     """Give perturbed beta-cristobalite (24 atoms a cell) of at least so many atoms at 2.2 g/cm³."""
     cell = bulk("Si", "diamond", a=7.13, cubic=True)
     i, j, bond = neighbour_list("ijD", cell, 3.2)
@@ -52,7 +52,7 @@ def silica(atoms, seed):
         repeats[np.argmin(repeats)] += 1
     glass = cell.repeat(repeats)
     rng = np.random.default_rng(seed)
-    glass.positions += 0.08 * rng.standard_normal(glass.positions.shape)
+    glass.positions += noise_A * rng.standard_normal(glass.positions.shape)
     maxwell_boltzmann(glass, 300.0, rng)
     return glass
 

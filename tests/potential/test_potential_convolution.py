@@ -11,7 +11,10 @@ pytest.importorskip("triton", reason="Triton, which runs the kernels, is for Lin
 from ase import Atoms  # noqa: E402
 from e3nn import o3  # noqa: E402
 
-from glassml.md.start import random_start  # noqa: E402
+from glassml.campaign.errors import StructureError  # noqa: E402
+from glassml.md.engines.torchmd import Batch, RampedBatch  # noqa: E402
+from glassml.md.protocol import Coupling, Stage  # noqa: E402
+from glassml.md.start import maxwell_boltzmann, random_start  # noqa: E402
 from glassml.potential import convolution, listed, padded  # noqa: E402
 from glassml.potential.edges import pairs  # noqa: E402
 from glassml.potential.packages import PotentialError  # noqa: E402
@@ -215,3 +218,37 @@ def test_opposite_pairs_are_found_in_small_boxes():
     assert torch.equal(second[back], first)
     assert torch.equal(images[back], -images)
     assert torch.equal(back[back], torch.arange(len(first), device=DEVICE))
+
+
+def test_steps_go_where_those_of_the_network_go_also_with_lists_that_are_too_old(quick):
+    atoms = boxes()
+    rng = np.random.default_rng(1)
+    for each in atoms:
+        maxwell_boltzmann(each, 3000.0, rng)
+    exact = load_network(SMALL, DEVICE, accelerate=False, graph=False)[0]
+    short = load_network(SMALL, DEVICE, shortcuts=("fused",), skin_A=0.02)[0]
+    # without random numbers, which are drawn for several steps at once
+    stage = Stage("a", "nve", 3, 1.0, None, None, 10, 10)
+    ends = []
+    for model in (exact, short):
+        batch = Batch(atoms, model, 7)
+        builds = model._edges.builds
+        ramped = RampedBatch(batch, stage, Coupling(50.0, 200.0, 37.0))
+        ramped.advance(3)
+        ends.append((batch.positions, batch.cells, batch.energy))
+    assert model._edges.builds > builds + 1
+    assert short._reach_A > short.cutoff_A + short.skin_A
+    for expected, found in zip(*ends, strict=True):
+        assert torch.allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_atoms_that_fly_are_refused(quick):
+    short = load_network(SMALL, DEVICE, shortcuts=("fused",))[0]
+    atoms = boxes()
+    for each in atoms:
+        each.set_momenta(np.full((3, 3), 200.0))
+    ramped = RampedBatch(
+        Batch(atoms, short, 7), Stage("a", "nve", 2, 9.0, None, None, 1, 1), Coupling(50, 200, 37)
+    )
+    with pytest.raises(StructureError, match=r"move by more than 2\.25 Å in 2 steps"):
+        ramped.advance(2)

@@ -13,8 +13,9 @@ import torch
 
 from glassml.potential.boxes import heights
 
-#: Pairs whose distances are looked at in one go while a list is built; bounds its memory.
-PAIRS_AT_ONCE = 2**22
+#: Pairs whose distances are looked at in one go while a list is built; bounds its memory. A GPU has
+#: more of it, and waits for the host between two goes.
+PAIRS_AT_ONCE = {"cpu": 2**22, "cuda": 2**25}
 
 
 class Edges:
@@ -144,8 +145,15 @@ class Edges:
             columns.insert(0, (keys % base) + lowest)
             keys = torch.div(keys, base, rounding_mode="floor")
         self._shifts, self._shift_systems = torch.stack(columns, dim=1), keys
-        self._built_at = (positions.clone(), torch.linalg.inv(cells))
+        self._built_at = (positions.clone(), inverses(cells))
         self.builds += 1
+
+
+def inverses(cells: torch.Tensor) -> torch.Tensor:
+    """Give the inverses of boxes, shape (systems, 3, 3), without waiting for the device."""
+    a, b, c = cells.unbind(1)
+    normals = [torch.linalg.cross(*edges) for edges in ((b, c), (c, a), (a, b))]
+    return torch.stack(normals, dim=2) / (a * normals[0]).sum(dim=1)[:, None, None]
 
 
 def volumes(cells: torch.Tensor) -> torch.Tensor:
@@ -209,7 +217,7 @@ def pairs(
         Indices, shape (pairs,), and the lattice vectors to be added to the second atom as
         numbers of boxes, shape (pairs, 3), sorted by first, second and shift.
     """
-    fractions = torch.bmm(positions[:, None], torch.linalg.inv(cells)[system])[:, 0]
+    fractions = torch.bmm(positions[:, None], inverses(cells)[system])[:, 0]
     base = torch.floor(fractions)
     wrapped = fractions - base
     wide = heights(cells.cpu().numpy())
@@ -246,7 +254,7 @@ def _pairs_of_all(
         reach = [range(-int(n) - 1, int(n) + 2) for n in np.ceil(cutoff_A / wide)]
         images = torch.tensor(list(itertools.product(*reach)), dtype=cell.dtype, device=cell.device)
     found = []
-    rows = max(1, PAIRS_AT_ONCE // (len(wrapped) * len(images)))
+    rows = max(1, PAIRS_AT_ONCE[wrapped.device.type] // (len(wrapped) * len(images)))
     for begin in range(0, len(wrapped), rows):
         difference = wrapped[None] - wrapped[begin : begin + rows, None]
         nearest = -torch.round(difference) if len(images) == 1 else torch.zeros_like(difference)
@@ -294,7 +302,7 @@ def _pairs_of_bins(
     # neither is an empty place of a bin
     padded = torch.cat([wrapped, torch.full_like(wrapped[:1], torch.nan)])
     found = []
-    rows = max(1, PAIRS_AT_ONCE // (len(around) * members.shape[1]))
+    rows = max(1, PAIRS_AT_ONCE[wrapped.device.type] // (len(around) * members.shape[1]))
     for begin in range(0, count, rows):
         these = slice(begin, begin + rows)
         near, wide = place[these, None] + around, shape[these, None]

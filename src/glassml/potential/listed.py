@@ -1,7 +1,7 @@
 """A NequIP network with fused convolutions for a batch of glasses, on all pairs of a Verlet list.
 
-Kernels pass by pairs beyond the cutoff, so that no step has to collect those within it: nothing of
-an evaluation waits for the host but the question whether the list was good, which is asked at last.
+Kernels pass by pairs beyond the cutoff, so that no step has to collect those within it, and nothing
+waits for the host but the question whether the list was good, which is asked at last.
 """
 
 from collections.abc import Sequence
@@ -9,77 +9,161 @@ from collections.abc import Sequence
 import torch
 from ase import Atoms
 
+from glassml.campaign.errors import StructureError
 from glassml.potential.convolution import pulls_of_atoms
-from glassml.potential.edges import moved_too_far, pairs, volumes
+from glassml.potential.edges import inverses, moved_too_far, pairs, volumes
 from glassml.potential.kernels import Kernel
 from glassml.potential.padded import ROOM, PaddedNetwork, Result
 
+#: A list that does not hold for the steps between two looks gets a skin as many times as wide.
+WIDER = 1.5
+
 
 class ListedNetwork(PaddedNetwork):
-    """As `PaddedNetwork`, for a network that `glassml.potential.convolution.fuse` gave."""
+    """As `PaddedNetwork`, for a network that `glassml.potential.convolution.fuse` gave.
+
+    `launch` never waits for the device, so that a CUDA graph can hold it, and a whole step with it
+    (`glassml.md.engines.launches`). Whether the list was good is noted there, and `mend` looks.
+    """
+
+    steps_at_once, layout = (2, 1), 0
 
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch: their elements and numbers of atoms."""
         super().place(glasses)
-        self._system = self._edges.system
         self._vectors_now = Kernel(vectors_and_stale, self.device)
-        # on the device: a compiled kernel would be one for each value
-        self._lengths = torch.tensor(
-            [self.cutoff_A, self.skin_A], dtype=self.dtype, device=self.device
-        )
+        self._widen(self.skin_A)
         # of xx, yy, zz, yz, xz, xy
         self._full = torch.tensor([0, 5, 4, 5, 1, 3, 4, 3, 2], device=self.device)
-        self._positions: torch.Tensor | None = None
+        self._stale = torch.zeros((), dtype=torch.bool, device=self.device)
+        self._fixed: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._has_list = False
+
+    def reserve(self, capacity: int) -> None:
+        """Make room for so many pairs at the next evaluation, as a run had that goes on."""
+        if capacity != self.capacity:
+            self._has_list = False
+        super().reserve(capacity)
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
         """Compute `energy` (systems,), `forces` (atoms, 3) and `stress` (systems, 3, 3)."""
-        if self._positions is None:
-            self._positions, self._cells = positions.clone(), cells.clone()
-            self._build()
-        self._positions.copy_(positions)
-        self._cells.copy_(cells)
-        if self._replay is None:
-            self._build()
-        assert self._replay is not None
-        found = self._replay()
-        if bool(found["stale"]):
-            self._build()
-            found = self._replay()
-        return {
-            "energy": found["energy"].clone(),
-            "forces": found["forces"].clone(),
-            "stress": found["virial"] / volumes(cells)[:, None, None],
-        }
+        if self._fixed is None:
+            self._fixed, self._replay = (positions.clone(), cells.clone()), None
+        for fixed, given in zip(self._fixed, (positions, cells), strict=True):
+            fixed.copy_(given)
+        found = self._replayed()
+        while self.mend(positions, cells):
+            found = self._replayed()
+        return {name: value.clone() for name, value in found.items()}
 
-    def _build(self) -> None:
-        """Build the list, and record the evaluation anew where it does not fit."""
-        self._edges.builds += 1
-        assert self._positions is not None
-        reach = self.cutoff_A + self.skin_A
-        first, second, images = pairs(self._positions, self._cells, self._system, reach)
-        if self._replay is None or len(first) > self.capacity:
-            if len(first) > self.capacity:
-                self.capacity = int(ROOM * len(first)) + 64
-            self._make_list()
-            self._replay = None
-        self._used = len(first)
-        self._fill(first, second, images)
-        self._built_positions.copy_(self._positions)
-        self._built_inverses.copy_(torch.linalg.inv(self._cells))
+    def _replayed(self) -> Result:
+        """Evaluate where the fixed inputs are; record that first, where it is not yet."""
+        assert self._fixed is not None
+        if not self._has_list:
+            self._build(*self._fixed)
         if self._replay is None:
             self._replay = self._captured() if self.graph else self._evaluate_fixed
+        return self._replay()
 
-    def _make_list(self) -> None:
+    def _evaluate_fixed(self) -> Result:
+        assert self._fixed is not None
+        return self.launch(*self._fixed)
+
+    def launch(
+        self,
+        positions: torch.Tensor,
+        cells: torch.Tensor,
+        *,
+        energy: bool = True,  # noqa: ARG002  (it costs nothing here)
+    ) -> Result:
+        """Compute as `__call__`, without a look at whether the list was good."""
+        if not self._has_list:
+            self._build(positions, cells)
+        vectors, stale = self._vectors_now(
+            positions,
+            cells,
+            self._edges.system,
+            self._index,
+            self._images,
+            self._is_pair,
+            self._built_positions,
+            self._built_inverses,
+            self._lengths,
+        )
+        self._stale.logical_or_(stale)
+        atomic_energies, pulls = self._network(vectors.detach(), self._index, self._types)
+        forces, outer = pulls_of_atoms(pulls, vectors, self._starts, self._opposite)
+        of_glasses = self._edges.membership @ outer
+        virial = torch.index_select(of_glasses, 1, self._full).reshape(-1, 3, 3)
+        return {
+            "energy": self._edges.membership @ atomic_energies[:, 0].to(self.dtype),
+            "forces": forces,
+            "stress": virial / volumes(cells)[:, None, None],
+        }
+
+    def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
+        """Build the list from there, if one was too old since the last time.
+
+        Returns
+        -------
+        bool
+            Whether it was: what was computed since is wrong then.
+
+        Raises
+        ------
+        StructureError
+            If atoms move by more than half the cutoff in the steps between two looks.
+        """
+        if not bool(self._stale):
+            self._fresh = False
+            return False
+        self._stale.zero_()
+        if self._fresh:
+            # a list that was built where these steps begin did not hold to their end
+            self._widen(WIDER * (self._reach_A - self.cutoff_A))
+        self._build(positions, cells)
+        self._fresh = True
+        return True
+
+    def _widen(self, skin_A: float) -> None:
+        """Let lists have this skin until the next batch."""
+        if skin_A > self.cutoff_A:
+            raise StructureError(
+                f"atoms move by more than {0.5 * self.cutoff_A:g} Å in {self.steps_at_once[0]} "
+                "steps: look at the time step and the start"
+            )
+        self._reach_A, self._fresh = self.cutoff_A + skin_A, False
+        # on the device: a compiled kernel would be one for each value
+        self._lengths = torch.tensor([self.cutoff_A, skin_A], dtype=self.dtype, device=self.device)
+        self._replay = None
+        self.layout += 1
+
+    def _build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+        """Build the list, in the same place as long as it fits."""
+        self._edges.builds += 1
+        system = self._edges.system
+        first, second, images = pairs(positions, cells, system, self._reach_A)
+        if not self._has_list or len(first) > self.capacity:
+            if len(first) > self.capacity:
+                self.capacity = int(ROOM * len(first)) + 64
+            self._make_list(positions, cells)
+            self._replay, self._has_list = None, True
+            self.layout += 1
+        self._used = len(first)
+        self._fill(first, second, images)
+        self._built_positions.copy_(positions)
+        self._built_inverses.copy_(inverses(cells))
+
+    def _make_list(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
         """Make what an evaluation reads, of fixed shape and address."""
-        assert self._positions is not None
         size, device = self.capacity, self.device
         self._index = torch.zeros((2, size), dtype=torch.long, device=device)
         self._images = torch.zeros((size, 3), dtype=self.dtype, device=device)
         self._is_pair = torch.zeros(size, dtype=torch.bool, device=device)
         self._opposite = torch.zeros(size, dtype=torch.long, device=device)
         self._starts = torch.zeros(len(self._types) + 1, dtype=torch.int32, device=device)
-        self._built_positions = torch.zeros_like(self._positions)
-        self._built_inverses = torch.zeros_like(self._cells)
+        self._built_positions = torch.zeros_like(positions)
+        self._built_inverses = torch.zeros_like(cells)
 
     def _fill(self, first: torch.Tensor, second: torch.Tensor, images: torch.Tensor) -> None:
         """Sort pairs and padding by the first atom."""
@@ -100,32 +184,6 @@ class ListedNetwork(PaddedNetwork):
         self._opposite.copy_(place[back][order])
         every = torch.arange(atoms + 1, device=self.device)
         self._starts.copy_(torch.searchsorted(firsts, every))
-
-    def _evaluate_fixed(self) -> Result:
-        """Evaluate the network for the pairs of the list."""
-        assert self._positions is not None
-        vectors, stale = self._vectors_now(
-            self._positions,
-            self._cells,
-            self._system,
-            self._index,
-            self._images,
-            self._is_pair,
-            self._built_positions,
-            self._built_inverses,
-            self._lengths,
-        )
-        atomic_energies, pulls = self._network(vectors.detach(), self._index, self._types)
-        forces, outer = pulls_of_atoms(pulls, vectors, self._starts, self._opposite)
-        of_glasses = self._edges.membership @ outer
-        virial = torch.index_select(of_glasses, 1, self._full).reshape(-1, 3, 3)
-        energies = atomic_energies[:, 0].to(self.dtype)
-        return {
-            "energy": self._edges.membership @ energies,
-            "forces": forces,
-            "virial": virial,
-            "stale": stale,
-        }
 
 
 def vectors_and_stale(

@@ -213,7 +213,7 @@ class MolecularDynamics(Section):
         description="What makes engine torch faster on a GPU; each is verified where it runs, and "
         "the run refused if it is wrong. pair_kernels: published potentials by kernels of our own; "
         "tf32: a neural network's products of matrices on tensor cores; compile: its small kernels "
-        "fused.",
+        "fused; fused: its convolutions in one kernel each, radial functions from a table.",
     )
     start: Literal["random", "classical"] = Field(
         default="random",
