@@ -61,16 +61,19 @@ def plot(folder):
     speed.legend(fontsize=8)
     rows = pd.read_csv(folder / "networks.csv", keep_default_na=False)
     rows = rows[(rows.network == rows.network[0]) & (rows.atoms == rows.atoms[0])]
-    rows = rows[~rows.duplicated("shortcuts")].reset_index(drop=True)
+    rows = rows[~rows.duplicated("shortcuts")].sort_values("step_ms", ascending=False)
+    rows = rows.reset_index(drop=True)
     steps.barh(rows.shortcuts, rows.model_ms, label="model")
     rest = rows.step_ms - rows.model_ms
     steps.barh(rows.shortcuts, rest, left=rows.model_ms, label="the rest")
     for place, row in enumerate(rows.itertuples()):
-        text = f" {row.million_atom_steps_per_s:.2f} million atom·steps/s"
-        steps.text(0.1, place, text, va="center", color="white", fontsize=8)
-    steps.set(xlabel="ms a step", title=f"network, {rows.atoms[0]} atoms")
+        text = f" {row.million_atom_steps_per_s:.2f}"
+        steps.text(row.step_ms, place, text, va="center", fontsize=8)
+    title = f"network, {rows.atoms[0]:,} atoms (million atom·steps/s)"
+    steps.set_title(title, fontsize=10)
+    steps.set(xlabel="ms a step", xlim=(0, 1.1 * rows.step_ms.max()))
     steps.invert_yaxis()
-    steps.legend(fontsize=8)
+    steps.legend(fontsize=8, loc="lower right")
     figure.savefig(folder / "speed.png", dpi=150)
 
 

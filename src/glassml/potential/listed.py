@@ -166,24 +166,23 @@ class ListedNetwork(PaddedNetwork):
         self._built_inverses = torch.zeros_like(cells)
 
     def _fill(self, first: torch.Tensor, second: torch.Tensor, images: torch.Tensor) -> None:
-        """Sort pairs and padding by the first atom."""
+        """Take up pairs, sorted as `pairs` gives them, each atom's followed by its padding."""
         atoms, count = len(self._types), len(first)
-        # a few in each row, so that none takes longer than the others
-        padding = torch.arange(self.capacity - count, device=self.device)
-        padding = padding * atoms // max(len(padding), 1)
-        firsts, order = torch.sort(torch.cat([first, padding]), stable=True)
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order), device=self.device)
-        self._index[0] = firsts
-        self._index[1] = torch.cat([second, padding])[order]
-        self._images.copy_(torch.cat([images, images.new_zeros((len(padding), 3))])[order])
-        self._is_pair.copy_(order < count)
-        back = torch.cat(
-            [opposites(first, second, images, atoms), count + torch.arange(len(padding)).to(first)]
-        )
-        self._opposite.copy_(place[back][order])
+        spare = self.capacity - count
+        # a few for each atom, so that none takes longer than the others
+        padding = torch.arange(spare, device=self.device) * atoms // max(spare, 1)
         every = torch.arange(atoms + 1, device=self.device)
-        self._starts.copy_(torch.searchsorted(firsts, every))
+        before = torch.searchsorted(padding, every)  # padding of the atoms before
+        of_atoms = torch.searchsorted(first, every)
+        place = torch.arange(count, device=self.device) + before[first]
+        rest = torch.arange(spare, device=self.device) + of_atoms[padding + 1]
+        for row, given in zip(self._index, (first, second), strict=True):
+            row[place], row[rest] = given, padding
+        self._images[place], self._images[rest] = images, torch.zeros_like(images[:1])
+        self._is_pair.zero_()[place] = True
+        self._opposite[place] = place[opposites(first, second, images, atoms)]
+        self._opposite[rest] = rest
+        self._starts.copy_(of_atoms + before)
 
 
 def vectors_and_stale(
@@ -231,7 +230,8 @@ def opposites(
     Parameters
     ----------
     first, second, images
-        Of a list that has each pair in both directions; images in boxes, shape (pairs, 3).
+        Of a list that has each pair in both directions, sorted by these; images in boxes, shape
+        (pairs, 3).
     atoms
         How many there are.
     """
@@ -245,5 +245,4 @@ def opposites(
             number = number * base + image[:, axis] + most
         return number
 
-    ordered, order = torch.sort(keys(first, second, digits))
-    return order[torch.searchsorted(ordered, keys(second, first, -digits))]
+    return torch.searchsorted(keys(first, second, digits), keys(second, first, -digits))
