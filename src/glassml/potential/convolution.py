@@ -34,7 +34,8 @@ PATHS = (
     (2, 2, 2),
 )
 L_MAX = 2
-COLUMNS = 32
+#: Threads that a GPU moves together.
+WARP = 32
 
 
 class UnsupportedError(PotentialError):
@@ -66,9 +67,13 @@ def _sizes(most: list[int], channels: int) -> dict[str, int]:
 
 
 def _constants(table: torch.Tensor, most: list[int]) -> dict[str, int]:
-    channels = table.shape[3]
-    sizes = _sizes(most, channels)
-    return sizes | {"INTERVALS": table.shape[0], "num_warps": max(1, channels // 32)}
+    intervals, _, _, channels = table.shape
+    return _sizes(most, channels) | {"INTERVALS": intervals, "num_warps": channels // WARP}
+
+
+def _lengths(table: torch.Tensor, cutoff_A: float) -> tuple[float, float]:
+    """Give the square of the cutoff, and intervals of the table in an Å."""
+    return cutoff_A**2, table.shape[0] / cutoff_A
 
 
 def _arranged(features: torch.Tensor, sizes: dict[str, int]) -> torch.Tensor:
@@ -125,8 +130,7 @@ def convolve(
         second,
         table,
         sums,
-        cutoff_A**2,
-        table.shape[0] / cutoff_A,
+        *_lengths(table, cutoff_A),
         **sizes,
     )
     return sums
@@ -167,7 +171,7 @@ def convolve_backward(
     sizes = _constants(table, most)
     atoms = features.shape[0]
     of_vectors, arranged = torch.empty_like(vectors), torch.empty_like(of_sums)
-    lengths = cutoff_A**2, table.shape[0] / cutoff_A
+    lengths = _lengths(table, cutoff_A)
     convolution_kernels.of_vectors[(atoms,)](
         _arranged(features, sizes),
         vectors,
@@ -247,7 +251,7 @@ def pulls_of_atoms(
     atoms = len(starts) - 1
     forces, outer = vectors.new_empty((atoms, 3)), vectors.new_empty((atoms, 6))
     convolution_kernels.of_atoms[(atoms,)](
-        of_vectors, vectors, starts, opposite, forces, outer, COLUMNS=COLUMNS, num_warps=1
+        of_vectors, vectors, starts, opposite, forces, outer, COLUMNS=WARP, num_warps=1
     )
     return forces, outer
 
@@ -317,7 +321,7 @@ class Convolution(torch.nn.Module):
         if (
             channels
             or self.channels & (self.channels - 1)
-            or self.channels < COLUMNS
+            or self.channels < WARP
             or sorted(found) != sorted(wanted)
             or len(found) != len(product.instructions)
             or degrees[0] != list(range(self.most[0] + 1))

@@ -67,7 +67,7 @@ def _dot_2(a0, a1, a2, a3, a4, b0, b1, b2, b3, b4):
 
 @triton.jit
 def _three(array, STRIDE: tl.constexpr):
-    """Load three components of all features."""
+    """Load three components, of all features or of a vector."""
     return tl.load(array), tl.load(array + STRIDE), tl.load(array + 2 * STRIDE)
 
 
@@ -95,6 +95,13 @@ def _store_five(array, a, b, c, d, e, STRIDE: tl.constexpr):
     _store_three(array, a, b, c, STRIDE)
     tl.store(array + 3 * STRIDE, d)
     tl.store(array + 4 * STRIDE, e)
+
+
+@triton.jit
+def _interval(table, along, INTERVALS: tl.constexpr, ROW: tl.constexpr):
+    """Give where the cubics of a distance, in intervals, are, and the part that was gone."""
+    interval = tl.minimum(along.to(tl.int32), INTERVALS - 1)
+    return table + interval * (4 * ROW), along - interval.to(tl.float32)
 
 
 @triton.jit
@@ -199,17 +206,13 @@ def forward(
     s220 = zero
     s222_0, s222_1, s222_2, s222_3, s222_4 = zero, zero, zero, zero, zero
     for pair in range(tl.load(starts + atom), tl.load(starts + atom + 1)):
-        vx, vy = tl.load(vectors + 3 * pair), tl.load(vectors + 3 * pair + 1)
-        vz = tl.load(vectors + 3 * pair + 2)
-        distance2 = vx * vx + vy * vy + vz * vz
+        vx, vy, vz = _three(vectors + 3 * pair, 1)
+        distance2 = _dot_1(vx, vy, vz, vx, vy, vz)
         if distance2 < cutoff2:
             distance = tl.sqrt(distance2)
             x, y, z = vx / distance, vy / distance, vz / distance
-            along = distance * per_A
-            interval = tl.minimum(along.to(tl.int32), INTERVALS - 1)
-            part = along - interval.to(tl.float32)
             other = features + tl.load(second + pair) * (INPUTS * CHANNELS) + channel
-            cubic = table + interval * (4 * ROW) + channel
+            cubic, part = _interval(table + channel, distance * per_A, INTERVALS, ROW)
             x0 = tl.load(other)
             s000 += _weight(cubic, part, ROW) * x0
             cubic += CHANNELS
@@ -404,18 +407,14 @@ def of_vectors(
             _store_five(mine, t222_0, t222_1, t222_2, t222_3, t222_4, CHANNELS)
     zero = tl.zeros((CHANNELS,), dtype=tl.float32)
     for pair in range(tl.load(starts + atom), tl.load(starts + atom + 1)):
-        vx, vy = tl.load(vectors + 3 * pair), tl.load(vectors + 3 * pair + 1)
-        vz = tl.load(vectors + 3 * pair + 2)
-        distance2 = vx * vx + vy * vy + vz * vz
+        vx, vy, vz = _three(vectors + 3 * pair, 1)
+        distance2 = _dot_1(vx, vy, vz, vx, vy, vz)
         ox, oy, oz = 0.0 * vx, 0.0 * vy, 0.0 * vz
         if distance2 < cutoff2:
             distance = tl.sqrt(distance2)
             x, y, z = vx / distance, vy / distance, vz / distance
-            along = distance * per_A
-            interval = tl.minimum(along.to(tl.int32), INTERVALS - 1)
-            part = along - interval.to(tl.float32)
             other = features + tl.load(second + pair) * (INPUTS * CHANNELS) + channel
-            cubic = table + interval * (4 * ROW) + channel
+            cubic, part = _interval(table + channel, distance * per_A, INTERVALS, ROW)
             if EDGE >= 1:
                 p, q, r = 1.732050808 * x, 1.732050808 * y, 1.732050808 * z
             if EDGE >= 2:
@@ -527,9 +526,7 @@ def of_vectors(
             ox = total * x + (ux - along_it * x) / distance
             oy = total * y + (uy - along_it * y) / distance
             oz = total * z + (uz - along_it * z) / distance
-        tl.store(of_vectors + 3 * pair, ox)
-        tl.store(of_vectors + 3 * pair + 1, oy)
-        tl.store(of_vectors + 3 * pair + 2, oz)
+        _store_three(of_vectors + 3 * pair, ox, oy, oz, 1)
 
 
 @triton.jit
@@ -566,17 +563,13 @@ def of_features(
     s1_0, s1_1, s1_2 = zero, zero, zero
     s2_0, s2_1, s2_2, s2_3, s2_4 = zero, zero, zero, zero, zero
     for pair in range(tl.load(starts + atom), tl.load(starts + atom + 1)):
-        vx, vy = tl.load(vectors + 3 * pair), tl.load(vectors + 3 * pair + 1)
-        vz = tl.load(vectors + 3 * pair + 2)
-        distance2 = vx * vx + vy * vy + vz * vz
+        vx, vy, vz = _three(vectors + 3 * pair, 1)
+        distance2 = _dot_1(vx, vy, vz, vx, vy, vz)
         if distance2 < cutoff2:
             distance = tl.sqrt(distance2)
             x, y, z = -vx / distance, -vy / distance, -vz / distance
-            along = distance * per_A
-            interval = tl.minimum(along.to(tl.int32), INTERVALS - 1)
-            part = along - interval.to(tl.float32)
             given = arranged + tl.load(second + pair) * (OUTPUTS * CHANNELS) + channel
-            cubic = table + interval * (4 * ROW) + channel
+            cubic, part = _interval(table + channel, distance * per_A, INTERVALS, ROW)
             s0 += _weight(cubic, part, ROW) * tl.load(given)
             cubic += CHANNELS
             given += CHANNELS

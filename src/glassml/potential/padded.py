@@ -408,8 +408,7 @@ def _fused(
 def _force_difference(one: PaddedNetwork, other: PaddedNetwork) -> float:
     """Give the largest difference of force between two networks, in a crowd of atoms, in eV/Å."""
     edge = 2.1 * one.cutoff_A
-    side = CROWD_SIDE
-    grid = torch.arange(side, dtype=torch.float64) * edge / 4
+    grid = torch.arange(CROWD_SIDE, dtype=torch.float64) * edge / 4
     places = torch.cartesian_prod(grid, grid, grid)
     noise = torch.rand(len(places), 3, generator=torch.Generator().manual_seed(1))
     places = places + 0.3 * noise
