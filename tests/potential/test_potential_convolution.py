@@ -16,7 +16,6 @@ from glassml.md.engines.torchmd import Batch, RampedBatch  # noqa: E402
 from glassml.md.protocol import Coupling, Stage  # noqa: E402
 from glassml.md.start import maxwell_boltzmann, random_start  # noqa: E402
 from glassml.potential import convolution, listed, padded  # noqa: E402
-from glassml.potential.edges import pairs  # noqa: E402
 from glassml.potential.packages import PotentialError  # noqa: E402
 from glassml.potential.padded import load_network  # noqa: E402
 
@@ -205,24 +204,21 @@ def test_without_triton_nothing_changes(trained, monkeypatch):
     assert type(network) is padded.PaddedNetwork
 
 
-def test_opposite_pairs_are_found_in_small_boxes():
-    positions, cells = tensors(boxes())
-    system = torch.tensor([0, 0, 0, 1, 1, 1], device=DEVICE)
-    first, second, images = pairs(positions, cells, system, 5.0)
-    back = listed.opposites(first, second, images, 6)
-    assert torch.equal(first[back], second)
-    assert torch.equal(second[back], first)
-    assert torch.equal(images[back], -images)
-    assert torch.equal(back[back], torch.arange(len(first), device=DEVICE))
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Make few steps, since they are interpreted."""
+    monkeypatch.setattr(listed.ListedNetwork, "steps_at_once", (2, 1))
+    monkeypatch.setattr(listed, "WIDER", 9.5)
 
 
-def test_steps_go_where_those_of_the_network_go_also_with_lists_that_are_too_old(quick):
+@pytest.mark.usefixtures("quick", "few_steps")
+def test_steps_go_where_those_of_the_network_go_also_with_lists_that_are_too_old():
     atoms = boxes()
     rng = np.random.default_rng(1)
     for each in atoms:
         maxwell_boltzmann(each, 3000.0, rng)
     exact = load_network(SMALL, DEVICE, accelerate=False, graph=False)[0]
-    short = load_network(SMALL, DEVICE, shortcuts=("fused",), skin_A=0.02)[0]
+    short = load_network(SMALL, DEVICE, shortcuts=("fused",), skin_A=0.04)[0]
     # without random numbers, which are drawn for several steps at once
     stage = Stage("a", "nve", 3, 1.0, None, None, 10, 10)
     ends = []
@@ -238,7 +234,8 @@ def test_steps_go_where_those_of_the_network_go_also_with_lists_that_are_too_old
         assert torch.allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_atoms_that_fly_are_refused(quick):
+@pytest.mark.usefixtures("quick", "few_steps")
+def test_atoms_that_fly_are_refused():
     short = load_network(SMALL, DEVICE, shortcuts=("fused",))[0]
     atoms = boxes()
     for each in atoms:

@@ -457,7 +457,7 @@ def state_tables(state, glasses):
 
 def ring_tables(state, common, slope, error):
     """Rows of the tables of rings that are about one state."""
-    rings, shapes, slopes = [], [], []
+    rings, shapes, slopes, aspects = [], [], [], []
     bend = 0.02 if "7.7" in state else 0.0
     for criterion, mode in {"primitive": 6, "king": 7, "king-shell": 7, "guttman": 6}.items():
         sizes = np.arange(3, 11)
@@ -471,17 +471,20 @@ def ring_tables(state, common, slope, error):
                 "l1_A": 0.4,
                 "l2_A": 0.8 + slope * size,
                 "l3_A": 2.0,
-                "aspect_ratio": ASPECT.get(size, 0.7) - bend,
+                "aspect_ratio": (ratio := ASPECT.get(size, 0.7) - bend),
                 "roughness": 0.3,
             }
             shape = key | {"atoms": "Si+O"}
             for name, value in values.items():
                 shape |= {f"{name}_mean": value, f"{name}_mean_error": error}
             shapes.append(shape)
+            densities = {"density": bell(ratio, 0.08, 7.05)}
+            aspects += curve(key, "aspect_ratio", np.arange(0.01, 1.0, 0.02), densities, error)
         known = 0.002 if error else ""
         row = common | {"criterion": criterion, "atoms": "Si+O"}
         slopes.append(row | {"slope_A": slope, "slope_A_error": known})
-    return {"rings": rings, "ring_shape": shapes, "ring_slope": slopes}
+    tables = {"rings": rings, "ring_shape": shapes, "ring_slope": slopes}
+    return tables | {"ring_aspect": aspects}
 
 
 def write_glass(folder, density, q1, s1):

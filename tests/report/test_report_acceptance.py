@@ -116,6 +116,25 @@ def test_what_is_not_reached_says_why(outcomes, number, reason):
     assert reason in outcomes[number].remark
 
 
+def test_sizes_that_change_more_than_shapes_are_seen(tmp_path, campaign):
+    root = write_campaign(tmp_path / "sizes", glasses=1)
+    path = root / "structure" / "summary" / "rings.csv"
+    rings = pd.read_csv(path)
+    moved = (rings.state == "cold_7.7GPa") & (rings.criterion == "king")
+    rings.loc[moved, "size"] += 2
+    rings.to_csv(path, index=False)
+    found = {o.row.number: o for o in acceptance.evaluate_all(evidence_of(root, campaign))}
+    assert found["25"].verdict == "fail"
+    assert found["25"].value.remark.count(": sizes") == 2, "in situ, the others are as at rest"
+    assert "hot_7.7GPa_1500K: sizes 0.0 %" in found["25"].value.remark
+
+
+def test_how_far_apart_distributions_are_is_a_share():
+    one, other = (pd.Series(each) for each in ({5: 0.5, 6: 0.5}, {6: 0.25, 7: 0.75}))
+    assert measures_recovered._apart(one, other) == 0.75
+    assert measures_recovered._apart(one, one) == 0.0
+
+
 def test_crystals_at_rest_are_taken_before_lowest_labels(tmp_path, campaign):
     root = write_campaign(tmp_path / "crystals", glasses=1)
     rows = [

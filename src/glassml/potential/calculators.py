@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ase.calculators.calculator import Calculator
 
@@ -9,15 +10,21 @@ from glassml.campaign.files import read_json
 from glassml.potential.packages import (
     COMPILED_MODEL,
     COMPILED_RECORD,
+    PotentialError,
     choose_device,
     load_package,
     machine,
     telling_what_is_wrong,
 )
 
+if TYPE_CHECKING:
+    from glassml.potential.padded import PaddedNetwork
+
 logger = logging.getLogger(__name__)
 
 AOTINDUCTOR, CUDA_GRAPH, EAGER = "aotinductor", "cuda_graph", "eager"
+#: With fused convolutions pairs beyond the cutoff cost next to nothing, a new list does.
+FUSED_SKIN_A = 1.0
 
 
 def load_calculator(
@@ -92,10 +99,22 @@ def _load(source: Path, backend: str, device: str) -> Calculator:
             source, device=device, chemical_species_to_atom_type_map=True
         )
     if backend == CUDA_GRAPH:
-        from glassml.potential.padded import PaddedCalculator, load_network  # noqa: PLC0415
+        from glassml.potential.padded import PaddedCalculator  # noqa: PLC0415
 
-        return PaddedCalculator(load_network(source, device)[0])
+        return PaddedCalculator(_graphed(source, device))
     return load_package(source, device)
+
+
+def _graphed(source: Path, device: str) -> "PaddedNetwork":
+    """Give a network for a CUDA graph, with fused convolutions where those are for it."""
+    from glassml.potential.padded import FUSED, load_network  # noqa: PLC0415
+
+    if device.startswith("cuda"):
+        try:
+            return load_network(source, device, skin_A=FUSED_SKIN_A, shortcuts=(FUSED,))[0]
+        except PotentialError as error:
+            logger.warning("no fused convolutions: %s", error)
+    return load_network(source, device)[0]
 
 
 def choose_backend(compiled: Path, device: str) -> str:

@@ -184,12 +184,31 @@ def moved_too_far(
     cutoff_A, skin_A
         Of the list, in Å.
     """
+    return (
+        moves(positions, cells, system, built_positions, built_inverses, cutoff_A, skin_A) > 1.0
+    ).any()
+
+
+def moves(
+    positions: torch.Tensor,
+    cells: torch.Tensor,
+    system: torch.Tensor,
+    built_positions: torch.Tensor,
+    built_inverses: torch.Tensor,
+    cutoff_A: float | torch.Tensor,
+    skin_A: float | torch.Tensor,
+) -> torch.Tensor:
+    """Give how far each atom moved, in parts of how far it may: see `moved_too_far`.
+
+    It is infinite where the box shrank by more than the skin.
+    """
     strain = built_inverses @ cells
     scale = volumes(strain) ** (1.0 / 3.0)
     expected = (built_positions[:, :, None] * strain[system]).sum(dim=1)
     moved = (positions - expected).norm(dim=1)
     allowed = 0.5 * (scale * (cutoff_A + skin_A) - cutoff_A)
-    return (moved > allowed[system]).any()
+    # not-a-number stays what it is
+    return torch.where(allowed <= 0.0, torch.inf, 1.0 / allowed)[system] * moved
 
 
 def pairs(

@@ -1,7 +1,8 @@
 """A NequIP network with fused convolutions for a batch of glasses, on all pairs of a Verlet list.
 
-Kernels pass by pairs beyond the cutoff, so that no step has to collect those within it, and nothing
-waits for the host but the question whether the list was good, which is asked at last.
+Kernels pass by pairs beyond the cutoff, so that no step has to collect those within it. Steps that
+are made at once are not interrupted to look whether the list is good. That is asked at their end,
+and whether it will hold for as many steps again: else there is a new one before them.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from ase import Atoms
 
 from glassml.campaign.errors import StructureError
 from glassml.potential.convolution import pulls_of_atoms
-from glassml.potential.edges import inverses, moved_too_far, pairs, volumes
+from glassml.potential.edges import moved_too_far, moves, volumes
 from glassml.potential.kernels import Kernel
-from glassml.potential.padded import ROOM, PaddedNetwork, Result
+from glassml.potential.neighbours import Neighbours
+from glassml.potential.padded import PaddedNetwork, Result
 
 #: A list that does not hold for the steps between two looks gets a skin as many times as wide.
 WIDER = 1.5
@@ -22,27 +24,34 @@ WIDER = 1.5
 class ListedNetwork(PaddedNetwork):
     """As `PaddedNetwork`, for a network that `glassml.potential.convolution.fuse` gave.
 
-    `launch` never waits for the device, so that a CUDA graph can hold it, and a whole step with it
+    `launch` never waits for the device, so that a CUDA graph can hold it, and whole steps with it
     (`glassml.md.engines.launches`). Whether the list was good is noted there, and `mend` looks.
     """
 
-    steps_at_once, layout = (2, 1), 0
+    steps_at_once, layout = (4, 2, 1), 0
 
     def place(self, glasses: Sequence[Atoms]) -> None:
         """Take up the glasses of a batch: their elements and numbers of atoms."""
         super().place(glasses)
-        self._vectors_now = Kernel(vectors_and_stale, self.device)
+        self._vectors_now = Kernel(vectors_and_moves, self.device)
+        self._too_old = Kernel(moved_too_far, self.device)
+        #: Whether the list was built where the next steps begin, and whether it should be.
+        self._fresh, self._due = False, False
         self._widen(self.skin_A)
         # of xx, yy, zz, yz, xz, xy
         self._full = torch.tensor([0, 5, 4, 5, 1, 3, 4, 3, 2], device=self.device)
-        self._stale = torch.zeros((), dtype=torch.bool, device=self.device)
+        #: Whether the list was too old, and whether it will be.
+        self._flags = torch.zeros(2, dtype=torch.bool, device=self.device)
+        #: Steps since the list was built.
+        self._age = torch.zeros((), dtype=self.dtype, device=self.device)
         self._fixed: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._has_list = False
+        self._neighbours = Neighbours(self._edges.system, len(glasses))
+        self._built: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def reserve(self, capacity: int) -> None:
         """Make room for so many pairs at the next evaluation, as a run had that goes on."""
         if capacity != self.capacity:
-            self._has_list = False
+            self._built = None
         super().reserve(capacity)
 
     def __call__(self, positions: torch.Tensor, cells: torch.Tensor) -> Result:
@@ -51,19 +60,22 @@ class ListedNetwork(PaddedNetwork):
             self._fixed, self._replay = (positions.clone(), cells.clone()), None
         for fixed, given in zip(self._fixed, (positions, cells), strict=True):
             fixed.copy_(given)
-        found = self._replayed()
-        while self.mend(positions, cells):
-            found = self._replayed()
-        return {name: value.clone() for name, value in found.items()}
-
-    def _replayed(self) -> Result:
-        """Evaluate where the fixed inputs are; record that first, where it is not yet."""
-        assert self._fixed is not None
-        if not self._has_list:
+        # before, and not after: there is nothing to be done again, and nothing to wait for
+        if self._built is None or bool(self._is_too_old()):
             self._build(*self._fixed)
         if self._replay is None:
             self._replay = self._captured() if self.graph else self._evaluate_fixed
-        return self._replay()
+        found = self._replay()
+        self._flags.zero_()
+        return {name: value.clone() for name, value in found.items()}
+
+    def _is_too_old(self) -> torch.Tensor:
+        assert self._built is not None
+        assert self._fixed is not None
+        found: torch.Tensor = self._too_old(
+            *self._fixed, self._edges.system, *self._built, *self._lengths.unbind()
+        )
+        return found
 
     def _evaluate_fixed(self) -> Result:
         assert self._fixed is not None
@@ -77,22 +89,27 @@ class ListedNetwork(PaddedNetwork):
         energy: bool = True,  # noqa: ARG002  (it costs nothing here)
     ) -> Result:
         """Compute as `__call__`, without a look at whether the list was good."""
-        if not self._has_list:
+        if self._built is None:
             self._build(positions, cells)
-        vectors, stale = self._vectors_now(
+        assert self._built is not None
+        neighbours = self._neighbours
+        self._age += 1.0
+        vectors, moved = self._vectors_now(
             positions,
             cells,
             self._edges.system,
-            self._index,
-            self._images,
-            self._is_pair,
-            self._built_positions,
-            self._built_inverses,
+            neighbours.index,
+            neighbours.images,
+            neighbours.is_pair,
+            *self._built,
             self._lengths,
         )
-        self._stale.logical_or_(stale)
-        atomic_energies, pulls = self._network(vectors.detach(), self._index, self._types)
-        forces, outer = pulls_of_atoms(pulls, vectors, self._starts, self._opposite)
+        # atoms go on as they went, so many steps more
+        ahead = 1.0 + self.steps_at_once[0] / self._age
+        self._flags[0].logical_or_(moved > 1.0)
+        self._flags[1].copy_(moved * ahead > 1.0)
+        atomic_energies, pulls = self._network(vectors.detach(), neighbours.index, self._types)
+        forces, outer = pulls_of_atoms(pulls, vectors, neighbours.starts, neighbours.opposite)
         of_glasses = self._edges.membership @ outer
         virial = torch.index_select(of_glasses, 1, self._full).reshape(-1, 3, 3)
         return {
@@ -114,16 +131,24 @@ class ListedNetwork(PaddedNetwork):
         StructureError
             If atoms move by more than half the cutoff in the steps between two looks.
         """
-        if not bool(self._stale):
+        was, due = self._flags.tolist()
+        self._due = bool(due)
+        if was:
+            self._flags.zero_()
+            if self._fresh:
+                # a list that was built where these steps begin did not hold to their end
+                self._widen(WIDER * (self._reach_A - self.cutoff_A))
+            self._build(positions, cells)
+            self._fresh = True
+        else:
             self._fresh = False
-            return False
-        self._stale.zero_()
-        if self._fresh:
-            # a list that was built where these steps begin did not hold to their end
-            self._widen(WIDER * (self._reach_A - self.cutoff_A))
-        self._build(positions, cells)
-        self._fresh = True
-        return True
+        return bool(was)
+
+    def renew(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+        """Build the list from there, if it would not hold for the next steps."""
+        if self._due:
+            self._build(positions, cells)
+            self._fresh = True
 
     def _widen(self, skin_A: float) -> None:
         """Let lists have this skin until the next batch."""
@@ -132,7 +157,8 @@ class ListedNetwork(PaddedNetwork):
                 f"atoms move by more than {0.5 * self.cutoff_A:g} Å in {self.steps_at_once[0]} "
                 "steps: look at the time step and the start"
             )
-        self._reach_A, self._fresh = self.cutoff_A + skin_A, False
+        self._reach_A = self.cutoff_A + skin_A
+        self._fresh, self._due = False, False
         # on the device: a compiled kernel would be one for each value
         self._lengths = torch.tensor([self.cutoff_A, skin_A], dtype=self.dtype, device=self.device)
         self._replay = None
@@ -141,51 +167,20 @@ class ListedNetwork(PaddedNetwork):
     def _build(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
         """Build the list, in the same place as long as it fits."""
         self._edges.builds += 1
-        system = self._edges.system
-        first, second, images = pairs(positions, cells, system, self._reach_A)
-        if not self._has_list or len(first) > self.capacity:
-            if len(first) > self.capacity:
-                self.capacity = int(ROOM * len(first)) + 64
-            self._make_list(positions, cells)
-            self._replay, self._has_list = None, True
+        inverse, capacity = self._neighbours.build(positions, cells, self._reach_A, self.capacity)
+        self._used = self._neighbours.count
+        if self._built is None or capacity != self.capacity:
+            self._built = positions.clone(), inverse.clone()
+            self.capacity, self._replay = capacity, None
             self.layout += 1
-        self._used = len(first)
-        self._fill(first, second, images)
-        self._built_positions.copy_(positions)
-        self._built_inverses.copy_(inverses(cells))
-
-    def _make_list(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
-        """Make what an evaluation reads, of fixed shape and address."""
-        size, device = self.capacity, self.device
-        self._index = torch.zeros((2, size), dtype=torch.long, device=device)
-        self._images = torch.zeros((size, 3), dtype=self.dtype, device=device)
-        self._is_pair = torch.zeros(size, dtype=torch.bool, device=device)
-        self._opposite = torch.zeros(size, dtype=torch.long, device=device)
-        self._starts = torch.zeros(len(self._types) + 1, dtype=torch.int32, device=device)
-        self._built_positions = torch.zeros_like(positions)
-        self._built_inverses = torch.zeros_like(cells)
-
-    def _fill(self, first: torch.Tensor, second: torch.Tensor, images: torch.Tensor) -> None:
-        """Take up pairs, sorted as `pairs` gives them, each atom's followed by its padding."""
-        atoms, count = len(self._types), len(first)
-        spare = self.capacity - count
-        # a few for each atom, so that none takes longer than the others
-        padding = torch.arange(spare, device=self.device) * atoms // max(spare, 1)
-        every = torch.arange(atoms + 1, device=self.device)
-        before = torch.searchsorted(padding, every)  # padding of the atoms before
-        of_atoms = torch.searchsorted(first, every)
-        place = torch.arange(count, device=self.device) + before[first]
-        rest = torch.arange(spare, device=self.device) + of_atoms[padding + 1]
-        for row, given in zip(self._index, (first, second), strict=True):
-            row[place], row[rest] = given, padding
-        self._images[place], self._images[rest] = images, torch.zeros_like(images[:1])
-        self._is_pair.zero_()[place] = True
-        self._opposite[place] = place[opposites(first, second, images, atoms)]
-        self._opposite[rest] = rest
-        self._starts.copy_(of_atoms + before)
+        else:
+            self._built[0].copy_(positions)
+            self._built[1].copy_(inverse)
+        self._age.zero_()
+        self._due = False
 
 
-def vectors_and_stale(
+def vectors_and_moves(
     positions: torch.Tensor,
     cells: torch.Tensor,
     system: torch.Tensor,
@@ -196,53 +191,28 @@ def vectors_and_stale(
     built_inverses: torch.Tensor,
     cutoff_and_skin: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the vectors of pairs, padding beyond the cutoff, and whether the list is too old.
+    """Give the vectors of pairs, padding beyond the cutoff, and how far the list's atoms moved.
 
     Parameters
     ----------
     positions, cells, system
         Of the atoms in Å, of the boxes, and the box of each atom.
-    index, images
-        First and second atoms, shape (2, pairs), and by how many boxes the second is away.
-    is_pair
-        False where an entry is padding, shape (pairs,).
+    index, images, is_pair
+        As in `glassml.potential.neighbours.Neighbours`.
     built_positions, built_inverses
         Positions when the list was built, and the inverses of the boxes then.
     cutoff_and_skin
         Of the list in Å, shape (2,).
+
+    Returns
+    -------
+    vectors, moved
+        In Å, shape (pairs, 3); and the largest move, in parts of the one that is allowed.
     """
     cutoff_A, skin_A = cutoff_and_skin[0], cutoff_and_skin[1]
     first, second = index[0], index[1]
     shifts = (images[:, :, None] * cells[system[first]]).sum(dim=1)
     vectors = positions[second] - positions[first] + shifts
     vectors = torch.where(is_pair[:, None], vectors, 2.0 * cutoff_A)
-    stale = moved_too_far(
-        positions, cells, system, built_positions, built_inverses, cutoff_A, skin_A
-    )
-    return vectors, stale
-
-
-def opposites(
-    first: torch.Tensor, second: torch.Tensor, images: torch.Tensor, atoms: int
-) -> torch.Tensor:
-    """Give where each pair is in the other direction: second atom first, opposite image.
-
-    Parameters
-    ----------
-    first, second, images
-        Of a list that has each pair in both directions, sorted by these; images in boxes, shape
-        (pairs, 3).
-    atoms
-        How many there are.
-    """
-    digits = images.round().long()
-    most = int(digits.abs().max()) if len(digits) else 0
-    base = 2 * most + 1
-
-    def keys(one: torch.Tensor, other: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        number = one * atoms + other
-        for axis in range(3):
-            number = number * base + image[:, axis] + most
-        return number
-
-    return torch.searchsorted(keys(first, second, digits), keys(second, first, -digits))
+    moved = moves(positions, cells, system, built_positions, built_inverses, cutoff_A, skin_A)
+    return vectors, moved.nan_to_num(0.0, posinf=torch.inf).max()

@@ -45,6 +45,9 @@ class Launched(Protocol):
     def mend(self, positions: torch.Tensor, cells: torch.Tensor) -> bool:
         """Tell whether steps from there have to be made again, for which there is room now."""
 
+    def renew(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+        """Prepare for the next steps, from there."""
+
 
 class Launches:
     """Makes the steps of a stage in graphs of several steps; one after the other on a CPU.
@@ -87,8 +90,9 @@ class Launches:
             "strain_noise": strain_noise,
         }
         self._hold()
-        begin = {name: tensor.clone() for name, tensor in self._state.items()}
-        where, model = (begin["positions"], begin["cells"]), ramped.batch.model
+        begin, model = {n: x.clone() for n, x in self._state.items()}, ramped.batch.model
+        where = begin["positions"], begin["cells"]
+        model.renew(*where)
         for _ in range(MOST_MENDINGS):
             if model.layout != self._layout:
                 self._graphs.clear()

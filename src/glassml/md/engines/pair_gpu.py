@@ -147,6 +147,9 @@ class PairKernels(PairModel):
             return False
         return True
 
+    def renew(self, positions: torch.Tensor, cells: torch.Tensor) -> None:
+        """Do nothing: the kernels build the list when it is time."""
+
     def _arrange(self, cells: np.ndarray) -> None:
         """Lay out the batch: copies of atoms, and blocks of atoms for the kernels."""
         reach = COULOMB_CUTOFF_A + SKIN_A
