@@ -1,5 +1,7 @@
 """What the rows of the acceptance table about recovered glasses measure: cold against hot."""
 
+from statistics import fmean
+
 import numpy as np
 import pandas as pd
 
@@ -284,8 +286,8 @@ def histogram_small(evidence: Evidence, arguments: str) -> Value:
         if denser < DENSER or coordination > MOST_COORDINATION:
             continue
         moved = _apart(*(_shares(evidence, each) for each in (state, ambient)))
-        bent = np.mean(
-            [_apart(*(_aspects(evidence, s, size) for s in (state, ambient))) for size in SIZES]
+        bent = fmean(
+            _apart(*(_aspects(evidence, each, size) for each in (state, ambient))) for size in SIZES
         )
         less &= moved < bent
         remarks.append(f"{state.name}: sizes {100 * moved:.1f} %, shapes {100 * bent:.1f} %")
