@@ -204,6 +204,13 @@ def test_without_triton_nothing_changes(trained, monkeypatch):
     assert type(network) is padded.PaddedNetwork
 
 
+def test_a_gpu_without_triton_is_told(trained, monkeypatch):
+    monkeypatch.setattr(padded, "choose_device", lambda _: "cuda")
+    monkeypatch.setattr(padded, "has_triton", lambda _: False)
+    with pytest.raises(PotentialError, match=r"'fused' needs Triton.*: install it, or take it out"):
+        load_network(trained / "model.nequip.zip", shortcuts=("fused",))
+
+
 @pytest.fixture
 def few_steps(monkeypatch):
     """Make few steps, since they are interpreted."""

@@ -318,9 +318,14 @@ def load_network(
     Raises
     ------
     PotentialError
-        If the shortcut `fused` is for other networks, or its forces are wrong.
+        If the shortcut `fused` is for other networks, its forces are wrong, or a GPU lacks Triton.
     """
     device = choose_device(device)
+    if FUSED in shortcuts and device.startswith("cuda") and not has_triton(device):
+        raise PotentialError(
+            "the shortcut 'fused' needs Triton, which is not installed: install it, or take it out "
+            "of md.shortcuts"
+        )
     network = _network(package, device)
     metadata = network.metadata
     species, cutoff = metadata["type_names"].split(" "), float(metadata["r_max"])

@@ -1,5 +1,6 @@
 """What a potential says of configurations without labels: approaching atoms, short dynamics."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from ase.md.nptberendsen import NPTBerendsen
 from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.neighborlist import neighbor_list
 from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
 
 # Shorter than any bond (of O2, SiO, Si2): here the energy of two atoms alone only rises.
 CONTACT_A = {("O", "O"): 1.2, ("O", "Si"): 1.35, ("Si", "Si"): 2.0}
@@ -158,8 +161,10 @@ def stability_run(
             bar.update()
             if done % CHECK_STEPS == 0:
                 event = unphysical_event(atoms, temperature_K, start_volume)
-    lasted = done if not event else max(0, done - CHECK_STEPS)
-    return Run(name, 1e-3 * TIMESTEP_FS * lasted, picoseconds, event)
+    lasted = 1e-3 * TIMESTEP_FS * (done if not event else max(0, done - CHECK_STEPS))
+    # at once: other runs may take an hour more
+    logger.info("%s: %s after %g ps", name, event or "ended well", lasted)
+    return Run(name, lasted, picoseconds, event)
 
 
 def unphysical_event(atoms: Atoms, temperature_K: float, start_volume: float) -> str:
