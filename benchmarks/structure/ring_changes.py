@@ -18,10 +18,8 @@ SIZES = (5, 6, 7, 8)
 
 def distributions(summary, state):
     """Give the shares of sizes, and for each size those of intervals of l2/l3."""
-    rings, aspects = (
-        pd.read_csv(summary / f"{name}.csv").query("state == @state and criterion == 'king'")
-        for name in ("rings", "ring_aspect")
-    )
+    tables = [pd.read_csv(summary / f"{name}.csv") for name in ("rings", "ring_aspect")]
+    rings, aspects = (each[(each.state == state) & (each.criterion == "king")] for each in tables)
     if rings.empty:
         raise SystemExit(f"{summary}: no King rings of {state}")
     shapes = [aspects[aspects["size"] == size].set_index("aspect_ratio").density for size in SIZES]
