@@ -227,13 +227,13 @@ def test_steps_go_where_those_of_the_network_go_also_with_lists_that_are_too_old
     exact = load_network(SMALL, DEVICE, accelerate=False, graph=False)[0]
     short = load_network(SMALL, DEVICE, shortcuts=("fused",), skin_A=0.04)[0]
     # without random numbers, which are drawn for several steps at once
-    stage = Stage("a", "nve", 3, 1.0, None, None, 10, 10)
+    stage = Stage("a", "nve", 2, 1.0, None, None, 10, 10)
     ends = []
     for model in (exact, short):
         batch = Batch(atoms, model, 7)
         builds = model._edges.builds
         ramped = RampedBatch(batch, stage, Coupling(50.0, 200.0, 37.0))
-        ramped.advance(3)
+        ramped.advance(2)
         ends.append((batch.positions, batch.cells, batch.energy))
     assert model._edges.builds > builds + 1
     assert short._reach_A > short.cutoff_A + short.skin_A

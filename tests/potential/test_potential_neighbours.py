@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("triton", reason="Triton, which runs the kernels, is for Linux")
 
 from glassml.campaign.errors import StructureError  # noqa: E402
-from glassml.potential.edges import inverses, pairs  # noqa: E402
+from glassml.potential.edges import inverses, moved_too_far, pairs  # noqa: E402
 from glassml.potential.neighbours import Neighbours  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -103,3 +103,25 @@ def test_a_box_that_collapsed_is_refused():
     cells[0, 0, 0] = 0.1
     with pytest.raises(StructureError, match=r"a box 0\.1 Å wide: it collapsed"):
         Neighbours(system, len(BOXES)).build(positions, cells, REACH_A, 0)
+
+
+@pytest.mark.parametrize(
+    ("scale", "moved_A", "too_far"),
+    [
+        (1.0, 0.24, False),
+        (1.0, 0.26, True),
+        (0.9, 0.0, False),
+        (0.8, 0.0, True),
+        (1.0, np.nan, False),
+    ],
+)
+def test_a_list_is_too_old_when_atoms_moved_by_half_the_skin_or_the_box_shrank(
+    scale, moved_A, too_far
+):
+    positions, cells, system = batch()
+    moved = scale * positions
+    moved[7, 1] += moved_A
+    found = moved_too_far(
+        moved, scale * cells, system, positions, inverses(cells), REACH_A - 0.5, 0.5
+    )
+    assert bool(found) == too_far

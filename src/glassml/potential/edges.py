@@ -206,9 +206,9 @@ def moves(
     scale = volumes(strain) ** (1.0 / 3.0)
     expected = (built_positions[:, :, None] * strain[system]).sum(dim=1)
     moved = (positions - expected).norm(dim=1)
-    allowed = 0.5 * (scale * (cutoff_A + skin_A) - cutoff_A)
+    allowed = (0.5 * (scale * (cutoff_A + skin_A) - cutoff_A))[system]
     # not-a-number stays what it is
-    return torch.where(allowed <= 0.0, torch.inf, 1.0 / allowed)[system] * moved
+    return torch.where(allowed <= 0.0, moved + torch.inf, moved / allowed)
 
 
 def pairs(
