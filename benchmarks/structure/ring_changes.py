@@ -13,22 +13,19 @@ from pathlib import Path
 
 import pandas as pd
 
-SIZES = (5, 6, 7, 8)
+from glassml.campaign.names import KING
+from glassml.report.measures_pressure import SIZES
+from glassml.report.measures_recovered import apart
 
 
 def distributions(summary, state):
     """Give the shares of sizes, and for each size those of intervals of l2/l3."""
     tables = [pd.read_csv(summary / f"{name}.csv") for name in ("rings", "ring_aspect")]
-    rings, aspects = (each[(each.state == state) & (each.criterion == "king")] for each in tables)
+    rings, aspects = (each[(each.state == state) & (each.criterion == KING)] for each in tables)
     if rings.empty:
         raise SystemExit(f"{summary}: no King rings of {state}")
     shapes = [aspects[aspects["size"] == size].set_index("aspect_ratio").density for size in SIZES]
     return rings.set_index("size").fraction, [each / each.sum() for each in shapes]
-
-
-def apart(one, other):
-    """Give the percentage that would have to move to make one distribution the other."""
-    return 50.0 * float(one.sub(other, fill_value=0.0).abs().sum())
 
 
 def main():
@@ -42,8 +39,8 @@ def main():
         distributions(args.first_summary, args.first_state),
         distributions(args.second_summary, args.second_state),
     )
-    each = [apart(*pair) for pair in zip(shapes, other_shapes, strict=True)]
-    print(f"sizes: {apart(sizes, other_sizes):.1f} %")
+    each = [100.0 * apart(*pair) for pair in zip(shapes, other_shapes, strict=True)]
+    print(f"sizes: {100.0 * apart(sizes, other_sizes):.1f} %")
     by_size = ", ".join(f"{percent:.1f}" for percent in each)
     print(f"shapes: {sum(each) / len(each):.1f} % ({by_size} % of rings of 5 to 8)")
 

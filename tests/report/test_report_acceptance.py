@@ -131,8 +131,8 @@ def test_sizes_that_change_more_than_shapes_are_seen(tmp_path, campaign):
 
 def test_how_far_apart_distributions_are_is_a_share():
     one, other = (pd.Series(each) for each in ({5: 0.5, 6: 0.5}, {6: 0.25, 7: 0.75}))
-    assert measures_recovered._apart(one, other) == 0.75
-    assert measures_recovered._apart(one, one) == 0.0
+    assert measures_recovered.apart(one, other) == 0.75
+    assert measures_recovered.apart(one, one) == 0.0
 
 
 def test_crystals_at_rest_are_taken_before_lowest_labels(tmp_path, campaign):

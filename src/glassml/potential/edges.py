@@ -7,6 +7,7 @@ a continued run sums the same numbers in the same order.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,32 +162,12 @@ def volumes(cells: torch.Tensor) -> torch.Tensor:
     return (cells[:, 0] * torch.linalg.cross(cells[:, 1], cells[:, 2])).sum(dim=1).abs()
 
 
-def moved_too_far(
-    positions: torch.Tensor,
-    cells: torch.Tensor,
-    system: torch.Tensor,
-    built_positions: torch.Tensor,
-    built_inverses: torch.Tensor,
-    cutoff_A: float | torch.Tensor,
-    skin_A: float | torch.Tensor,
-) -> torch.Tensor:
-    """Tell whether a pair may have come within the cutoff that is not in a list.
+def moved_too_far(*of_list: Any) -> torch.Tensor:
+    """Tell whether a pair may have come within the cutoff that is not in a list: see `moves`.
 
-    A pair that was `cutoff + skin` apart is at least `s (cutoff + skin) - 2 d` apart after the box
-    was scaled by s and atoms moved by d against it. Not-a-number is no reason to build.
-
-    Parameters
-    ----------
-    positions, cells, system
-        As in `pairs`.
-    built_positions, built_inverses
-        Positions when the list was built, and the inverses of the boxes then.
-    cutoff_A, skin_A
-        Of the list, in Å.
+    Not-a-number is no reason to build.
     """
-    return (
-        moves(positions, cells, system, built_positions, built_inverses, cutoff_A, skin_A) > 1.0
-    ).any()
+    return (moves(*of_list) > 1.0).any()
 
 
 def moves(
@@ -198,16 +179,26 @@ def moves(
     cutoff_A: float | torch.Tensor,
     skin_A: float | torch.Tensor,
 ) -> torch.Tensor:
-    """Give how far each atom moved, in parts of how far it may: see `moved_too_far`.
+    """Give how far each atom moved since a list was built, in parts of how far it may.
 
-    It is infinite where the box shrank by more than the skin.
+    A pair that was `cutoff + skin` apart is at least `s (cutoff + skin) - 2 d` apart after the box
+    was scaled by s and atoms moved by d against it. Infinite where the box shrank by more than the
+    skin; not-a-number stays what it is.
+
+    Parameters
+    ----------
+    positions, cells, system
+        As in `pairs`.
+    built_positions, built_inverses
+        Positions when the list was built, and the inverses of the boxes then.
+    cutoff_A, skin_A
+        Of the list, in Å.
     """
     strain = built_inverses @ cells
     scale = volumes(strain) ** (1.0 / 3.0)
     expected = (built_positions[:, :, None] * strain[system]).sum(dim=1)
     moved = (positions - expected).norm(dim=1)
     allowed = (0.5 * (scale * (cutoff_A + skin_A) - cutoff_A))[system]
-    # not-a-number stays what it is
     return torch.where(allowed <= 0.0, moved + torch.inf, moved / allowed)
 
 

@@ -12,9 +12,10 @@ from glassml.potential import neighbour_kernels
 from glassml.potential.boxes import heights
 from glassml.potential.edges import inverses
 from glassml.potential.kernels import Kernel
+from glassml.potential.padded import with_room
 
-#: Room for pairs beyond those that were found, and in a row of neighbours beyond their mean number.
-ROOM, ROW_ROOM = 1.05, 1.2
+#: Room in a row of neighbours beyond the longest.
+ROW_ROOM = 1.2
 #: What the kernels look at in one go.
 BIN_BLOCK, COLUMNS = 128, 32
 #: Images of a box to each side; a box with more of them in reach collapsed.
@@ -48,7 +49,7 @@ class Neighbours:
 
     def __init__(self, system: torch.Tensor, systems: int) -> None:
         self.device, self.count = system.device, 0
-        self._system, self._systems = system.to(torch.int32), systems
+        self._system = system.to(torch.int32)
         atoms = len(system)
         self._sizes = torch.bincount(system, minlength=systems).cpu().numpy()
         self._every = torch.arange(atoms + 1, device=self.device)
@@ -95,7 +96,7 @@ class Neighbours:
         inverse = self._inverses(cells)
         most = self._find(positions.contiguous(), cells.contiguous(), inverse, reach_A)
         if self.count > capacity:
-            capacity = int(ROOM * self.count) + 64
+            capacity = with_room(self.count)
         if self.index.shape[1] != capacity:
             self._make_room(capacity)
         # padding: a few for each atom, so that none takes longer than the others

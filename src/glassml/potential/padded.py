@@ -50,6 +50,11 @@ Result = dict[str, torch.Tensor]
 T = TypeVar("T")
 
 
+def with_room(pairs: int) -> int:
+    """Give a capacity for so many pairs and some more."""
+    return int(ROOM * pairs) + 64
+
+
 def cuda_graph(evaluate: Callable[[], T]) -> Callable[[], T]:
     """Record an evaluation as a CUDA graph: one launch in place of hundreds.
 
@@ -185,7 +190,7 @@ class PaddedNetwork:
     def _make_room(self, count: int) -> None:
         """Make the fixed inputs for `count` pairs and some more, and capture the graph."""
         if count > self.capacity:
-            self.capacity = int(ROOM * count) + 64
+            self.capacity = with_room(count)
         # spread over the atoms, so that its zeros are not all added in one place
         self._padding = torch.arange(self.capacity, device=self.device) % max(len(self._types), 1)
         self._first, self._second = self._padding.clone(), self._padding.clone()

@@ -271,33 +271,26 @@ def histogram_small(evidence: Evidence, arguments: str) -> Value:
     """Sizes of King rings change less than their shapes, both against the glass at rest (row 25).
 
     Compared is the share of rings that would have to change: half the summed absolute difference of
-    two distributions, of sizes, and of l2/l3 as a mean over sizes. Looked at are states that are
-    denser than at rest, recovered or while Si has four O: then a network is the same or another,
-    and not one of sixfold Si.
+    two distributions, of sizes, and of l2/l3 as a mean over sizes. Looked at are states, in situ
+    and recovered, that are denser than at rest and whose Si has four O: else it is another network.
     """
     del arguments
     less, remarks = True, []
     for state in evidence.find("cold in situ", "cold recovered", "hot in situ", "hot recovered"):
         ambient = evidence.origin(state)
-        denser, coordination = (
-            _ratio(evidence, state, ambient, "density_g_cm3"),
-            evidence.scalar(state, "coordination_Si_mean").mean,
-        )
-        if denser < DENSER or coordination > MOST_COORDINATION:
+        before, after = (evidence.scalar(s, "density_g_cm3").mean for s in (ambient, state))
+        coordination = evidence.scalar(state, "coordination_Si_mean").mean
+        if after / before < DENSER or coordination > MOST_COORDINATION:
             continue
-        moved = _apart(*(_shares(evidence, each) for each in (state, ambient)))
+        moved = apart(*(_shares(evidence, each) for each in (state, ambient)))
         bent = fmean(
-            _apart(*(_aspects(evidence, each, size) for each in (state, ambient))) for size in SIZES
+            apart(*(_aspects(evidence, each, size) for each in (state, ambient))) for size in SIZES
         )
         less &= moved < bent
         remarks.append(f"{state.name}: sizes {100 * moved:.1f} %, shapes {100 * bent:.1f} %")
     if not remarks:
         raise AbsentError(f"no state with fourfold Si is denser than at rest by {DENSER - 1:.0%}")
     return holds(less, "; ".join(remarks))
-
-
-def _ratio(evidence: Evidence, one: State, other: State, observable: str) -> float:
-    return evidence.scalar(one, observable).mean / evidence.scalar(other, observable).mean
 
 
 def _shares(evidence: Evidence, state: State) -> pd.Series:
@@ -314,7 +307,7 @@ def _aspects(evidence: Evidence, state: State, size: int) -> pd.Series:
     return densities / densities.sum()
 
 
-def _apart(one: pd.Series, other: pd.Series) -> float:
+def apart(one: pd.Series, other: pd.Series) -> float:
     """Give the share that would have to move to make one distribution the other."""
     return float(one.sub(other, fill_value=0.0).abs().sum() / 2)
 

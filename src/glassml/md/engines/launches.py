@@ -90,8 +90,8 @@ class Launches:
             "strain_noise": strain_noise,
         }
         self._hold()
-        begin, model = {n: x.clone() for n, x in self._state.items()}, ramped.batch.model
-        where = begin["positions"], begin["cells"]
+        begin = {name: tensor.clone() for name, tensor in self._state.items()}
+        where, model = (begin["positions"], begin["cells"]), ramped.batch.model
         model.renew(*where)
         for _ in range(MOST_MENDINGS):
             if model.layout != self._layout:
