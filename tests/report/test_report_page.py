@@ -407,6 +407,7 @@ def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(tmp_path):
     results = Results(tmp_path, config)
     line = dict(answers(results, Evidence(results)))["Hot"]
     assert "S(Q₁), glass by glass, 0.1100 ± 0.0100 (neutrons), 0.1100 ± 0.0100 (X-rays)" in line
+    assert "Hot minus rest, glass by glass: −0.370 ± 0.030 (neutrons)" in line
     # a tenth of the way from cold to ambient: 1.050 and 1.086
     assert "(2.650 g/cm³) minus cold (between ambient and cold_7.7GPa): 0.062 ± 0.012" in line
 

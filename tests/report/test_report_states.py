@@ -1,5 +1,6 @@
 """Campaigns with several ambient states: which is meant where, and how figures name them."""
 
+import pandas as pd
 import pytest
 from report_campaign import STATES, TRUTH, make_config, npt, write_structure
 
@@ -91,6 +92,18 @@ def test_a_melt_stands_for_a_long_anneal_where_there_is_none(tmp_path, monkeypat
     alone = evidence({name: each for name, each in both.items() if name not in hot})
     melted = measures_recovered.hot_density(alone, "")
     assert (melted.mean, melted.remark) == (2.73, "quenched from the melt")
+    # a short anneal, which leaves the bonds as they were, is not what a furnace does
+    table = tmp_path / "structure" / "summary" / "states.csv"
+    rows = pd.read_csv(table)
+    kept = rows[rows.state == hot[0]].head(1).assign(observable="bonds_kept", mean=0.994)
+    pd.concat([rows, kept]).to_csv(table, index=False)
+    short = measures_recovered.hot_density(evidence(both), "")
+    assert short.mean == 2.73
+    assert short.remark == (
+        "quenched from the melt; annealed at 1500 K 99.4 % of the bonds are as before"
+    )
+    no_melt = measures_recovered.hot_density(evidence(STATES), "")
+    assert (no_melt.mean, no_melt.remark) == (2.205, "annealed at 1500 K")
     # but it is no anneal: it belongs to no trend in their temperatures
     assert measures_recovered.anneal_position(evidence(both), "").mean == 1.70
     with pytest.raises(AbsentError, match=r"no glass was annealed at 7\.7 GPa"):

@@ -10,13 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 import yaml
 
-from glassml.campaign.config.states import Stage
 from glassml.campaign.errors import GlassmlError
 from glassml.report.acceptance import Outcome
+from glassml.report.anneals import density_slopes
 from glassml.report.evidence import Evidence
 from glassml.report.page import Cell, show
 from glassml.report.results import AbsentError, by_name
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 Severity = Literal["red", "amber", "green", "unknown"]
 SEVERITIES: tuple[Severity, ...] = ("red", "amber", "unknown", "green")
-STEADY_K = 1.0  # an anneal's temperature does not change by more
 
 
 class RulesError(GlassmlError):
@@ -278,31 +276,15 @@ def still_densifying(seen: Seen, argument: str) -> tuple[float, str]:
     Of the hot states under pressure, by a straight line through all glasses.
     """
     del argument
-    results = seen.evidence.results
-    changes: dict[str, list[float]] = {}
-    for state in seen.evidence.find("hot in situ"):
-        steady = [
-            stage.name
-            for stage in results.config.md.states[state.name].stages
-            if _steady_at(stage, state.anneal_temperature_K)
-        ]
-        for index in range(results.config.md.glasses):
-            try:
-                series = results.table(f"md/{state.name}/glass{index:02d}/series.csv")
-            except AbsentError:
-                continue
-            part = series[series.stage.isin(steady)]
-            part = part[part.time_fs > part.time_fs.mean()]
-            if len(part) < 5:
-                continue
-            slope = np.polyfit(part.time_fs, part.density_g_cm3, 1)[0]
-            change = 100 * slope * np.ptp(part.time_fs) / part.density_g_cm3.mean()
-            changes.setdefault(state.name, []).append(float(change))
-    if not changes:
+    slopes = density_slopes(seen.evidence.results, seen.evidence.find("hot in situ"))
+    if slopes.empty:
         raise AbsentError("no anneal at steady temperature under pressure has a series")
-    means = {name: float(np.mean(values)) for name, values in changes.items()}
-    name = max(means, key=lambda item: abs(means[item]))
-    return abs(means[name]), f"{means[name]:+.2f} % in {name}, mean of {len(changes[name])} glasses"
+    # mg/cm³ of g/cm³ are tenths of a percent
+    change = 0.1 * slopes.slope_mg_cm3_ps * slopes.picoseconds / slopes.density_g_cm3
+    means = change.groupby(slopes.state, sort=False).mean()
+    name = str(means.abs().idxmax())
+    mean, many = float(means[name]), int((slopes.state == name).sum())
+    return abs(mean), f"{mean:+.2f} % in {name}, mean of {many} glasses"
 
 
 def bonds_kept_percent(seen: Seen, argument: str) -> tuple[float, str]:
@@ -320,11 +302,6 @@ def bonds_kept_percent(seen: Seen, argument: str) -> tuple[float, str]:
     share, error = 100 * kept[name].mean, kept[name].error
     spread = "" if error is None else f" ± {100 * error:.1f}"
     return share, f"{name}: {share:.1f}{spread} % of the bonds before it"
-
-
-def _steady_at(stage: Stage, temperature_K: float) -> bool:
-    heats = stage.temperature_K or ()
-    return bool(heats) and all(abs(one - temperature_K) < STEADY_K for one in heats)
 
 
 # Of these the threshold itself is still green, as in the acceptance table.

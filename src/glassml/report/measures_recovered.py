@@ -33,6 +33,8 @@ from glassml.structure.statistics import mean_and_error
 
 HOT_FROM_GPa = 7.7
 HOT_FROM_K, HOT_TO_K = 1373.0, 1800.0  # about 1200 °C
+#: An anneal that leaves more of the bonds has not made the network anew.
+MOST_KEPT = 0.8
 NEAR_Q1_PER_A = 0.2
 #: A glass that is denser than at rest by less is that glass again.
 DENSER = 1.02
@@ -49,11 +51,12 @@ def densification(evidence: Evidence, peak: str) -> Value:
     )
 
 
-def _like_the_furnace(evidence: Evidence) -> State:
-    """Give the recovered state of a hot cycle from 7.7 GPa and about 1200 °C.
+def _like_the_furnace(evidence: Evidence) -> tuple[State, str]:
+    """Give the recovered state of a hot cycle from 7.7 GPa and about 1200 °C, and how it was made.
 
-    Where no glass was annealed there, a melt quenched under that pressure stands for it: in a
-    furnace the glass becomes a liquid in equilibrium, of which both are frozen.
+    In a furnace the glass becomes a liquid in equilibrium. Where no glass was annealed there, or
+    so shortly that it kept its bonds, a melt quenched under that pressure stands
+    for it: of a liquid in equilibrium it is frozen, too.
 
     Raises
     ------
@@ -62,26 +65,45 @@ def _like_the_furnace(evidence: Evidence) -> State:
     """
     states = evidence.recovered("hot", HOT_FROM_GPa)
     annealed = [s for s in states if HOT_FROM_K <= s.anneal_temperature_K <= HOT_TO_K]
-    for state in annealed + [s for s in states if s.from_melt]:
-        return state
+    for state in annealed:
+        if _bonds_kept(evidence, state) <= MOST_KEPT:
+            return state, _annealed_at(state)
+    for state in (s for s in states if s.from_melt):
+        short = (
+            f"; {_annealed_at(s)} {100 * _bonds_kept(evidence, s):.1f} % of the bonds are as before"
+            for s in annealed
+        )
+        return state, "quenched from the melt" + "".join(short)
+    for state in annealed:
+        return state, _annealed_at(state)
     raise AbsentError(
         f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K, and no melt under that pressure"
     )
 
 
-def _how(hot: State) -> str:
-    """Say in words how a state of a hot cycle was made."""
-    if hot.from_melt:
-        return "quenched from the melt"
-    return f"annealed at {hot.anneal_temperature_K:.0f} K"
+def _annealed_at(state: State) -> str:
+    return f"annealed at {state.anneal_temperature_K:.0f} K"
+
+
+def _bonds_kept(evidence: Evidence, recovered: State) -> float:
+    """Give the share of its bonds that a glass kept in the hot state from which it was released.
+
+    Zero where bonds were not compared: nothing is known against the anneal.
+    """
+    ancestors = evidence.results.config.md.lineage(recovered.name)
+    hot = [state for state in evidence.find("hot in situ") if state.name in ancestors]
+    try:
+        return evidence.scalar(hot[-1], "bonds_kept").mean
+    except (AbsentError, IndexError):
+        return 0.0
 
 
 def hot_density(evidence: Evidence, arguments: str) -> Value:
     """Density after a hot cycle from 7.7 GPa and about 1200 °C (row 21)."""
     del arguments
-    state = _like_the_furnace(evidence)
+    state, how = _like_the_furnace(evidence)
     value = evidence.scalar(state, "density_g_cm3")
-    return Value(value.mean, value.error, _how(state))
+    return Value(value.mean, value.error, how)
 
 
 def hot_above_cold(evidence: Evidence, arguments: str) -> Value:
@@ -336,7 +358,7 @@ def centre_peak(evidence: Evidence, arguments: str) -> Value:
 def young_modulus(evidence: Evidence, arguments: str) -> Value:
     """Rise of Young's modulus by a hot cycle, in percent, glass by glass (row 27)."""
     del arguments
-    hot = _like_the_furnace(evidence)
+    hot, how = _like_the_furnace(evidence)
     ambient = evidence.origin(hot)
     rises = []
     for glass in glass_names(evidence):
@@ -353,7 +375,7 @@ def young_modulus(evidence: Evidence, arguments: str) -> Value:
         )
     mean, error = mean_and_error(rises)
     each = ", ".join(f"{rise:+.0f}" for rise in rises)
-    remark = f"{_how(hot)}; at 0 K, by glass {each} %"
+    remark = f"{how}; at 0 K, by glass {each} %"
     return Value(float(mean or 0.0), error, remark)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from glassml.report.anneals import anneals, steady_stages
 from glassml.report.figures import Canvas, colours, draw
 from glassml.report.page import Block, Section, Table
 from glassml.report.results import AbsentError, Results, add
@@ -28,6 +29,9 @@ def dynamics_section(results: Results) -> Section:
     section = Section("dynamics", "Molecular dynamics")
     states = describe_all(results.config.md)
     add(section, results, "States", lambda: _states(results, states))
+    hot = [state for state in states if state.kind == "hot in situ"]
+    if any(steady_stages(results, state) for state in hot):
+        add(section, results, "Anneals", lambda: _anneals(results, hot))
     for kind in dict.fromkeys(state.kind for state in states):
         group = [state for state in states if state.kind == kind]
         add(section, results, f"Series: {kind}", partial(_series, results, kind, group))
@@ -78,6 +82,17 @@ def _states(results: Results, states: list[State]) -> Table:
         "between atoms) is stopped with its reason, and its children are skipped."
     )
     return Table("states", "States", caption, pd.DataFrame(rows), limit=200)
+
+
+def _anneals(results: Results, hot: list[State]) -> Table:
+    caption = (
+        "Whether the density still rises in anneals under pressure: slope of a straight line "
+        "through the second half of the hottest steady stage, its mean and standard error over "
+        "glasses. Where it rises or falls by more than three of those errors, what comes of the "
+        "anneal is of its length. Steady may also be what is too cold to change: bonds that are "
+        "kept tell."
+    )
+    return Table("anneals", "Anneals under pressure", caption, anneals(results, hot))
 
 
 def series_table(results: Results, state: State) -> pd.DataFrame:

@@ -114,8 +114,8 @@ def _cold(evidence: Evidence) -> str:
     last = states[-1]
     text = f"In situ at {last.pressure_GPa:g} GPa {_density(evidence, last)}, "
     text += _fsdp(evidence, last)
-    if len(states) > 2 and (last.pressure_GPa or 0.0) > 10.0:
-        middle = min(states[1:], key=lambda state: abs((state.pressure_GPa or 0.0) - 10.0))
+    middle = min(states[1:], key=lambda state: abs((state.pressure_GPa or 0.0) - 10.0))
+    if middle is not last:
         text += f"; at {middle.pressure_GPa:g} GPa {_fsdp(evidence, middle)}"
     recovered = evidence.find("cold recovered")
     if recovered:
@@ -132,27 +132,50 @@ def _hot(evidence: Evidence) -> str:
     text = (
         f"{hot.label[0].upper()}{hot.label[1:]}: {_density(evidence, hot)}, {_fsdp(evidence, hot)}"
     )
-    if "cold" not in chosen:
-        return f"{text}."
-    cold = chosen["cold"]
-    text += f"; {cold.label}: {_density(evidence, cold)}, {_fsdp(evidence, cold)}."
+    lines = [f"{text}.", _hot_minus_rest(evidence, hot, chosen["rest"])]
+    if "cold" in chosen:
+        cold = chosen["cold"]
+        lines[0] = f"{text}; {cold.label}: {_density(evidence, cold)}, {_fsdp(evidence, cold)}."
+        lines += _against_cold(evidence, hot, cold)
+    return " ".join(line for line in lines if line)
+
+
+def _hot_minus_rest(evidence: Evidence, hot: State, rest: State) -> str:
+    try:
+        heights, way = _higher_by(evidence, hot, rest)
+    except AbsentError:
+        return ""
+    return f"Hot minus rest, {way}: {heights}."
+
+
+def _against_cold(evidence: Evidence, hot: State, cold: State) -> list[str]:
     dense = [evidence.scalar(state, "density_g_cm3").mean for state in (hot, cold)]
-    if abs(dense[0] - dense[1]) > DENSITY_TOLERANCE_g_cm3:
-        unlike = _unequally_dense(evidence, hot, cold, dense[0] - dense[1])
-        return f"{text} {unlike} {_interpolated(evidence)}".rstrip()
-    return f"{text} {_hot_minus_cold(evidence, hot, cold)}".rstrip()
+    if abs(dense[0] - dense[1]) <= DENSITY_TOLERANCE_g_cm3:
+        return [_hot_minus_cold(evidence, hot, cold)]
+    return [_unequally_dense(evidence, hot, cold, dense[0] - dense[1]), _interpolated(evidence)]
+
+
+def _higher_by(evidence: Evidence, one: State, other: State) -> tuple[str, str]:
+    """Say by how much the FSDP of `one` is higher, by neutrons and X-rays, and how that was found.
+
+    Raises
+    ------
+    AbsentError
+        If a state has no peak.
+    """
+    found = {}
+    for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays")):
+        found[word], way = height_difference(evidence, one, other, weighting)
+    return ", ".join(f"{_text(change)} ({word})" for word, change in found.items()), way
 
 
 def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float) -> str:
     """Compare heights of the FSDP all the same: what is denser has a lower one."""
     text = f"Hot minus cold: {denser:+.3f} g/cm³".replace("-", "−")
-    found = {}
-    for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays")):
-        try:
-            found[word], way = height_difference(evidence, hot, cold, weighting)
-        except AbsentError:
-            return f"{text}: their FSDPs are not to be compared."
-    heights = ", ".join(f"{_text(change)} ({word})" for word, change in found.items())
+    try:
+        heights, way = _higher_by(evidence, hot, cold)
+    except AbsentError:
+        return f"{text}: their FSDPs are not to be compared."
     text += f", and S(Q₁), {way}, {heights}"
     return f"{text}; compression alone lowers it." if denser > 0 else f"{text}."
 
