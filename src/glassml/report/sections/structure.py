@@ -1,6 +1,6 @@
 """Structure of the glass in its states: S(Q) and its first peak, network, rings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambi
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.page import Cell, Section, Table, with_error
 from glassml.report.results import AbsentError, Results, add
-from glassml.report.sections import equal_density, homology, rings
+from glassml.report.sections import equal_density, homology, paths, rings
 from glassml.report.sections.view import ring_frame
 from glassml.report.states import KINDS, State
 from glassml.structure.binning import coarser
@@ -65,9 +65,26 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
         ("Loops of Si against density, hot and cold", lambda: equal_density.loops(evidence)),
         ("Loops of Si, from birth to death", lambda: homology.diagrams(evidence, shown)),
     )
+    for title, draw_path in _along_paths(evidence):
+        add(section, results, title, draw_path)
     for title, make in figures:
         add(section, results, title, make)
     return section
+
+
+def _along_paths(evidence: Evidence) -> list[tuple[str, Callable[[], Figure]]]:
+    """Give the figures along compression and temperature, as far as the campaign has any."""
+    compressed = evidence.find("cold in situ", "hot in situ")
+    if not compressed:
+        return []
+    figures: list[tuple[str, Callable[[], Figure]]] = [
+        ("FSDP along the cold and the hot path", lambda: paths.structure_factors(evidence)),
+        ("Shape of rings along the cold and the hot path", lambda: paths.aspect_ratios(evidence)),
+        ("Centres of rings along the cold and the hot path", lambda: paths.centres(evidence)),
+    ]
+    if evidence.find("hot in situ"):
+        figures.insert(1, ("FSDP against temperature", lambda: paths.temperatures(evidence)))
+    return figures
 
 
 def shown_states(evidence: Evidence) -> list[State]:

@@ -1,0 +1,327 @@
+"""Figures along the two paths: cold under rising pressure, hot under one pressure."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from glassml.campaign.names import KING
+from glassml.report.curves import plot_band, state_rows, with_errors
+from glassml.report.evidence import Evidence, PRESSURE_TOLERANCE_GPa
+from glassml.report.figures import COLOURS, Canvas, Figure, draw
+from glassml.report.results import AbsentError
+from glassml.report.sections.rings import CENTRE_BIN_PER_A, FEWEST, SHAPE
+from glassml.report.states import State
+from glassml.structure.binning import coarser
+
+ERRORS = "Bands and bars are one standard error over independent glasses."
+WEIGHTINGS = {"neutron": "neutron", "xray": "X-ray"}
+SIZE = (9.2, 4.4)
+
+
+@dataclass(frozen=True)
+class Path:
+    """States of a figure's panel, in order, each with what its legend says."""
+
+    title: str
+    states: tuple[State, ...]
+    labels: tuple[str, ...]
+
+    def coloured(self) -> list[tuple[State, str, str]]:
+        """Give states with their labels and colours, dark to light."""
+        shades = colormaps["viridis"]
+        last = max(len(self.states) - 1, 1)
+        colours = [to_hex(shades(0.88 * index / last)) for index in range(len(self.states))]
+        return list(zip(self.states, self.labels, colours, strict=True))
+
+
+def paths(evidence: Evidence) -> list[Path]:
+    """Give the cold path in situ, and the hot one under the pressure of most hot states.
+
+    The hot path begins with the cold state under that pressure, goes on with the anneals by
+    temperature, and ends with what was quenched from the melt.
+
+    Raises
+    ------
+    AbsentError
+        If the campaign has neither.
+    """
+    found = []
+    cold = [state for state in _cold(evidence) if _analysed(evidence, state)]
+    if len(cold) > 1:
+        labels = tuple(f"{state.pressure_GPa or 0.0:g} GPa" for state in cold)
+        found.append(Path("300 K, in situ", tuple(cold), labels))
+    pressure = hot_pressure(evidence)
+    if pressure is not None:
+        hot = hot_path(evidence, pressure, "in situ")
+        labels = tuple(_heat(state) for state in hot)
+        found.append(Path(f"{pressure:g} GPa, in situ", tuple(hot), labels))
+    if not found:
+        raise AbsentError("the campaign has no glass that was compressed")
+    return found
+
+
+def hot_pressure(evidence: Evidence) -> float | None:
+    """Give the pressure under which most hot states are; None without any."""
+    hot = [state for state in evidence.find("hot in situ") if _analysed(evidence, state)]
+    pressures = Counter(state.peak_pressure_GPa for state in hot)
+    return pressures.most_common(1)[0][0] if pressures else None
+
+
+def hot_path(evidence: Evidence, pressure_GPa: float, where: str) -> list[State]:
+    """Give the states of a pressure, in situ or recovered, from the cold one to the melt."""
+    states = [
+        state
+        for way in ("cold", "hot")
+        for state in evidence.find(f"{way} {where}")  # type: ignore[arg-type]
+        if abs(state.peak_pressure_GPa - pressure_GPa) <= PRESSURE_TOLERANCE_GPa
+        and _analysed(evidence, state)
+    ]
+    ways = {"cold": 0, "hot": 1}
+    return sorted(
+        states,
+        key=lambda s: (ways[s.kind.split()[0]], s.from_melt, s.anneal_temperature_K),
+    )
+
+
+def _cold(evidence: Evidence) -> list[State]:
+    try:
+        return evidence.cold_states()
+    except AbsentError:
+        return []
+
+
+def _analysed(evidence: Evidence, state: State) -> bool:
+    try:
+        evidence.scalar(state, "density_g_cm3")
+    except AbsentError:
+        return False
+    return True
+
+
+def _heat(state: State) -> str:
+    return state.heat if state.kind.startswith("hot") else "300 K"
+
+
+def _panels(
+    name: str,
+    title: str,
+    caption: str,
+    chosen: Sequence[Path],
+    table: pd.DataFrame,
+    plot: Callable[[Axes, pd.DataFrame, str, str], None],
+    look: Callable[[Axes], object],
+) -> Figure:
+    """Draw a panel for each path, its states from dark to light."""
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
+        for axis, path in zip(axes, chosen, strict=True):
+            for state, label, colour in path.coloured():
+                own = table[(table.path == path.title) & (table.state == state.name)]
+                plot(axis, own, colour, label)
+            look(axis)
+            axis.set_title(path.title)
+            axis.legend(fontsize=8, ncols=1 + len(path.states) // 7)
+        for axis in axes[1:]:
+            axis.set_ylabel("")
+
+    return draw(name, title, caption, table, paint, size=SIZE)
+
+
+def structure_factors(evidence: Evidence) -> Figure:
+    """Draw the FSDP by neutrons along both paths."""
+    chosen = paths(evidence)
+    width = evidence.results.config.report.sq_bin_per_A
+    columns = ["q_per_A", "counts", *with_errors("neutron")]
+    frames = []
+    for path in chosen:
+        rows = coarser(state_rows(evidence, "sq", path.states, columns), "neutron", width)
+        frames.append(rows.assign(path=path.title))
+    table = pd.concat(frames, ignore_index=True)
+    table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
+
+    def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
+        plot_band(axis, own, "q_per_A", "neutron", colour, label=label)
+
+    caption = (
+        "First sharp diffraction peak by neutrons, Faber-Ziman, no window, in bins of "
+        f"{width:g} Å⁻¹: under rising pressure at 300 K, and under one pressure by what the glass "
+        f"was heated to. {ERRORS}"
+    )
+    return _panels(
+        "paths_sq",
+        "FSDP along the cold and the hot path",
+        caption,
+        chosen,
+        table,
+        plot,
+        lambda axis: axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron", xlim=(0.4, 3.5)),
+    )
+
+
+def aspect_ratios(evidence: Evidence) -> Figure:
+    """Draw l2/l3 of King rings against their size along both paths."""
+    chosen = paths(evidence)
+    columns = ["size", *with_errors("aspect_ratio_mean")]
+    frames = []
+    for path in chosen:
+        for state in path.states:
+            try:
+                rows = evidence.summary("ring_shape", state, criterion=KING, atoms="Si+O")
+                shares = evidence.rings(state, KING).set_index("size").fraction
+            except AbsentError:
+                continue
+            rows = rows[rows["size"].map(shares).fillna(0.0) >= FEWEST]
+            frames.append(rows[["state", *columns]].assign(path=path.title))
+    if not frames:
+        raise AbsentError("no state has King rings")
+    table = pd.concat(frames, ignore_index=True)
+
+    def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
+        error = own.aspect_ratio_mean_error
+        axis.errorbar(
+            own["size"],
+            own.aspect_ratio_mean,
+            yerr=error if error.notna().any() else None,
+            fmt="o-",
+            ms=3.5,
+            capsize=2,
+            color=colour,
+            label=label,
+        )
+
+    caption = (
+        f"Aspect ratio of King rings by their size along both paths. {SHAPE} Sizes with less than "
+        f"{100 * FEWEST:g} % of the rings are left out. {ERRORS}"
+    )
+    return _panels(
+        "paths_aspect",
+        "Shape of rings along the cold and the hot path",
+        caption,
+        chosen,
+        table,
+        plot,
+        lambda axis: axis.set(xlabel=r"ring size $n$, Si atoms", ylabel=r"aspect ratio $l_2/l_3$"),
+    )
+
+
+def centres(evidence: Evidence) -> Figure:
+    """Draw S(Q) of the centres of rings along both paths."""
+    chosen = paths(evidence)
+    column = "centre-centre"
+    frames = []
+    for path in chosen:
+        columns = ["size", "q_per_A", "counts", *with_errors(column)]
+        rows = state_rows(evidence, "ring_centre_sq", path.states, columns)
+        rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A <= 4.0)]
+        frames.append(coarser(rows, column, CENTRE_BIN_PER_A).assign(path=path.title))
+    table = pd.concat(frames, ignore_index=True)
+
+    def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
+        plot_band(axis, own, "q_per_A", column, colour, label=label)
+
+    caption = (
+        "Structure factor of the centres of all rings along both paths, in bins of "
+        f"{CENTRE_BIN_PER_A:g} Å⁻¹; each Si is shared evenly by the rings it lies on. {ERRORS}"
+    )
+    return _panels(
+        "paths_centres",
+        "Centres of rings along the cold and the hot path",
+        caption,
+        chosen,
+        table,
+        plot,
+        lambda axis: axis.set(
+            xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ of ring centres", xlim=(0, 4)
+        ),
+    )
+
+
+def temperatures(evidence: Evidence) -> Figure:
+    """Draw the height of the FSDP under one pressure, and released, against temperature.
+
+    Raises
+    ------
+    AbsentError
+        If there is no hot state, or none under this pressure or released has a peak.
+    """
+    pressure = hot_pressure(evidence)
+    if pressure is None:
+        raise AbsentError("the campaign has no hot state")
+    rows = []
+    along = {where: hot_path(evidence, pressure, where) for where in ("in situ", "recovered")}
+    for where, states in ({"at rest": evidence.find("ambient")[:1]} | along).items():
+        for state in states:
+            for weighting in WEIGHTINGS:
+                try:
+                    height = evidence.peak(state, "height", weighting=weighting)
+                except AbsentError:
+                    continue
+                heated = state.kind.startswith("hot")
+                rows.append(
+                    {
+                        "state": state.name,
+                        "where": where,
+                        "temperature_K": state.anneal_temperature_K if heated else 300.0,
+                        "from_melt": state.from_melt,
+                        "weighting": weighting,
+                        "height": height.mean,
+                        "height_error": float("nan") if height.error is None else height.error,
+                    }
+                )
+    if all(row["where"] == "at rest" for row in rows):
+        raise AbsentError(f"no state of {pressure:g} GPa has a first sharp diffraction peak")
+    table = pd.DataFrame(rows)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots(1, 2)
+        for axis, (weighting, word) in zip(axes, WEIGHTINGS.items(), strict=True):
+            _at_rest(axis, table[(table.weighting == weighting) & (table["where"] == "at rest")])
+            for where, colour in zip(along, COLOURS, strict=False):
+                own = table[(table.weighting == weighting) & (table["where"] == where)]
+                _heights(axis, own[~own.from_melt], f"annealed, {where}", colour, "o-")
+                _heights(axis, own[own.from_melt], f"from the melt, {where}", colour, "D")
+            axis.set(xlabel="heated to, K", ylabel=f"$S(Q_1)$ {word}")
+        handles, labels = axes[0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=3)
+
+    caption = (
+        f"Height of the first sharp diffraction peak at 300 K, under {pressure:g} GPa and released "
+        "from it, by what the glass was heated to there: 300 K is the cold cycle, a melt stands at "
+        f"the temperature from which it was quenched. Dashed: the glass at rest. {ERRORS}"
+    )
+    title = "FSDP against temperature"
+    return draw("paths_temperature", title, caption, table, paint, size=SIZE)
+
+
+def _at_rest(axis: Axes, own: pd.DataFrame) -> None:
+    if own.empty:
+        return
+    height, error = (float(own[name].iloc[0]) for name in ("height", "height_error"))
+    axis.axhline(height, color="0.4", ls="--", lw=1, label="at rest")
+    if not np.isnan(error):  # of one glass there is none
+        axis.axhspan(height - error, height + error, color="0.4", alpha=0.15, lw=0)
+
+
+def _heights(axis: Axes, own: pd.DataFrame, label: str, colour: str, fmt: str) -> None:
+    if own.empty:
+        return
+    error = own.height_error if own.height_error.notna().any() else None
+    filled = colour if fmt != "D" else "none"
+    axis.errorbar(
+        own.temperature_K,
+        own.height,
+        yerr=error,
+        fmt=fmt,
+        ms=6,
+        capsize=2,
+        color=colour,
+        mfc=filled,
+        label=label,
+    )

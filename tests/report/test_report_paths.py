@@ -1,0 +1,80 @@
+"""Figures along compression and temperature: which states, in which order, with which numbers."""
+
+import pytest
+from report_campaign import STATES, TRUTH, make_config, npt, write_structure
+
+from glassml.report.evidence import Evidence
+from glassml.report.results import AbsentError, Results
+from glassml.report.sections import paths
+
+HOT = "hot_7.7GPa_1500K"
+MORE = {
+    "cold_2GPa": {"parent": "ambient", "stages": [npt("compress", 300, [0, 2])]},
+    "hot_7.7GPa_1000K": {
+        "parent": "cold_7.7GPa",
+        "stages": [npt("heat", [300, 1000], 7.7), npt("cool", [1000, 300], 7.7)],
+    },
+    "melt": {"stages": [npt("quench", [1500, 300], 7.7)]},
+}
+WAY = {"start": "classical", "classical": {"melt_K": 3500}}
+
+
+@pytest.fixture
+def evidence(tmp_path, monkeypatch):
+    for name in MORE:
+        monkeypatch.setitem(TRUTH, name, (2.5, 1.6, 1.2, 0.1))
+    return made(tmp_path, STATES | MORE)
+
+
+def made(folder, states):
+    write_structure(folder, states=tuple(states))
+    md = {"glasses": 2, "atoms": 96, "states": states} | WAY
+    return Evidence(Results(folder, make_config(md=md)))
+
+
+def test_paths_go_by_pressure_and_by_temperature_with_the_melt_last(evidence):
+    cold, hot = paths.paths(evidence)
+    assert cold.labels == ("0 GPa", "2 GPa", "7.7 GPa")
+    assert hot.title == "7.7 GPa, in situ"
+    assert hot.labels == ("300 K", "1000 K", "1500 K", "from the melt")
+    assert hot.states[0].name == "cold_7.7GPa"
+    colours = [colour for _, _, colour in hot.coloured()]
+    assert len(set(colours)) == 4
+
+
+def test_a_state_that_was_not_analysed_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setitem(TRUTH, "cold_2GPa", (2.5, 1.6, 1.2, 0.1))
+    write_structure(tmp_path, states=tuple(STATES))
+    states = STATES | {"cold_2GPa": MORE["cold_2GPa"]}
+    evidence = Evidence(
+        Results(tmp_path, make_config(md={"glasses": 2, "atoms": 96, "states": states}))
+    )
+    assert paths.paths(evidence)[0].labels == ("0 GPa", "7.7 GPa")
+
+
+@pytest.mark.parametrize("make", [paths.structure_factors, paths.aspect_ratios, paths.centres])
+def test_a_panel_has_the_states_of_its_path(evidence, make):
+    table = make(evidence).table
+    for path in paths.paths(evidence):
+        own = table[table.path == path.title]
+        assert list(dict.fromkeys(own.state)) == [state.name for state in path.states]
+
+
+def test_heights_stand_at_the_temperature_of_the_anneal(evidence):
+    table = paths.temperatures(evidence).table
+    neutron = table[table.weighting == "neutron"].set_index("state")
+    assert neutron.loc["ambient", "where"] == "at rest"
+    assert neutron.loc["cold_7.7GPa", "temperature_K"] == 300
+    assert neutron.loc[HOT, "temperature_K"] == 1500
+    assert neutron.loc[HOT, "height"] == pytest.approx(TRUTH[HOT][2])
+    assert neutron.loc[f"{HOT}/recovered", "where"] == "recovered"
+    assert bool(neutron.loc["melt", "from_melt"])
+    assert neutron.loc["melt", "temperature_K"] == 3500
+
+
+def test_a_campaign_at_rest_has_no_paths(tmp_path):
+    evidence = made(tmp_path, {"ambient": STATES["ambient"]})
+    with pytest.raises(AbsentError, match="compressed"):
+        paths.paths(evidence)
+    with pytest.raises(AbsentError, match="no hot state"):
+        paths.temperatures(evidence)
