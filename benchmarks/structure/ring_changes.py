@@ -2,7 +2,7 @@
 
     python benchmarks/structure/ring_changes.py \
         results/silica_network/structure/summary ambient \
-        results/silica_slow/structure/summary hot_7.7GPa_3500K
+        results/silica_study/structure/summary hot_7.7GPa_3500K
 
 As row 25 of the acceptance table: half the summed absolute difference of two distributions, of
 sizes, and of l2/l3 of the rings of a size; here of states of different campaigns as well.

@@ -164,16 +164,24 @@ def test_some_glasses_have_a_batch_and_random_numbers_of_their_own(made, tmp_pat
     assert "--glasses glass07: there are glass00, glass01" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["study", "study_remelted"])
+@pytest.mark.parametrize(
+    ("name", "config", "package"),
+    [
+        ("study", "silica", "resources/study/m0.nequip.zip"),
+        ("study_network", "silica_network", "resources/potential/m0.nequip.zip"),
+        ("study_pbesol", "silica_pbesol", "resources/potential_pbesol/m0.nequip.zip"),
+        ("study_remelted", "silica_remelted", "resources/potential_pbesol/m0.nequip.zip"),
+    ],
+)
 def test_the_shipped_runs_are_those_of_their_configuration_and_potential(
-    name, tmp_path, monkeypatch
+    name, config, package, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(ROOT)
     campaign = load_campaign(Path("resources") / name / "campaign.yaml")
     md = campaign.md
     assert md.given == f"resources/{name}"
-    own = load_campaign(Path("config") / f"{campaign.name}.yaml").md
-    package = file_sha256(Path(campaign.potential.package_of(0)))
+    own = load_campaign(Path("config") / f"{config}.yaml").md
+    moved_by = file_sha256(Path(package))
     for state in md.states:
         assert md.states[state] == own.states[state]
         asked = json.loads(json.dumps(describe(build_stages(md, state))))
@@ -185,6 +193,6 @@ def test_the_shipped_runs_are_those_of_their_configuration_and_potential(
                 "finished",
             )
             assert record["protocol"] == asked
-            assert record["potential"]["sha256"] == package
+            assert record["potential"]["sha256"] == moved_by
     adopt_run(Path(md.given) / state / glass, build_stages(md, state), tmp_path)
     assert len(read_restart(tmp_path / "restart.npz")) == md.atoms
