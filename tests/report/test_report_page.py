@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 from report_campaign import (
     STATES,
+    TRUTH,
     make_config,
     write_dynamics,
     write_glass,
@@ -395,7 +396,14 @@ def test_what_was_asked_names_the_potential(tiny, campaign, potential, by):
     assert dict(answers(results, Evidence(results)))["Asked"].endswith(by)
 
 
-def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(tmp_path):
+@pytest.mark.parametrize(
+    ("hot_density", "alone"),
+    [(2.95, "compression alone lowers it"), (2.4, "the cold one is lower for that alone")],
+)
+def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(
+    tmp_path, monkeypatch, hot_density, alone
+):
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K", (hot_density, *TRUTH["hot_7.7GPa_1500K"][1:]))
     in_situ = ("ambient", "cold_7.7GPa", "hot_7.7GPa_1500K")
     write_structure(tmp_path, states=in_situ)
     for index, (hot, cold) in enumerate([(1.10, 1.00), (1.16, 1.04)]):
@@ -407,6 +415,7 @@ def test_hot_and_cold_of_other_densities_are_compared_glass_by_glass(tmp_path):
     results = Results(tmp_path, config)
     line = dict(answers(results, Evidence(results)))["Hot"]
     assert "S(Q₁), glass by glass, 0.1100 ± 0.0100 (neutrons), 0.1100 ± 0.0100 (X-rays)" in line
+    assert f"(X-rays); {alone}." in line
     assert "Hot minus rest, glass by glass: −0.370 ± 0.030 (neutrons)" in line
     # a tenth of the way from cold to ambient: 1.050 and 1.086
     assert "(2.650 g/cm³) minus cold (between ambient and cold_7.7GPa): 0.062 ± 0.012" in line

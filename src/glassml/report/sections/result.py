@@ -177,7 +177,8 @@ def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float)
     except AbsentError:
         return f"{text}: their FSDPs are not to be compared."
     text += f", and S(Q₁), {way}, {heights}"
-    return f"{text}; compression alone lowers it." if denser > 0 else f"{text}."
+    alone = "compression alone lowers it" if denser > 0 else "the cold one is lower for that alone"
+    return f"{text}; {alone}."
 
 
 def _interpolated(evidence: Evidence) -> str:
