@@ -54,9 +54,9 @@ def densification(evidence: Evidence, peak: str) -> Value:
 def _like_the_furnace(evidence: Evidence) -> tuple[State, str]:
     """Give the recovered state of a hot cycle from 7.7 GPa and about 1200 °C, and how it was made.
 
-    In a furnace the glass becomes a liquid in equilibrium. Where no glass was annealed there, or
-    so shortly that it kept its bonds, a melt quenched under that pressure stands
-    for it: of a liquid in equilibrium it is frozen, too.
+    In a furnace the glass becomes a liquid in equilibrium. Where no glass was annealed there, or so
+    shortly that it kept its bonds, a melt quenched under that pressure stands for it: of a liquid
+    in equilibrium it is frozen, too.
 
     Raises
     ------
@@ -65,20 +65,21 @@ def _like_the_furnace(evidence: Evidence) -> tuple[State, str]:
     """
     states = evidence.recovered("hot", HOT_FROM_GPa)
     annealed = [s for s in states if HOT_FROM_K <= s.anneal_temperature_K <= HOT_TO_K]
-    for state in annealed:
-        if _bonds_kept(evidence, state) <= MOST_KEPT:
-            return state, _annealed_at(state)
-    for state in (s for s in states if s.from_melt):
-        short = (
-            f"; {_annealed_at(s)} {100 * _bonds_kept(evidence, s):.1f} % of the bonds are as before"
-            for s in annealed
+    changed = [s for s in annealed if _bonds_kept(evidence, s) <= MOST_KEPT]
+    melts = [s for s in states if s.from_melt]
+    if not annealed and not melts:
+        raise AbsentError(
+            f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K, and no melt under that "
+            "pressure"
         )
-        return state, "quenched from the melt" + "".join(short)
-    for state in annealed:
+    state = (changed + melts + annealed)[0]
+    if not state.from_melt:
         return state, _annealed_at(state)
-    raise AbsentError(
-        f"no anneal between {HOT_FROM_K:.0f} and {HOT_TO_K:.0f} K, and no melt under that pressure"
-    )
+    short = [
+        f"; {_annealed_at(s)} {100 * _bonds_kept(evidence, s):.1f} % of the bonds are as before"
+        for s in annealed
+    ]
+    return state, "quenched from the melt" + "".join(short)
 
 
 def _annealed_at(state: State) -> str:
