@@ -19,8 +19,17 @@ from glassml.campaign.files import read_json
 
 
 def height(folder: Path, weighting: str) -> float:
-    """Give S(Q1) of a glass."""
-    return float(read_json(folder / "fsdp.json")[weighting]["Q1"]["height"])
+    """Give S(Q1) of a glass.
+
+    Raises
+    ------
+    ValueError
+        If it has no peak, with the reason.
+    """
+    peak = read_json(folder / "fsdp.json")[weighting]["Q1"]
+    if peak.get("height") is None:
+        raise ValueError(f"{folder}: {peak['reason']}")
+    return float(peak["height"])
 
 
 def observable(folder: Path, name: str) -> float:
@@ -41,6 +50,9 @@ def slope(folder: Path) -> float:
 
 def show(name: str, differences: list[float]) -> None:
     """Print a mean with its standard error."""
+    if len(differences) < 2:
+        print(f"{name}: fewer than two glasses")
+        return
     error = np.std(differences, ddof=1) / np.sqrt(len(differences))
     print(f"{name}: {np.mean(differences):+.4f} +- {error:.4f}, {len(differences)} glasses")
 
@@ -67,10 +79,12 @@ def main() -> None:
     for name, value_of in quantities.items():
         plain, equal = [], []
         for folders in sets:
-            (hot, looser, cold), (rho_hot, rho_looser, rho_cold) = (
-                [value_of(folder) for folder in folders],
-                [density(folder) for folder in folders],
-            )
+            try:
+                hot, looser, cold = (value_of(folder) for folder in folders)
+            except ValueError as reason:
+                print(f"left out: {reason}")
+                continue
+            rho_hot, rho_looser, rho_cold = (density(folder) for folder in folders)
             plain.append(hot - cold)
             if args.looser != args.cold:
                 line = (cold - looser) / (rho_cold - rho_looser)
