@@ -10,12 +10,17 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from glassml.campaign.names import KING
 from glassml.report.curves import plot_band, state_rows, with_errors
 from glassml.report.evidence import Evidence, PRESSURE_TOLERANCE_GPa
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
 from glassml.report.results import AbsentError
-from glassml.report.sections.rings import CENTRE_BIN_PER_A, FEWEST, SHAPE
+from glassml.report.sections.rings import (
+    CENTRE_BIN_PER_A,
+    FEWEST,
+    SHAPE,
+    shape_criterion,
+    shapes,
+)
 from glassml.report.states import State
 from glassml.structure.binning import coarser
 
@@ -166,22 +171,15 @@ def structure_factors(evidence: Evidence) -> Figure:
 
 
 def aspect_ratios(evidence: Evidence) -> Figure:
-    """Draw l2/l3 of King rings against their size along both paths."""
+    """Draw l2/l3 of rings against their size along both paths."""
     chosen = paths(evidence)
-    columns = ["size", *with_errors("aspect_ratio_mean")]
-    frames = []
-    for path in chosen:
-        for state in path.states:
-            try:
-                rows = evidence.summary("ring_shape", state, criterion=KING, atoms="Si+O")
-                shares = evidence.rings(state, KING).set_index("size").fraction
-            except AbsentError:
-                continue
-            rows = rows[rows["size"].map(shares).fillna(0.0) >= FEWEST]
-            frames.append(rows[["state", *columns]].assign(path=path.title))
-    if not frames:
-        raise AbsentError("no state has King rings")
-    table = pd.concat(frames, ignore_index=True)
+    criterion = shape_criterion(evidence)
+    columns = ["state", "size", *with_errors("aspect_ratio_mean")]
+    frames = [shapes(evidence, path.states, criterion)[columns] for path in chosen]
+    table = pd.concat(
+        [rows.assign(path=path.title) for rows, path in zip(frames, chosen, strict=True)],
+        ignore_index=True,
+    )
 
     def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
         error = own.aspect_ratio_mean_error
@@ -197,8 +195,8 @@ def aspect_ratios(evidence: Evidence) -> Figure:
         )
 
     caption = (
-        f"Aspect ratio of King rings by their size along both paths. {SHAPE} Sizes with less than "
-        f"{100 * FEWEST:g} % of the rings are left out. {ERRORS}"
+        f"Aspect ratio of rings ({criterion}) by their size along both paths. {SHAPE} Sizes with "
+        f"less than {100 * FEWEST:g} % of the rings are left out. {ERRORS}"
     )
     return _panels(
         "paths_aspect",

@@ -96,7 +96,14 @@ def sizes(evidence: Evidence, states: Sequence[State]) -> Figure:
     return draw("ring_sizes", "Ring sizes", caption, table, paint, size=(8.4, height))
 
 
-def _shape(evidence: Evidence, states: Sequence[State], criterion: str) -> pd.DataFrame:
+def shapes(evidence: Evidence, states: Sequence[State], criterion: str) -> pd.DataFrame:
+    """Give the shape of rings of Si and O by state and size, but for sizes that are rare.
+
+    Raises
+    ------
+    AbsentError
+        If no state has rings of this criterion.
+    """
     names = ("aspect_ratio_mean", "l1_A_mean", "l2_A_mean", "l3_A_mean", "roughness_mean")
     columns = ["size", *(c for name in names for c in (name, f"{name}_error"))]
     table = _rows(evidence, "ring_shape", states, columns, criterion=criterion, atoms="Si+O")
@@ -105,7 +112,8 @@ def _shape(evidence: Evidence, states: Sequence[State], criterion: str) -> pd.Da
     return table[table.fraction >= FEWEST].reset_index(drop=True)
 
 
-def _shape_criterion(evidence: Evidence) -> str:
+def shape_criterion(evidence: Evidence) -> str:
+    """Name the rings whose shape is drawn: King's, if the campaign has them."""
     criteria = _criteria(evidence)
     return KING if KING in criteria else criteria[0]
 
@@ -132,8 +140,8 @@ def _plot_sizes(axis, table: pd.DataFrame, column: str, states: Sequence[State])
 
 def aspect(evidence: Evidence, states: Sequence[State]) -> Figure:
     """Draw l2/l3 against ring size."""
-    criterion = _shape_criterion(evidence)
-    table = _shape(evidence, states, criterion)
+    criterion = shape_criterion(evidence)
+    table = shapes(evidence, states, criterion)
 
     def paint(canvas: Canvas) -> None:
         axis = canvas.subplots()
@@ -150,8 +158,8 @@ def aspect(evidence: Evidence, states: Sequence[State]) -> Figure:
 
 def sides(evidence: Evidence, states: Sequence[State]) -> Figure:
     """Draw l2 and l3 against ring size."""
-    criterion = _shape_criterion(evidence)
-    table = _shape(evidence, states, criterion)
+    criterion = shape_criterion(evidence)
+    table = shapes(evidence, states, criterion)
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots(1, 2, sharex=True)
