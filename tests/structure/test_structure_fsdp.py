@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from glassml.structure.fsdp import NoPeakError, bootstrap_peak, fit_peak
+from glassml.structure.fsdp import NoPeakError, _Curve, bootstrap_peak, fit_peak
 
 Q = np.arange(0.3, 6.0, 0.02) + 0.01
 
@@ -131,3 +131,17 @@ def test_a_height_that_is_not_determined_is_refused():
             assert peak.height_error <= peak.height
             assert peak.lorentzian_fwhm >= 0.02
     assert any("not determined" in reason for reason in refused)
+
+
+@pytest.mark.parametrize("background", [(), (0.9,), (0.7, 1.1)])
+def test_derivatives_are_those_of_finite_differences(background):
+    q = np.linspace(1.0, 2.0, 41)
+    curve = _Curve(1.0, 2.0)
+    parameters = np.array([1.55, 0.6, 0.4, *background])
+    found = curve.jacobian(q, *parameters)
+    assert found.shape == (len(q), len(parameters))
+    for index in range(len(parameters)):
+        step = np.zeros_like(parameters)
+        step[index] = 1e-6
+        expected = (curve(q, *(parameters + step)) - curve(q, *(parameters - step))) / 2e-6
+        np.testing.assert_allclose(found[:, index], expected, atol=1e-8)

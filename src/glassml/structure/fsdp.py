@@ -93,6 +93,17 @@ class _Curve:
         peak = amplitude / (1 + (2 * (q - q0) / gamma) ** 2)
         return peak + self.background(q, background)
 
+    def jacobian(self, q: np.ndarray, *parameters: float) -> np.ndarray:
+        """Give the derivatives by the parameters, shape (n, number of parameters)."""
+        q0, amplitude, gamma, *background = parameters
+        x = 2 * (q - q0) / gamma
+        shape = 1 / (1 + x**2)
+        by_x = -2 * x * amplitude * shape**2
+        columns = [-2 / gamma * by_x, shape, -x / gamma * by_x]
+        right = (q - self.low) / (self.high - self.low)
+        columns += {0: [], 1: [np.ones_like(q)], 2: [1 - right, right]}[len(background)]
+        return np.stack(columns, axis=1)
+
 
 def _curve_summary(model: _Curve, parameters: np.ndarray) -> np.ndarray:
     """Maximum, its height, and the full width at half of it above 1, of the fitted curve."""
@@ -199,6 +210,7 @@ def fit_peak(
             sigma=1 / np.sqrt(weight[inside]),
             absolute_sigma=sigma is not None,
             bounds=(lower, upper),
+            jac=model.jacobian,
             max_nfev=MAX_EVALUATIONS,
             ftol=1e-7,
             xtol=1e-7,
