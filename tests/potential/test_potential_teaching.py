@@ -11,6 +11,7 @@ from ase.io import read, write
 from glassml.cli import main
 from glassml.configurations.crystals import polymorph
 from glassml.configurations.rattle import gaussian_rattle
+from glassml.potential import teaching
 from glassml.potential.calculators import load_calculator
 from glassml.potential.disagreement import disagreement
 from glassml.potential.teaching import teach
@@ -146,3 +147,33 @@ def test_one_teacher_is_refused(taught, capsys):
     assert main(["potential", "teach", *map(str, arguments)]) != 0
     assert "two or more" in capsys.readouterr().err
     assert not (taught / "one.extxyz").exists()
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
+    for number in range(3):
+        write(tmp_path / f"{number}.extxyz", cells(3)[number:], format="extxyz")
+    inputs = {path: read(path, ":") for path in sorted(tmp_path.glob("*.extxyz"))}
+    teachers = [LennardJones(epsilon=0.01, rc=5.0), LennardJones(epsilon=0.011, rc=5.0)]
+    options = {"largest_spread_eV_A": 100.0, "functional": "r2SCAN", "code": "tests"}
+    whole = teaching.teach_pieces(inputs, teachers, tmp_path / "whole", **options)
+    asked = []
+    say = teaching._say
+
+    def counted(atoms, teacher):
+        asked.append(len(atoms))
+        if len(asked) == 7:  # in the first configuration of the second file
+            raise KeyboardInterrupt
+        return say(atoms, teacher)
+
+    monkeypatch.setattr(teaching, "_say", counted)
+    with pytest.raises(KeyboardInterrupt):
+        teaching.teach_pieces(inputs, teachers, tmp_path / "pieces", **options)
+    assert len(list((tmp_path / "pieces").iterdir())) == 1
+    pieces = teaching.teach_pieces(inputs, teachers, tmp_path / "pieces", **options)
+    assert len(asked) == 7 + 2 * (2 + 1)
+    assert [path.name for path in pieces] == [path.name for path in whole]
+    assert [path.read_bytes() for path in pieces] == [path.read_bytes() for path in whole]
+    # another spread is another label: here nothing is taught, and the pieces are empty
+    options["largest_spread_eV_A"] = 0.0
+    none = teaching.teach_pieces(inputs, teachers, tmp_path / "pieces", **options)
+    assert all(path.stat().st_size == 0 for path in none)

@@ -306,34 +306,38 @@ def _select(args: argparse.Namespace) -> None:
 
 
 def _teach(args: argparse.Namespace) -> None:
-    from ase.io import write
-    from tqdm import tqdm
+    import shutil
 
     from glassml.campaign.config import load_campaign
-    from glassml.campaign.files import atomic_path, file_sha256
+    from glassml.campaign.files import file_sha256, write_gzip, write_text
     from glassml.potential.calculators import load_calculator
     from glassml.potential.labels import read_labels
     from glassml.potential.packages import PotentialError
-    from glassml.potential.teaching import teach
+    from glassml.potential.teaching import teach_pieces
 
     if len(args.package) < 2:
         raise PotentialError("--package: whether teachers agree takes two or more")
-    functional = load_campaign(args.config).dft.xc
-    frames = [atoms for path in args.input for atoms in read_labels(path)]
     hashes = ",".join(file_sha256(path)[:16] for path in args.package)
-    labelled = teach(
-        tqdm(frames, unit="structure"),
+    inputs = {path: read_labels(path) for path in args.input}
+    folder = args.output.with_name(f"{args.output.name}.pieces")
+    pieces = teach_pieces(
+        inputs,
         [load_calculator(path, device=args.device) for path in args.package],
+        folder,
         largest_spread_eV_A=args.largest_spread,
-        functional=functional,
+        functional=load_campaign(args.config).dft.xc,
         code=f"glassml_potential_{hashes}",
     )
-    taught = [atoms for atoms in labelled if atoms is not None]
-    with atomic_path(args.output) as temporary:
-        write(temporary, taught, format="extxyz")
+    text = "".join(piece.read_text(encoding="utf-8") for piece in pieces)
+    if args.output.suffix == ".gz":
+        write_gzip(args.output, text.encode())
+    else:
+        write_text(args.output, text)
+    shutil.rmtree(folder)
+    taught, asked = len(read_labels(args.output)), sum(map(len, inputs.values()))
     print(
-        f"{args.output}: {len(taught)} of {len(frames)} configurations; "
-        f"{len(frames) - len(taught)} with spreads over {args.largest_spread:g} eV/Å left out"
+        f"{args.output}: {taught} of {asked} configurations; "
+        f"{asked - taught} with spreads over {args.largest_spread:g} eV/Å left out"
     )
 
 

@@ -6,13 +6,17 @@ the same configurations.) What a teacher says is no DFT: it has `config_type` "t
 teacher in `REF_code`, and a dataset never judges by it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.io import write
+from tqdm import tqdm
 
 from glassml.campaign.defaults import TAUGHT
+from glassml.campaign.files import atomic_path, file_sha256
 from glassml.campaign.provenance import CODE, XC
 from glassml.potential.disagreement import disagreement
 
@@ -24,6 +28,7 @@ def teach(
     largest_spread_eV_A: float,
     functional: str,
     code: str,
+    first: int = 0,
 ) -> Iterator[Atoms | None]:
     """Label configurations by the mean of a committee.
 
@@ -40,6 +45,8 @@ def teach(
         Of the labels that the teachers learnt from.
     code
         Who labels: the teachers' hashes.
+    first
+        Number of the first configuration, of which those without a name get theirs.
 
     Yields
     ------
@@ -48,7 +55,7 @@ def teach(
         `REF_code`, `config_type` "taught", and `taught_type`, what it was before; parent and name
         begin with "taught/". None where the spread is too large.
     """
-    for number, atoms in enumerate(frames):
+    for number, atoms in enumerate(frames, first):
         said = [_say(atoms, teacher) for teacher in teachers]
         energies, forces, stresses = zip(*said, strict=True)
         if disagreement(forces) > largest_spread_eV_A:
@@ -73,6 +80,60 @@ def teach(
         }
         labelled.arrays["REF_forces"] = np.mean(forces, axis=0)
         yield labelled
+
+
+def teach_pieces(
+    inputs: Mapping[Path, Sequence[Atoms]],
+    teachers: Sequence[Calculator],
+    folder: Path,
+    *,
+    largest_spread_eV_A: float,
+    functional: str,
+    code: str,
+) -> list[Path]:
+    """Label files of configurations, each into a piece that a later run finds again.
+
+    Parameters
+    ----------
+    inputs
+        Files with what is in them.
+    folder
+        Of the pieces. What a piece is made of is in its name: another input, teacher or spread is
+        another piece.
+    teachers, largest_spread_eV_A, functional, code
+        As of `teach`.
+
+    Returns
+    -------
+    list of Path
+        The pieces, extxyz, in the order of the inputs; one of which nothing is taught is empty.
+    """
+    pieces, first = [], 0
+    with tqdm(total=sum(map(len, inputs.values())), unit="structure") as bar:
+        for path, frames in inputs.items():
+            made_of = f"{first}_{file_sha256(path)[:16]}_{code}_{largest_spread_eV_A:g}"
+            piece = folder / f"{made_of}.extxyz"
+            if not piece.exists():
+                said = teach(
+                    frames,
+                    teachers,
+                    largest_spread_eV_A=largest_spread_eV_A,
+                    functional=functional,
+                    code=code,
+                    first=first,
+                )
+                taught = []
+                for atoms in said:
+                    if atoms is not None:
+                        taught.append(atoms)
+                    bar.update()
+                with atomic_path(piece) as temporary:
+                    if taught:
+                        write(temporary, taught, format="extxyz")
+            pieces.append(piece)
+            first += len(frames)
+            bar.update(first - bar.n)
+    return pieces
 
 
 def _say(atoms: Atoms, teacher: Calculator) -> tuple[float, np.ndarray, np.ndarray]:
