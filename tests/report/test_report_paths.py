@@ -1,9 +1,11 @@
 """Figures along compression and temperature: which states, in which order, with which numbers."""
 
+import pandas as pd
 import pytest
 from report_campaign import STATES, TRUTH, make_config, npt, write_structure
 
 from glassml.report.evidence import Evidence
+from glassml.report.figures import Canvas
 from glassml.report.results import AbsentError, Results
 from glassml.report.sections import paths
 
@@ -70,6 +72,19 @@ def test_heights_stand_at_the_temperature_of_the_anneal(evidence):
     assert neutron.loc[f"{HOT}/recovered", "where"] == "recovered"
     assert bool(neutron.loc["melt", "from_melt"])
     assert neutron.loc["melt", "temperature_K"] == 3500
+
+
+def test_what_has_a_peak_by_x_rays_alone_is_in_the_legend(evidence, tmp_path, monkeypatch):
+    table = tmp_path / "structure" / "summary" / "fsdp.csv"
+    rows = pd.read_csv(table)
+    lost = (rows.weighting == "neutron") & rows.state.str.endswith("/recovered")
+    rows[~lost].to_csv(table, index=False)
+    canvas = Canvas()
+    monkeypatch.setattr(paths, "draw", lambda *given, size: given[-1](canvas))
+    paths.temperatures(evidence)
+    texts = [text.get_text() for text in canvas.legends[0].get_texts()]
+    assert "annealed, recovered" in texts
+    assert texts.count("annealed, in situ") == 1
 
 
 def test_a_campaign_at_rest_has_no_paths(tmp_path):

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,16 @@ from glassml.structure.binning import coarser
 
 ERRORS = "Bands and bars are one standard error over independent glasses."
 WEIGHTINGS = {"neutron": "neutron", "xray": "X-ray"}
+PLACES = ("in situ", "recovered")
+HEIGHT_COLUMNS = [
+    "state",
+    "where",
+    "temperature_K",
+    "from_melt",
+    "weighting",
+    "height",
+    "height_error",
+]
 SIZE = (9.2, 4.4)
 
 
@@ -252,42 +264,25 @@ def temperatures(evidence: Evidence) -> Figure:
     pressure = hot_pressure(evidence)
     if pressure is None:
         raise AbsentError("the campaign has no hot state")
-    rows = []
-    along = {where: hot_path(evidence, pressure, where) for where in ("in situ", "recovered")}
-    for where, states in ({"at rest": evidence.find("ambient")[:1]} | along).items():
-        for state in states:
-            for weighting in WEIGHTINGS:
-                try:
-                    height = evidence.peak(state, "height", weighting=weighting)
-                except AbsentError:
-                    continue
-                heated = state.kind.startswith("hot")
-                rows.append(
-                    {
-                        "state": state.name,
-                        "where": where,
-                        "temperature_K": state.anneal_temperature_K if heated else 300.0,
-                        "from_melt": state.from_melt,
-                        "weighting": weighting,
-                        "height": height.mean,
-                        "height_error": float("nan") if height.error is None else height.error,
-                    }
-                )
-    if all(row["where"] == "at rest" for row in rows):
+    table = _height_table(evidence, pressure)
+    if set(table["where"]) <= {"at rest"}:
         raise AbsentError(f"no state of {pressure:g} GPa has a first sharp diffraction peak")
-    table = pd.DataFrame(rows)
 
     def paint(canvas: Canvas) -> None:
+        # a state may have a peak by X-rays alone
+        shown: dict[str, Any] = {}
         axes = canvas.subplots(1, 2)
         for axis, (weighting, word) in zip(axes, WEIGHTINGS.items(), strict=True):
-            _at_rest(axis, table[(table.weighting == weighting) & (table["where"] == "at rest")])
-            for where, colour in zip(along, COLOURS, strict=False):
-                own = table[(table.weighting == weighting) & (table["where"] == where)]
+            part = table[table.weighting == weighting]
+            _at_rest(axis, part[part["where"] == "at rest"])
+            for where, colour in zip(PLACES, COLOURS, strict=False):
+                own = part[part["where"] == where]
                 _heights(axis, own[~own.from_melt], f"annealed, {where}", colour, "o-")
                 _heights(axis, own[own.from_melt], f"from the melt, {where}", colour, "D")
             axis.set(xlabel="heated to, K", ylabel=f"$S(Q_1)$ {word}")
-        handles, labels = axes[0].get_legend_handles_labels()
-        canvas.legend(handles, labels, loc="outside lower center", ncols=3)
+            handles, labels = axis.get_legend_handles_labels()
+            shown |= dict(zip(labels, handles, strict=True))
+        canvas.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=3)
 
     caption = (
         f"Height of the first sharp diffraction peak at 300 K, under {pressure:g} GPa and released "
@@ -296,6 +291,31 @@ def temperatures(evidence: Evidence) -> Figure:
     )
     title = "FSDP against temperature"
     return draw("paths_temperature", title, caption, table, paint, size=SIZE)
+
+
+def _height_table(evidence: Evidence, pressure_GPa: float) -> pd.DataFrame:
+    """List heights of the FSDP at rest and along the hot path, by neutrons and X-rays."""
+    rows = []
+    along = {where: hot_path(evidence, pressure_GPa, where) for where in PLACES}
+    for where, states in ({"at rest": evidence.find("ambient")[:1]} | along).items():
+        for state, weighting in product(states, WEIGHTINGS):
+            try:
+                height = evidence.peak(state, "height", weighting=weighting)
+            except AbsentError:
+                continue
+            heated = state.kind.startswith("hot")
+            rows.append(
+                {
+                    "state": state.name,
+                    "where": where,
+                    "temperature_K": state.anneal_temperature_K if heated else 300.0,
+                    "from_melt": state.from_melt,
+                    "weighting": weighting,
+                    "height": height.mean,
+                    "height_error": float("nan") if height.error is None else height.error,
+                }
+            )
+    return pd.DataFrame(rows, columns=HEIGHT_COLUMNS)
 
 
 def _at_rest(axis: Axes, own: pd.DataFrame) -> None:
