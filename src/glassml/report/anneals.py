@@ -7,6 +7,7 @@ from glassml.campaign.config.states import Stage
 from glassml.report.measures import SIGMAS
 from glassml.report.results import AbsentError, Results
 from glassml.report.states import State
+from glassml.structure.statistics import mean_and_error
 
 STEADY_K = 1.0  # an anneal's temperature does not change by more
 FEWEST = 5  # points in half an anneal, for a straight line
@@ -47,8 +48,7 @@ def density_slopes(results: Results, states: list[State]) -> pd.DataFrame:
     rows = []
     for state in states:
         stages = steady_stages(results, state)
-        for index in range(results.config.md.glasses):
-            glass = f"glass{index:02d}"
+        for glass in results.config.md.glass_names():
             try:
                 series = results.table(f"md/{state.name}/{glass}/series.csv")
             except AbsentError:
@@ -93,26 +93,24 @@ def anneals(results: Results, states: list[State]) -> pd.DataFrame:
         raise AbsentError("no anneal at steady temperature under pressure has a series")
     rows = []
     for state, group in slopes.groupby("state", sort=False):
-        many, of_glasses = len(group), group.slope_mg_cm3_ps.to_numpy()
-        mean = float(of_glasses.mean())
-        error = float(of_glasses.std(ddof=1) / np.sqrt(many)) if many > 1 else float("nan")
+        mean, error = mean_and_error(group.slope_mg_cm3_ps.to_numpy())
         rows.append(
             {
                 "state": state,
                 "temperature_K": group.temperature_K.iloc[0],
-                "glasses": many,
+                "glasses": len(group),
                 "picoseconds": group.picoseconds.mean(),
                 "density_g_cm3": group.density_g_cm3.mean(),
                 "slope_mg_cm3_ps": mean,
-                "slope_error": error,
+                "slope_error": np.nan if error is None else error,
                 "trend": _trend(mean, error),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _trend(slope: float, error: float) -> str:
-    if np.isnan(error):
+def _trend(slope: float | None, error: float | None) -> str:
+    if slope is None or error is None:
         return "unknown"
     if abs(slope) <= SIGMAS * error:
         return "steady"

@@ -18,7 +18,7 @@ from glassml.report.evidence import Evidence, Value
 from glassml.report.measures import difference
 from glassml.report.measures_recovered import equally_dense
 from glassml.report.page import Table, with_error
-from glassml.report.pairs import glass_names, paired_difference, peak_height, peak_of
+from glassml.report.pairs import paired_difference, peak_height, peak_of
 from glassml.report.results import AbsentError
 from glassml.studies.rates import fit_rates, quench_rates
 
@@ -140,7 +140,7 @@ def _scatter(evidence: Evidence, quantity: str) -> str:
         return ""
     column, state = AT_REST[quantity], evidence.ambient()
     values, noises = [], []
-    for glass in glass_names(evidence):
+    for glass in evidence.results.config.md.glass_names():
         try:
             value = peak_of("neutron", column)(evidence, state, glass)
             noises.append(peak_of("neutron", f"{column}_error")(evidence, state, glass))

@@ -14,7 +14,6 @@ from glassml.report.evidence import Evidence, Value
 from glassml.report.pairs import (
     OfGlass,
     centre_height,
-    glass_names,
     mean_difference,
     peak_of,
     ring_slope,
@@ -119,7 +118,7 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
     series = cold_series(evidence, hot)
     found, reasons = [], []
     between: dict[str, None] = {}
-    for glass in glass_names(evidence):
+    for glass in evidence.results.config.md.glass_names():
         try:
             density, value = density_of(evidence, hot, glass), of_glass(evidence, hot, glass)
             cold, names = _interpolated(evidence, series, glass, of_glass, density)

@@ -188,6 +188,14 @@ class Evidence:
             raise AbsentError(f"{state.name} has no {observable}")
         return _value(row.iloc[0]["mean"], row.iloc[0]["error"])
 
+    def analysed(self, state: State) -> bool:
+        """Tell whether the structure of a state is known."""
+        try:
+            self.scalar(state, "density_g_cm3")
+        except AbsentError:
+            return False
+        return True
+
     def peak(
         self, state: State, quantity: str, peak: str = "Q1", weighting: str = "neutron"
     ) -> Value:

@@ -248,8 +248,8 @@ def stopped_percent(seen: Seen, argument: str) -> tuple[float, str]:
     results = seen.evidence.results
     total, stopped = 0, []
     for state in seen.evidence.states:
-        for index in range(results.config.md.glasses):
-            name = f"{state.name}/glass{index:02d}"
+        for glass in results.config.md.glass_names():
+            name = f"{state.name}/{glass}"
             try:
                 record = results.json(f"md/{name}/record.json")
             except AbsentError:

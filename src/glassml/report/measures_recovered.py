@@ -21,7 +21,6 @@ from glassml.report.pairs import (
     OfGlass,
     centre_height,
     fit_centres,
-    glass_names,
     height_difference,
     paired_difference,
     peak_height,
@@ -362,7 +361,7 @@ def young_modulus(evidence: Evidence, arguments: str) -> Value:
     hot, how = _like_the_furnace(evidence)
     ambient = evidence.origin(hot)
     rises = []
-    for glass in glass_names(evidence):
+    for glass in evidence.results.config.md.glass_names():
         files = [f"md/{state.name}/{glass}/moduli.json" for state in (hot, ambient)]
         try:
             after, before = (evidence.results.json(name)["young_GPa"] for name in files)

@@ -23,11 +23,6 @@ NEAR_PER_A = 0.1  # half the width in which S(Q) of ring centres is averaged
 SMOOTHED_PER_A = 0.2
 
 
-def glass_names(evidence: Evidence) -> list[str]:
-    """Give the names of a campaign's glasses."""
-    return [f"glass{index:02d}" for index in range(evidence.results.config.md.glasses)]
-
-
 def peak_of(weighting: str, quantity: str) -> OfGlass:
     """Give a function for the height or position of the FSDP of a single glass.
 
@@ -156,7 +151,7 @@ def paired_difference(evidence: Evidence, one: State, other: State, of_glass: Of
     if not _same_glasses(evidence, one, other):
         raise AbsentError(f"{one.name} and {other.name} do not come from the same glasses")
     differences = []
-    for glass in glass_names(evidence):
+    for glass in evidence.results.config.md.glass_names():
         try:
             values = [of_glass(evidence, state, glass) for state in (one, other)]
         except AbsentError:

@@ -38,15 +38,10 @@ def dynamics_section(results: Results) -> Section:
     return section
 
 
-def glass_names(results: Results) -> list[str]:
-    """Give the names of the glasses."""
-    return [f"glass{index:02d}" for index in range(results.config.md.glasses)]
-
-
 def records(results: Results, state: str) -> dict[str, dict[str, Any]]:
     """Give the records of the glasses that have reached `state`, by glass."""
     found = {}
-    for glass in glass_names(results):
+    for glass in results.config.md.glass_names():
         try:
             found[glass] = results.json(f"md/{state}/{glass}/record.json")
         except AbsentError:
@@ -98,7 +93,7 @@ def _anneals(results: Results, hot: list[State]) -> Table:
 def series_table(results: Results, state: State) -> pd.DataFrame:
     """Give the thermodynamic series of all glasses in a state, energies per atom."""
     frames = []
-    for glass in glass_names(results):
+    for glass in results.config.md.glass_names():
         name = f"md/{state.name}/{glass}/series.csv"
         try:
             series = results.table(name)

@@ -69,7 +69,7 @@ def paths(evidence: Evidence) -> list[Path]:
         If the campaign has neither.
     """
     found = []
-    cold = [state for state in _cold(evidence) if _analysed(evidence, state)]
+    cold = [state for state in _cold(evidence) if evidence.analysed(state)]
     if len(cold) > 1:
         labels = tuple(f"{state.pressure_GPa or 0.0:g} GPa" for state in cold)
         found.append(Path("300 K, in situ", tuple(cold), labels))
@@ -85,7 +85,7 @@ def paths(evidence: Evidence) -> list[Path]:
 
 def hot_pressure(evidence: Evidence) -> float | None:
     """Give the pressure under which most hot states are; None without any."""
-    hot = [state for state in evidence.find("hot in situ") if _analysed(evidence, state)]
+    hot = [state for state in evidence.find("hot in situ") if evidence.analysed(state)]
     pressures = Counter(state.peak_pressure_GPa for state in hot)
     return pressures.most_common(1)[0][0] if pressures else None
 
@@ -97,7 +97,7 @@ def hot_path(evidence: Evidence, pressure_GPa: float, where: str) -> list[State]
         for way in ("cold", "hot")
         for state in evidence.find(f"{way} {where}")  # type: ignore[arg-type]
         if abs(state.peak_pressure_GPa - pressure_GPa) <= PRESSURE_TOLERANCE_GPa
-        and _analysed(evidence, state)
+        and evidence.analysed(state)
     ]
     ways = {"cold": 0, "hot": 1}
     return sorted(
@@ -111,14 +111,6 @@ def _cold(evidence: Evidence) -> list[State]:
         return evidence.cold_states()
     except AbsentError:
         return []
-
-
-def _analysed(evidence: Evidence, state: State) -> bool:
-    try:
-        evidence.scalar(state, "density_g_cm3")
-    except AbsentError:
-        return False
-    return True
 
 
 def _heat(state: State) -> str:
@@ -151,20 +143,32 @@ def _panels(
     return draw(name, title, caption, table, paint, size=SIZE)
 
 
+def _along(chosen: Sequence[Path], rows: Callable[[Sequence[State]], pd.DataFrame]) -> pd.DataFrame:
+    """Put together what `rows` gives for the states of each path, which the column `path` names."""
+    frames = [rows(path.states).assign(path=path.title) for path in chosen]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _band(column: str) -> Callable[[Axes, pd.DataFrame, str, str], None]:
+    """Give what plots a column against Q for a state, with its errors."""
+
+    def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
+        plot_band(axis, own, "q_per_A", column, colour, label=label)
+
+    return plot
+
+
 def structure_factors(evidence: Evidence) -> Figure:
     """Draw the FSDP by neutrons along both paths."""
     chosen = paths(evidence)
     width = evidence.results.config.report.sq_bin_per_A
     columns = ["q_per_A", "counts", *with_errors("neutron")]
-    frames = []
-    for path in chosen:
-        rows = coarser(state_rows(evidence, "sq", path.states, columns), "neutron", width)
-        frames.append(rows.assign(path=path.title))
-    table = pd.concat(frames, ignore_index=True)
-    table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
-    def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
-        plot_band(axis, own, "q_per_A", "neutron", colour, label=label)
+    def rows(states: Sequence[State]) -> pd.DataFrame:
+        return coarser(state_rows(evidence, "sq", states, columns), "neutron", width)
+
+    table = _along(chosen, rows)
+    table = table[(table.q_per_A > 0.4) & (table.q_per_A < 3.5)].reset_index(drop=True)
 
     caption = (
         "First sharp diffraction peak by neutrons, Faber-Ziman, no window, in bins of "
@@ -177,7 +181,7 @@ def structure_factors(evidence: Evidence) -> Figure:
         caption,
         chosen,
         table,
-        plot,
+        _band("neutron"),
         lambda axis: axis.set(xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ neutron", xlim=(0.4, 3.5)),
     )
 
@@ -187,11 +191,7 @@ def aspect_ratios(evidence: Evidence) -> Figure:
     chosen = paths(evidence)
     criterion = shape_criterion(evidence)
     columns = ["state", "size", *with_errors("aspect_ratio_mean")]
-    frames = [shapes(evidence, path.states, criterion)[columns] for path in chosen]
-    table = pd.concat(
-        [rows.assign(path=path.title) for rows, path in zip(frames, chosen, strict=True)],
-        ignore_index=True,
-    )
+    table = _along(chosen, lambda states: shapes(evidence, states, criterion)[columns])
 
     def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
         error = own.aspect_ratio_mean_error
@@ -225,17 +225,14 @@ def centres(evidence: Evidence) -> Figure:
     """Draw S(Q) of the centres of rings along both paths."""
     chosen = paths(evidence)
     column = "centre-centre"
-    frames = []
-    for path in chosen:
-        columns = ["size", "q_per_A", "counts", *with_errors(column)]
-        rows = state_rows(evidence, "ring_centre_sq", path.states, columns)
-        rows = rows[(rows["size"].astype(str) == "all") & (rows.q_per_A <= 4.0)]
-        frames.append(coarser(rows, column, CENTRE_BIN_PER_A).assign(path=path.title))
-    table = pd.concat(frames, ignore_index=True)
+    columns = ["size", "q_per_A", "counts", *with_errors(column)]
 
-    def plot(axis: Axes, own: pd.DataFrame, colour: str, label: str) -> None:
-        plot_band(axis, own, "q_per_A", column, colour, label=label)
+    def rows(states: Sequence[State]) -> pd.DataFrame:
+        found = state_rows(evidence, "ring_centre_sq", states, columns)
+        found = found[(found["size"].astype(str) == "all") & (found.q_per_A <= 4.0)]
+        return coarser(found, column, CENTRE_BIN_PER_A)
 
+    table = _along(chosen, rows)
     caption = (
         "Structure factor of the centres of all rings along both paths, in bins of "
         f"{CENTRE_BIN_PER_A:g} Å⁻¹; each Si is shared evenly by the rings it lies on. {ERRORS}"
@@ -246,7 +243,7 @@ def centres(evidence: Evidence) -> Figure:
         caption,
         chosen,
         table,
-        plot,
+        _band(column),
         lambda axis: axis.set(
             xlabel=r"$Q$, Å$^{-1}$", ylabel=r"$S(Q)$ of ring centres", xlim=(0, 4)
         ),

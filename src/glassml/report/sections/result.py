@@ -16,6 +16,7 @@ from glassml.report.sections.rings import FEWEST, SHAPE
 from glassml.report.states import State
 from glassml.structure.binning import coarser
 
+WORDS = {"neutron": "neutrons", "xray": "X-rays"}
 MARKERS = ("o", "s", "^")
 VAGUE_per_A = 0.2  # a peak whose position is less sure is not marked
 ERRORS = "Bands and bars are one standard error over independent glasses."
@@ -164,7 +165,7 @@ def _higher_by(evidence: Evidence, one: State, other: State) -> tuple[str, str]:
         If a state has no peak.
     """
     found = {}
-    for weighting, word in (("neutron", "neutrons"), ("xray", "X-rays")):
+    for weighting, word in WORDS.items():
         found[word], way = height_difference(evidence, one, other, weighting)
     return ", ".join(f"{_text(change)} ({word})" for word, change in found.items()), way
 
@@ -183,12 +184,11 @@ def _unequally_dense(evidence: Evidence, hot: State, cold: State, denser: float)
 
 def _interpolated(evidence: Evidence) -> str:
     """Compare at equal density along the cold series: a recovered hot state, or one in situ."""
-    weightings = {"neutron": "neutrons", "xray": "X-rays"}
     for hot in reversed(evidence.find("hot in situ") + evidence.find("hot recovered")):
         try:
             found = {
                 word: at_equal_density(evidence, hot, peak_of(weighting, "height"))
-                for weighting, word in weightings.items()
+                for weighting, word in WORDS.items()
             }
         except AbsentError:
             continue

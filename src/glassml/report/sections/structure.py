@@ -94,14 +94,9 @@ def shown_states(evidence: Evidence) -> list[State]:
     for an ambient state: the first is shown, and of the others as many as there is room for.
     Tables have all.
     """
-    states = []
-    for state in evidence.states:
-        try:
-            evidence.scalar(state, "density_g_cm3")
-        except AbsentError:
-            continue
-        if state.kind != "liquid":
-            states.append(state)
+    states = [
+        state for state in evidence.states if state.kind != "liquid" and evidence.analysed(state)
+    ]
     limit = evidence.results.config.report.states_in_figures
     if len(states) <= limit:
         return states
