@@ -251,7 +251,7 @@ def _dynamics_hours(md: MolecularDynamics, state: str, gpu: bool) -> float:
 def _dynamics(campaign: Campaign, state: str, gpu: bool) -> Item:
     md = campaign.md
     hours = 0.0 if md.given else _dynamics_hours(md, state, gpu)
-    duration_fs = 1000.0 * sum(stage.length_ps() for stage in md.states[state].stages)
+    duration_fs = 1000.0 * sum(stage.length_ps() for stage in md.stages_of(state))
     frames = duration_fs / md.frame_every_fs * FRAME_BYTES_PER_ATOM * md.atoms
     series = duration_fs / md.sample_every_fs * SAMPLE_BYTES
     return Item(

@@ -174,7 +174,7 @@ def _wanted_states(md: "MolecularDynamics", args: argparse.Namespace) -> list[st
     wanted = args.states or list(md.states)
     for name in wanted:
         md.check_state(name)
-    return list(dict.fromkeys(each for name in wanted for each in md.lineage(name)))
+    return list(dict.fromkeys(each for name in wanted for each in md.before(name)))
 
 
 def _tasks(
@@ -198,7 +198,7 @@ def _with_start(
     """Give a state of a batch, and before it the classical quench that it lacks."""
     from glassml.md.spread import Task
 
-    task = Task(state, md.states[state].parent, tuple(group))
+    task = Task(state, md.begins_with(state), tuple(group))
     pressures = md.start_pressures(state) if md.engine == "torch" else []
     if not pressures or args.start or task.is_done(args.output_dir):
         return [task]

@@ -261,14 +261,14 @@ def _print_protocol(args: argparse.Namespace) -> None:
     print(f"{md.glasses} glass(es) of {md.atoms} atoms, engine {md.engine}, start {md.start}")
     print(f"{'state / stage':34}{'ensemble':>9}{'T, K':>14}{'P, GPa':>13}{'ps':>9}{'steps':>10}")
     for name in md.states:
-        print(f"{name}  (from {md.states[name].parent or 'a melt'})")
+        print(f"{name}  (from {md.begins_with(name) or md.origin()})")
         for stage in build_stages(md, name):
             print(
                 f"  {stage.name:32}{stage.ensemble:>9}{_ends(stage.temperature_K):>14}"
                 f"{_ends(stage.pressure_GPa):>13}{stage.length_fs() / 1000.0:>9g}{stage.steps:>10}"
             )
     steps = sum(md.steps(name) for name in md.states)
-    longest = max(sum(md.steps(each) for each in md.lineage(name)) for name in md.states)
+    longest = max(sum(md.steps(each) for each in md.before(name)) for name in md.states)
     step_s = md.atoms * args.ms_per_atom_step / 1000.0
     print(
         f"{steps} steps a glass, {longest} along the longest chain; at {args.ms_per_atom_step} ms "

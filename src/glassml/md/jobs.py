@@ -9,9 +9,10 @@ from pathlib import Path
 from ase import Atoms
 
 from glassml.campaign.config import Campaign, load_campaign
-from glassml.campaign.config.md import ENGINES_OF_CONTROLS, MolecularDynamics
+from glassml.campaign.config.md import ENGINES_OF_CONTROLS, Held, MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
-from glassml.campaign.files import file_sha256, read_json
+from glassml.campaign.extxyz import read_extxyz
+from glassml.campaign.files import file_sha256, read_json, reading
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.md.guards import Limits
 from glassml.md.outputs import read_restart, write_restart
@@ -30,13 +31,13 @@ def load(args: argparse.Namespace, glass: str | None = None) -> Campaign:
     if glass is not None:
         md.check_glass(glass)
     check_committee(md, args)
-    parent = md.states[args.state].parent
+    parent = md.begins_with(args.state)
     glasses = md.glass_names() if glass is None else [glass]
     files = ["restart.npz", "record.json"] if parent else []
     wanted = {(each, file) for each in glasses for file in files}
     if {(path.parent.name, path.name) for path in args.parent} != wanted:
         raise GlassmlError(
-            f"--parent: {args.state} comes from {parent or 'a melt'} and needs "
+            f"--parent: {args.state} comes from {parent or md.origin()} and needs "
             f"{' and '.join(files) or 'no files'} of {', '.join(glasses)}"
         )
     return campaign
@@ -79,9 +80,13 @@ def prepare(
 ) -> tuple[Job, Atoms, str]:
     """Give what is run, where it begins, and why it cannot be run: empty where it can."""
     md = campaign.md
-    parent = md.states[args.state].parent
+    parent = md.begins_with(args.state)
     why_not = ""
-    if parent is None:
+    if md.held is not None:
+        atoms, origin = _go_on(md.held, args.state, glass)
+        record = md.held.final(args.state, glass).with_name("record.json")
+        why_not = why_skipped(record, args.state)
+    elif parent is None:
         temperature = md.states[args.state].stages[0].temperature_K
         starts = {path.parent.name: path for path in args.start}
         pressure = md.quench_pressure(args.state)
@@ -111,6 +116,16 @@ def prepare(
         engine=md.engine,
     )
     return job, atoms, why_not
+
+
+def _go_on(held: Held, state: str, glass: str) -> tuple[Atoms, dict[str, object]]:
+    """Give how a run of another campaign ended, with its momenta, and which it was."""
+    path = held.final(state, glass)
+    with reading(path, "an extxyz file"):
+        end = next(read_extxyz(path))
+    atoms = Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
+    atoms.set_momenta(end.get_momenta())
+    return atoms, {"held": f"{state}/{glass}", "held_sha256": file_sha256(path)}
 
 
 def _check_start(path: Path, state: str, pressure_GPa: float) -> None:
@@ -177,7 +192,7 @@ def why_skipped(parent_record: Path, parent: str) -> str:
 def build_stages(md: MolecularDynamics, state: str) -> list[Stage]:
     """Give the stages of a state of the configuration, counted in time steps."""
     stages = []
-    for stage in md.states[state].stages:
+    for stage in md.stages_of(state):
         timestep = stage.timestep_fs or md.timestep_fs
         stages.append(
             Stage(

@@ -19,7 +19,7 @@ def steady_stages(results: Results, state: State) -> list[str]:
         return []
     return [
         stage.name
-        for stage in results.config.md.states[state.name].stages
+        for stage in results.config.md.stages_of(state.name)
         if _steady_at(stage, state.anneal_temperature_K)
     ]
 

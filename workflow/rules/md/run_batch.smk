@@ -12,9 +12,10 @@ rule md_run:
             pressure=CAMPAIGN.md.start_pressures(wildcards.state),
             glass=CAMPAIGN.md.glass_names(),
         ),
+        held=lambda wildcards: CAMPAIGN.md.held_files(wildcards.state),
         parent=lambda wildcards: expand(
             f"{RESULTS}/md/{{parent}}/{{glass}}/{{file}}",
-            parent=CAMPAIGN.md.parents(wildcards.state),
+            parent=CAMPAIGN.md.begins_with(wildcards.state) or [],
             glass=CAMPAIGN.md.glass_names(),
             file=["restart.npz", "record.json"],
         ),

@@ -11,9 +11,10 @@ rule md_run:
             pressure=CAMPAIGN.md.start_pressures(wildcards.state),
             glass=wildcards.glass,
         ),
+        held=lambda wildcards: CAMPAIGN.md.held_files(wildcards.state),
         parent=lambda wildcards: expand(
             f"{RESULTS}/md/{{parent}}/{wildcards.glass}/{{file}}",
-            parent=CAMPAIGN.md.parents(wildcards.state),
+            parent=CAMPAIGN.md.begins_with(wildcards.state) or [],
             file=["restart.npz", "record.json"],
         ),
     output:

@@ -185,6 +185,45 @@ class Lammps(Section):
     )
 
 
+class Held(Section):
+    """States that are those of another campaign, held on by this one's potential.
+
+    What another potential makes of the same rings: another member of a committee, another
+    functional. `states` say what was done before, and are not done again.
+    """
+
+    runs: str = Field(
+        description="Folder of runs: from `glassml md export`, or results/NAME/md. Each state goes "
+        "on from where it ended there, at its last temperature and pressure."
+    )
+    settle_ps: float = Field(default=4.0, gt=0.0, le=1e5, description="Before what is analysed.")
+    hold_ps: float = Field(default=6.0, gt=0.0, le=1e5, description="What is analysed.")
+
+    def final(self, state: str, glass: str) -> Path:
+        """Give the file with the end of a run, whether the run is whole or exported."""
+        folder = Path(self.runs, state, glass)
+        exported = folder / "final.extxyz.gz"
+        return exported if exported.exists() else folder / "final.extxyz"
+
+    def stages(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """Give the stages that follow on `stages`."""
+        temperature, pressure = 300.0, None
+        for stage in stages:
+            temperature = stage.temperature_K[1] if stage.temperature_K else temperature
+            pressure = stage.pressure_GPa[1] if stage.pressure_GPa else None
+        lengths = {"settle": self.settle_ps, "hold": self.hold_ps}
+        return tuple(
+            Stage(
+                name=name,
+                ensemble="nvt" if pressure is None else "npt",
+                temperature_K=(temperature, temperature),
+                pressure_GPa=None if pressure is None else (pressure, pressure),
+                duration_ps=length,
+            )
+            for name, length in lengths.items()
+        )
+
+
 class MolecularDynamics(Section):
     """Melt-quench, compression and recovery of independent glasses."""
 
@@ -261,6 +300,11 @@ class MolecularDynamics(Section):
         description="Folder of runs that were made elsewhere, from `glassml md export`: they are "
         "taken as they are, and nothing is run.",
     )
+    held: Held | None = Field(
+        default=None,
+        description="Nothing is melted, compressed or annealed: states of other runs are held on; "
+        "null: states are run.",
+    )
     states: dict[str, State] = Field(
         default_factory=default_states,
         min_length=1,
@@ -270,15 +314,23 @@ class MolecularDynamics(Section):
 
     @model_validator(mode="after")
     def _check_given(self, info: ValidationInfo) -> "MolecularDynamics":
-        if self.given is not None and not has_ended(info):
-            runs = [f"{state}/{glass}" for state in self.states for glass in self.glass_names()]
-            missing = [run for run in runs if not (Path(self.given) / run / "record.json").exists()]
-            if missing:
-                raise ValueError(
-                    f"given: {self.given} lacks {len(missing)} of {len(runs)} runs: "
-                    f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
-                )
+        if has_ended(info):
+            return self
+        if self.given is not None:
+            self._check_runs("given", self.given)
+        elif self.held is not None:
+            self._check_runs("held: runs", self.held.runs)
         return self
+
+    def _check_runs(self, field: str, folder: str) -> None:
+        """Refuse a folder that lacks runs of the states."""
+        runs = [f"{state}/{glass}" for state in self.states for glass in self.glass_names()]
+        missing = [run for run in runs if not Path(folder, run, "record.json").exists()]
+        if missing:
+            raise ValueError(
+                f"{field}: {folder} lacks {len(missing)} of {len(runs)} runs: "
+                f"{', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}"
+            )
 
     @model_validator(mode="after")
     def _check_engine(self) -> "MolecularDynamics":
@@ -400,8 +452,10 @@ class MolecularDynamics(Section):
             raise ValueError(
                 "potential: search: glasses: needs md.engine torch and md.potential trained"
             )
-        if self.given is not None:
-            raise ValueError("potential: search: glasses: with md.given no glass is made")
+        if self.given is not None or self.held is not None:
+            raise ValueError(
+                "potential: search: glasses: with md.given or md.held no glass is made"
+            )
         if self.guards.max_force_spread_eV_A is not None:
             raise ValueError(
                 "potential: search: glasses: md.guards.max_force_spread_eV_A needs a committee, "
@@ -434,7 +488,7 @@ class MolecularDynamics(Section):
 
     def runs_starts(self) -> bool:
         """Tell whether glasses are melted and quenched by a classical potential."""
-        return self.given is None and self.start == "classical"
+        return self.given is None and self.held is None and self.start == "classical"
 
     def lineage(self, state: str) -> list[str]:
         """Give the states from a melt to `state`, both included.
@@ -451,10 +505,35 @@ class MolecularDynamics(Section):
             chain.insert(0, parent)
         return chain
 
+    def begins_with(self, state: str) -> str | None:
+        """Give the state that is run before `state`: None for a melt, and for one held on."""
+        return self.states[state].parent if self.held is None else None
+
     def parents(self, state: str) -> list[str]:
         """Give the parent of `state` in a list, which is empty for a melt."""
         parent = self.states[state].parent
         return [] if parent is None else [parent]
+
+    def origin(self) -> str:
+        """Say what a state begins with that begins with no other state."""
+        return "a melt" if self.held is None else self.held.runs
+
+    def before(self, state: str) -> list[str]:
+        """Give the states that are run for `state`, itself the last."""
+        return self.lineage(state) if self.held is None else [state]
+
+    def stages_of(self, state: str) -> tuple[Stage, ...]:
+        """Give the MD stages that are run for a state."""
+        if self.held is None:
+            return self.states[state].stages
+        done = [stage for one in self.lineage(state) for stage in self.states[one].stages]
+        return self.held.stages(done)
+
+    def held_files(self, state: str) -> list[str]:
+        """Give the files with the ends of the runs that a state is held on from."""
+        if self.held is None:
+            return []
+        return [str(self.held.final(state, glass)) for glass in self.glass_names()]
 
     def settings_of(self, state: str) -> dict[str, object]:
         """Give what a run of `state` depends on in this section: not the other states."""
@@ -495,7 +574,7 @@ class MolecularDynamics(Section):
 
         As they stand in names of folders, each once; without `states` those of all.
         """
-        if self.start != "classical":
+        if self.start != "classical" or self.held is not None:
             return []
         melts = [name for name in states or self.states if self.states[name].parent is None]
         return list(dict.fromkeys(f"{self.quench_pressure(name):g}" for name in melts))
@@ -549,5 +628,5 @@ class MolecularDynamics(Section):
         """Give the number of time steps of a state's own stages."""
         return sum(
             round(stage.length_ps() * 1000.0 / (stage.timestep_fs or self.timestep_fs))
-            for stage in self.states[state].stages
+            for stage in self.stages_of(state)
         )
