@@ -16,7 +16,7 @@ RATES = {"quench_100": 100.0, "quench_10": 10.0, "quench_1": 1.0}
 
 
 def campaign(folder, rates):
-    """Write a configuration with these quenches, and two states that are none."""
+    """Write a configuration with these quenches, and three states that are none."""
     hold = {"name": "hold", "ensemble": "npt", "temperature_K": 300, "pressure_GPa": 0}
     hold |= {"duration_ps": 1}
     states = {
@@ -27,6 +27,8 @@ def campaign(folder, rates):
     states["held"] = {"stages": [hold]}
     heat = states[next(iter(rates))]["stages"][0] | {"temperature_K": [300, 1500]}
     states["heated"] = {"stages": [heat]}
+    pressed = states[next(iter(rates))]["stages"][0] | {"pressure_GPa": 5}
+    states["pressed"] = {"stages": [pressed]}
     md = {"engine": "torch", "potential": "shik", "glasses": 2, "atoms": 72, "states": states}
     path = folder / "campaign.yaml"
     path.write_text(yaml.safe_dump({"name": "test", "configurations": {"families": {}}, "md": md}))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glassml.campaign.config.md import MolecularDynamics
+from glassml.campaign.config.states import AMBIENT_GPa
 
-AMBIENT_GPa = 0.5  # below this a state counts as released, or never compressed
 ROOM_K = 400.0  # compression above this temperature counts as hot
 
 Kind = Literal[

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from glassml.campaign.config.md import MolecularDynamics
+from glassml.campaign.config.states import AMBIENT_GPa
 from glassml.campaign.errors import GlassmlError
 from glassml.structure.statistics import as_field, mean_and_error
 from glassml.studies.glasses import ring_moments
@@ -48,7 +49,8 @@ OBSERVABLES = {
 def quench_rates(md: MolecularDynamics) -> dict[str, float]:
     """Give the rates in K/ps of the states that have an MD stage `QUENCH` that cools by a rate.
 
-    Where a state's cooling goes on in another, which begins by cooling, that one has the rate.
+    Quenches under pressure make other glasses, and are left out. Where a state's cooling goes on in
+    another, which begins by cooling, that one has the rate.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ def quench_rates(md: MolecularDynamics) -> dict[str, float]:
     for name, state in md.states.items():
         for stage in state.stages:
             start, end = stage.temperature_K or (0.0, 0.0)
+            if max(stage.pressure_GPa or (0.0,)) > AMBIENT_GPa:
+                continue
             if stage.name == QUENCH and stage.rate_K_per_ps is not None and end < start:
                 rates[_cooled(md, name)] = stage.rate_K_per_ps
     return rates

@@ -9,6 +9,8 @@ from glassml.campaign.config.base import Section
 
 STATE_NAME = re.compile(r"[a-z][A-Za-z0-9_.]*(/[a-z][A-Za-z0-9_.]*)*")
 GLASS_NAME = re.compile(r"glass\d{2}")
+#: Below this a state counts as released, or never compressed.
+AMBIENT_GPa = 0.5
 
 
 def _pair(value: object) -> object:
