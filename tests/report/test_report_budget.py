@@ -11,7 +11,7 @@ from glassml.report.budget import QUANTITIES, SOURCES, as_table, budget, for_pag
 from glassml.report.evidence import Evidence
 from glassml.report.results import Results
 
-HEIGHT, POSITION, HOT = QUANTITIES
+HEIGHT, POSITION, HOT_REST, HOT = QUANTITIES
 
 
 def evidence_of(root, **changes):
@@ -50,6 +50,17 @@ def test_glasses_tell_how_they_scatter(own):
     assert "one box alone by 0.03" in row.remark
 
 
+def test_without_a_pair_of_one_density_hot_minus_cold_is_interpolated(tmp_path, monkeypatch):
+    monkeypatch.setitem(TRUTH, "cold_7.7GPa/recovered", (2.4, 1.6, 1.45, 0.11))
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.3, 1.7, 1.7, 0.085))
+    root = tmp_path / "apart"
+    write_structure(root)
+    row = numbers(budget(evidence_of(root)))["glasses", HOT]
+    # Halfway between 1.55 at 2.2 g/cm³ and 1.45 at 2.4.
+    assert row.here == pytest.approx(1.70 - 1.50, abs=1e-3)
+    assert "at 2.300 g/cm³ by interpolation" in row.remark
+
+
 def test_what_no_campaign_tells_is_not_measured(own):
     row = numbers(budget(own))["glasses", HOT]
     assert row.here == pytest.approx(1.70 - 1.54)
@@ -71,6 +82,41 @@ def test_another_functional_tells_how_far_it_moves_the_peak(own, pbesol):
     assert "also" not in height.remark
     assert found["functional", POSITION].change == pytest.approx(0.05)
     assert found["functional", HOT].change == pytest.approx(-0.05)
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch):
+    """The same glasses, held on by another potential, with lower peaks."""
+    monkeypatch.setitem(TRUTH, "ambient", (2.2, 1.51, 1.52, 0.125))
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.205, 1.7, 1.69, 0.085))
+    states = {name: STATES[name] for name in STATES if name != "cold_7.7GPa/recovered"}
+    for state in states:
+        for glass in ("glass00", "glass01"):
+            (tmp_path / "runs" / state / glass).mkdir(parents=True)
+            (tmp_path / "runs" / state / glass / "record.json").write_text("{}")
+    root = tmp_path / "held"
+    write_structure(root, states=tuple(states))
+    md = {"glasses": 2, "atoms": 96, "states": states, "held": {"runs": str(tmp_path / "runs")}}
+    return evidence_of(root, name="held", seed=4, md=md)
+
+
+def test_the_same_glasses_are_compared_one_by_one(own, held):
+    found = numbers(budget(own, [("committee", held)]))
+    for quantity, change in ((HEIGHT, -0.03), (POSITION, 0.0), (HOT_REST, 0.02)):
+        row = found["committee", quantity]
+        assert row.change == pytest.approx(change)
+        assert row.change_error == pytest.approx(0.0, abs=1e-3)  # all glasses move alike
+        assert "by pairs of 2 glasses" in row.remark
+    # What is held on has those states alone that are, which is no difference of theirs.
+    assert found["committee", HEIGHT].remark.startswith("differs in seed. ")
+    assert found["committee", HEIGHT].there == pytest.approx(1.52)
+    assert "not measured" in found["committee", HOT].remark
+
+
+def test_hot_minus_rest_is_of_the_pair_of_the_page(own):
+    row = numbers(budget(own))["glasses", HOT_REST]
+    assert row.here == pytest.approx(1.70 - 1.55)
+    assert "by pairs of 2 glasses" in row.remark
 
 
 def test_what_else_differs_is_told(own, tmp_path):

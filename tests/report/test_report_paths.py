@@ -93,3 +93,37 @@ def test_a_campaign_at_rest_has_no_paths(tmp_path):
         paths.paths(evidence)
     with pytest.raises(AbsentError, match="no hot state"):
         paths.temperatures(evidence)
+
+
+def numbers(table):
+    return {(row.state, row.quantity): row for row in table.itertuples()}
+
+
+def test_heat_is_told_glass_by_glass_and_of_melts_as_of_independent_glasses(evidence):
+    found = numbers(paths.heating(evidence).frame)
+    raised = found[HOT, "S(Q1), neutron"]
+    assert (raised.against, raised.where) == ("cold_7.7GPa", "in situ")
+    assert raised.change == pytest.approx(TRUTH[HOT][2] - TRUTH["cold_7.7GPa"][2])
+    assert raised.compared == "glass by glass"
+    released = found[f"{HOT}/recovered", "density, g/cm³"]
+    assert released.against == "cold_7.7GPa/recovered"
+    expected = TRUTH[f"{HOT}/recovered"][0] - TRUTH["cold_7.7GPa/recovered"][0]
+    assert released.change == pytest.approx(expected)
+    melt = found["melt", "S(Q1), neutron"]
+    assert melt.compared == "as independent glasses"
+    assert melt.change_error == pytest.approx(0.01 * 2**0.5)
+
+
+def test_the_page_has_a_line_for_each_hot_state(evidence):
+    table = paths.heating(evidence)
+    shown = table.shown.set_index("hot state")
+    assert shown.index.is_unique
+    assert len(shown) == 4
+    assert shown.loc["hot 7.7 GPa 1500 K, in situ", "S(Q1), neutron"].startswith("0.15")
+
+
+def test_without_a_cold_state_under_that_pressure_nothing_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(TRUTH, "melt", (2.5, 1.6, 1.2, 0.1))
+    states = {"ambient": STATES["ambient"], "melt": MORE["melt"]}
+    with pytest.raises(AbsentError, match="no hot state can be compared with the cold one"):
+        paths.heating(made(tmp_path, states))

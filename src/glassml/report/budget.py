@@ -7,19 +7,21 @@ member of the committee, another size, another anneal. What no campaign tells is
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from glassml.campaign.errors import GlassmlError
 from glassml.report.campaigns import CompareError, config_differences
+from glassml.report.equal_density import at_equal_density, hot_minus_cold, interpolated_text
 from glassml.report.evidence import Evidence, Value
 from glassml.report.measures import difference
-from glassml.report.measures_recovered import equally_dense
+from glassml.report.measures_recovered import chosen_states, equally_dense
 from glassml.report.page import Table, with_error
-from glassml.report.pairs import paired_difference, peak_height, peak_of
+from glassml.report.pairs import mean_difference, paired_difference, peak_of
 from glassml.report.results import AbsentError
+from glassml.report.states import State
 from glassml.studies.rates import fit_rates, quench_rates
 
 #: Sources that another campaign tells of, and the settings in which it must differ.
@@ -31,7 +33,15 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "anneal": ("md.states.",),
 }
 #: Settings that say where a campaign's runs lie and what it is called.
-OF_NO_MATTER = ("name", "title", "md.given")
+OF_NO_MATTER = (
+    "name",
+    "title",
+    "md.given",
+    "md.held",
+    "md.held.runs",
+    "md.held.settle_ps",
+    "md.held.hold_ps",
+)
 COLUMNS = (
     "source",
     "against",
@@ -48,23 +58,94 @@ NOT_MEASURED = "not measured"
 OWN = "own glasses"
 
 
-def _at_rest(column: str) -> Callable[[Evidence], Value]:
-    return lambda evidence: evidence.peak(evidence.ambient(), column)
+@dataclass(frozen=True)
+class Quantity:
+    """What the budget is of: the position or height of a peak, or how it differs in two states.
+
+    Attributes
+    ----------
+    column
+        ``height`` or ``position``.
+    states
+        Gives the state, or the two of which the second is subtracted.
+    """
+
+    column: str
+    states: Callable[[Evidence], tuple[State, ...]]
+
+    def value(self, evidence: Evidence, states: tuple[State, ...]) -> Value:
+        """Measure it over the glasses of a campaign.
+
+        Two states are compared glass by glass where they come from the same glasses.
+        """
+        if len(states) == 1:
+            return evidence.peak(states[0], self.column)
+        one, other = states
+        try:
+            return paired_difference(evidence, one, other, peak_of("neutron", self.column))
+        except AbsentError:
+            return difference(*(evidence.peak(state, self.column) for state in states))
+
+    def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
+        """Measure it in a single glass."""
+        of_glass = peak_of("neutron", self.column)
+        first, *others = (of_glass(evidence, state, glass) for state in states)
+        return first - sum(others)
 
 
-def _hot_minus_cold(evidence: Evidence) -> Value:
-    """Give S(Q1) of hot minus cold of the densest recovered pair of equal density."""
-    pair = equally_dense(evidence)
+class AtEqualDensity(Quantity):
+    """A quantity of a hot state minus that of the cold one of the same density.
+
+    Of the densest recovered pair of equal density; without one, of the densest hot state whose
+    density lies between those of cold ones, recovered or else in situ, by interpolation.
+    """
+
+    def value(self, evidence: Evidence, states: tuple[State, ...]) -> Value:
+        """Measure it over the glasses of a campaign."""
+        if len(states) > 1:
+            return super().value(evidence, states)
+        of_glass = peak_of("neutron", self.column)
+        compared = at_equal_density(evidence, states[0], of_glass)
+        return replace(compared.difference, remark=interpolated_text(compared))
+
+    def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
+        """Measure it in a single glass."""
+        if len(states) > 1:
+            return super().of_glass(evidence, states, glass)
+        return hot_minus_cold(evidence, states[0], peak_of("neutron", self.column), glass)
+
+
+def _rest(evidence: Evidence) -> tuple[State]:
+    return (evidence.ambient(),)
+
+
+def _hot_and_rest(evidence: Evidence) -> tuple[State, State]:
+    chosen = chosen_states(evidence)
+    if "hot" not in chosen:
+        raise AbsentError("the campaign has no hot state")
+    return chosen["hot"], chosen["rest"]
+
+
+def _hot_and_cold(evidence: Evidence) -> tuple[State, ...]:
     try:
-        return paired_difference(evidence, *pair, peak_height)
-    except AbsentError:
-        return difference(*(evidence.peak(state, "height") for state in pair))
+        return equally_dense(evidence)
+    except AbsentError as error:
+        reason = error
+    for where in ("recovered", "in situ"):
+        for hot in reversed(evidence.find(f"hot {where}")):  # type: ignore[arg-type]
+            try:
+                at_equal_density(evidence, hot, peak_of("neutron", "height"))
+            except AbsentError:
+                continue
+            return (hot,)
+    raise reason
 
 
-AT_REST = {"S(Q1) at rest": "height", "Q1 at rest, Å⁻¹": "position"}
-QUANTITIES: Mapping[str, Callable[[Evidence], Value]] = {
-    **{name: _at_rest(column) for name, column in AT_REST.items()},
-    "S(Q1), hot − cold": _hot_minus_cold,
+QUANTITIES: Mapping[str, Quantity] = {
+    "S(Q1) at rest": Quantity("height", _rest),
+    "Q1 at rest, Å⁻¹": Quantity("position", _rest),
+    "S(Q1), hot − rest": Quantity("height", _hot_and_rest),
+    "S(Q1), hot − cold": AtEqualDensity("height", _hot_and_cold),
 }
 
 
@@ -122,11 +203,12 @@ def budget(evidence: Evidence, others: Sequence[tuple[str, Evidence]] = ()) -> l
 def _of_glasses(evidence: Evidence) -> list[Entry]:
     """Tell how sure each quantity is of the campaign's own glasses."""
     entries = []
-    for name, measure in QUANTITIES.items():
+    for name, quantity in QUANTITIES.items():
         try:
-            here = measure(evidence)
+            states = quantity.states(evidence)
+            here = quantity.value(evidence, states)
             change = Value(0.0, here.sigma())
-            remark = _scatter(evidence, name) or here.remark
+            remark = here.remark or _scatter(evidence, quantity, states)
         except AbsentError as error:
             entries.append(Entry("glasses", OWN, name, remark=f"{NOT_MEASURED}: {error}"))
         else:
@@ -134,11 +216,11 @@ def _of_glasses(evidence: Evidence) -> list[Entry]:
     return entries
 
 
-def _scatter(evidence: Evidence, quantity: str) -> str:
-    """Say how single glasses at rest scatter, and how much of it is the noise of one box."""
-    if quantity not in AT_REST:
+def _scatter(evidence: Evidence, quantity: Quantity, states: tuple[State, ...]) -> str:
+    """Say how single glasses scatter in a state, and how much of it is the noise of one box."""
+    if len(states) > 1:
         return ""
-    column, state = AT_REST[quantity], evidence.ambient()
+    column, (state,) = quantity.column, states
     values, noises = [], []
     for glass in evidence.results.config.md.glass_names():
         try:
@@ -175,7 +257,7 @@ def _of_rates(evidence: Evidence) -> list[Entry]:
     except GlassmlError:
         return []
     entries = []
-    for quantity, name in zip(AT_REST, ("S_Q1", "Q1_per_A"), strict=True):
+    for quantity, name in zip(QUANTITIES, ("S_Q1", "Q1_per_A"), strict=False):
         if name in fits:
             fit = fits[name]
             change = Value(-fit["per_decade"], fit["per_decade_error"])
@@ -196,20 +278,52 @@ def _of_campaign(evidence: Evidence, source: str, other: Evidence) -> list[Entry
         raise CompareError(
             f"{source}: {names[0]} and {names[1]} do not differ in {' or '.join(SOURCES[source])}"
         )
-    others = settings[~settings.setting.isin([*own.setting, *OF_NO_MATTER])].setting
+    others = settings[~settings.setting.isin([*own.setting, *OF_NO_MATTER])]
+    if other.results.config.md.held is not None:  # has those states alone that are held on
+        absent = (others["first"] == "–") | (others["second"] == "–")
+        others = others[~(absent & others.setting.str.startswith("md.states."))]
     remark = f"differs in {_listed(own.setting)}"
     if len(others):
-        remark += f"; and also in {_listed(others)}"
+        remark += f"; and also in {_listed(others.setting)}"
     entries = []
-    for quantity, measure in QUANTITIES.items():
+    for name, quantity in QUANTITIES.items():
         try:
-            here, there = measure(evidence), measure(other)
+            here, there, change = _against(evidence, other, quantity)
         except AbsentError as error:
-            entries.append(Entry(source, names[1], quantity, remark=f"{NOT_MEASURED}: {error}"))
+            entries.append(Entry(source, names[1], name, remark=f"{NOT_MEASURED}: {error}"))
             continue
-        change = difference(there, here)
-        entries.append(Entry(source, names[1], quantity, here, there, change, remark))
+        text = f"{remark}. {change.remark}" if change.remark else remark
+        entries.append(Entry(source, names[1], name, here, there, change, text))
     return entries
+
+
+def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[Value, Value, Value]:
+    """Measure a quantity in two campaigns, and how far apart they are.
+
+    Where the other one holds on this one's glasses, glass by glass.
+    """
+    states = quantity.states(evidence)
+    here = quantity.value(evidence, states)
+    if other.results.config.md.held is None:
+        there = quantity.value(other, quantity.states(other))
+        return here, there, difference(there, here)
+    has = other.results.config.md.states
+    if missing := [state.name for state in states if state.name not in has]:
+        raise AbsentError(f"{', '.join(missing)} is not held on")
+    return here, quantity.value(other, states), _of_the_same(evidence, other, quantity, states)
+
+
+def _of_the_same(
+    evidence: Evidence, other: Evidence, quantity: Quantity, states: tuple[State, ...]
+) -> Value:
+    differences = []
+    for glass in other.results.config.md.glass_names():
+        try:
+            values = [quantity.of_glass(one, states, glass) for one in (other, evidence)]
+        except AbsentError:
+            continue
+        differences.append(values[0] - values[1])
+    return mean_difference(differences)
 
 
 def _listed(settings: Iterable[str]) -> str:
@@ -268,7 +382,9 @@ def budget_table(entries: Sequence[Entry]) -> Table:
         "What the first sharp diffraction peak (neutrons) is uncertain by. Glasses: standard error "
         "of the mean over independent glasses. Other sources: how far the quantity moves, with the "
         "standard error of the move; one that is smaller than its error is not known to be there. "
-        "Hot − cold is that of the densest recovered pair of equal density. What is not measured "
+        "Where another potential holds the same glasses on, they move glass by glass. "
+        "Hot − cold is that of the densest recovered pair of equal density, without one that of a "
+        "hot state and the cold series, interpolated. What is not measured "
         "takes a second campaign: `glassml report budget RESULTS SOURCE=RESULTS`."
     )
     shown = for_page(entries)

@@ -135,6 +135,19 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
     return AtEqualDensity(density, value, cold, change, len(found), tuple(between))
 
 
+def hot_minus_cold(evidence: Evidence, hot: State, of_glass: OfGlass, glass: str) -> float:
+    """Give hot minus cold of a single glass at the density of the hot one.
+
+    Raises
+    ------
+    AbsentError
+        If its density lies beyond those of cold states, or a state lacks what is compared.
+    """
+    density, series = density_of(evidence, hot, glass), cold_series(evidence, hot)
+    cold, _ = _interpolated(evidence, series, glass, of_glass, density)
+    return of_glass(evidence, hot, glass) - cold
+
+
 def _interpolated(
     evidence: Evidence, series: list[State], glass: str, of_glass: OfGlass, density: float
 ) -> tuple[float, tuple[str, str]]:

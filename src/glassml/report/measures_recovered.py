@@ -241,6 +241,31 @@ def equally_dense(evidence: Evidence) -> tuple[State, State]:
     return max(equal, key=lambda pair: density[pair[0]] + density[pair[1]])
 
 
+def chosen_states(evidence: Evidence) -> dict[str, State]:
+    """Choose what stands for rest, cold and hot.
+
+    Cold and hot are the densest pair of recovered glasses of equal density; where there is none,
+    the last recovered glass of each kind, or else the last in situ.
+
+    Raises
+    ------
+    AbsentError
+        If the campaign has no ambient state.
+    """
+    try:
+        hot, cold = equally_dense(evidence)
+    except AbsentError:
+        found = {
+            way: evidence.find(f"{way} recovered") or evidence.find(f"{way} in situ")  # type: ignore[arg-type]
+            for way in ("cold", "hot")
+        }
+        pair = {way: states[-1] for way, states in found.items() if states}
+    else:
+        pair = {"cold": cold, "hot": hot}
+    rest = evidence.origin(pair["hot"]) if "hot" in pair else evidence.ambient()
+    return {"rest": rest, **pair}
+
+
 def _annealed(evidence: Evidence) -> list[State]:
     """Give the recovered states of anneals at 7.7 GPa by temperature; a melt is none of them."""
     states = [s for s in evidence.recovered("hot", HOT_FROM_GPa) if not s.from_melt]

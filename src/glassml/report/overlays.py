@@ -9,9 +9,9 @@ from glassml.report.curves import plot_band, plot_measured, with_errors
 from glassml.report.evidence import Evidence
 from glassml.report.experiment import CITATION, neutron_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
+from glassml.report.measures_recovered import chosen_states
 from glassml.report.page import Section, Text
 from glassml.report.results import AbsentError, Results, add
-from glassml.report.sections.result import chosen_states
 from glassml.report.states import State
 from glassml.structure.binning import coarser
 

@@ -1,6 +1,5 @@
 """Figures along the two paths: cold under rising pressure, hot under one pressure."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from glassml.report.curves import plot_band, state_rows, with_errors
-from glassml.report.evidence import Evidence, PRESSURE_TOLERANCE_GPa
+from glassml.report.evidence import Evidence
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
+from glassml.report.heating import PLACES, QUANTITIES, heated, hot_path, hot_pressure
+from glassml.report.page import Table, with_error
 from glassml.report.results import AbsentError
 from glassml.report.sections.rings import (
     CENTRE_BIN_PER_A,
@@ -28,7 +29,6 @@ from glassml.structure.binning import coarser
 
 ERRORS = "Bands and bars are one standard error over independent glasses."
 WEIGHTINGS = {"neutron": "neutron", "xray": "X-ray"}
-PLACES = ("in situ", "recovered")
 HEIGHT_COLUMNS = [
     "state",
     "where",
@@ -81,29 +81,6 @@ def paths(evidence: Evidence) -> list[Path]:
     if not found:
         raise AbsentError("the campaign has no glass that was compressed")
     return found
-
-
-def hot_pressure(evidence: Evidence) -> float | None:
-    """Give the pressure under which most hot states are; None without any."""
-    hot = [state for state in evidence.find("hot in situ") if evidence.analysed(state)]
-    pressures = Counter(state.peak_pressure_GPa for state in hot)
-    return pressures.most_common(1)[0][0] if pressures else None
-
-
-def hot_path(evidence: Evidence, pressure_GPa: float, where: str) -> list[State]:
-    """Give the states of a pressure, in situ or recovered, from the cold one to the melt."""
-    states = [
-        state
-        for way in ("cold", "hot")
-        for state in evidence.find(f"{way} {where}")  # type: ignore[arg-type]
-        if abs(state.peak_pressure_GPa - pressure_GPa) <= PRESSURE_TOLERANCE_GPa
-        and evidence.analysed(state)
-    ]
-    ways = {"cold": 0, "hot": 1}
-    return sorted(
-        states,
-        key=lambda s: (ways[s.kind.split()[0]], s.from_melt, s.anneal_temperature_K),
-    )
 
 
 def _cold(evidence: Evidence) -> list[State]:
@@ -313,6 +290,36 @@ def _height_table(evidence: Evidence, pressure_GPa: float) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows, columns=HEIGHT_COLUMNS)
+
+
+def heating(evidence: Evidence) -> Table:
+    """List what heat does under one pressure, and what of it stays.
+
+    Raises
+    ------
+    AbsentError
+        If the campaign has no hot state, or none that can be compared.
+    """
+    changes = heated(evidence)
+    if changes.empty:
+        raise AbsentError("no hot state can be compared with the cold one under its pressure")
+    shown = []
+    for name, group in changes.groupby("state", sort=False):
+        state = next(one for one in evidence.states if one.name == name)
+        ways = ", ".join(dict.fromkeys(group.compared))
+        line = {"hot state": state.label, "compared": ways} | dict.fromkeys(QUANTITIES, "–")
+        for quantity in QUANTITIES:
+            own = group[group.quantity == quantity]
+            if len(own):
+                line[quantity] = with_error(*map(float, own[["change", "change_error"]].iloc[0]))
+        shown.append(line)
+    caption = (
+        "What heat does under one pressure: each hot state minus the cold one that was under the "
+        "same pressure at 300 K, in situ, and both released. Glass by glass where they were the "
+        "same glasses before; a melt never was. ± is one standard error."
+    )
+    title = "What heat does under pressure"
+    return Table("heating", title, caption, changes, limit=len(shown), shown=pd.DataFrame(shown))
 
 
 def _at_rest(axis: Axes, own: pd.DataFrame) -> None:

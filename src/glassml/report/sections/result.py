@@ -8,7 +8,8 @@ from glassml.report.equal_density import at_equal_density
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
 from glassml.report.figures import COLOURS, Canvas, Figure, draw
-from glassml.report.measures_recovered import equally_dense
+from glassml.report.heating import heated
+from glassml.report.measures_recovered import chosen_states
 from glassml.report.page import Section, with_error
 from glassml.report.pairs import height_difference, peak_of
 from glassml.report.results import AbsentError, Results, add
@@ -17,34 +18,10 @@ from glassml.report.states import State
 from glassml.structure.binning import coarser
 
 WORDS = {"neutron": "neutrons", "xray": "X-rays"}
+HEIGHTS = {"S(Q1), neutron": "neutrons", "S(Q1), X-ray": "X-rays"}
 MARKERS = ("o", "s", "^")
 VAGUE_per_A = 0.2  # a peak whose position is less sure is not marked
 ERRORS = "Bands and bars are one standard error over independent glasses."
-
-
-def chosen_states(evidence: Evidence) -> dict[str, State]:
-    """Choose what stands for rest, cold and hot.
-
-    Cold and hot are the densest pair of recovered glasses of equal density; where there is none,
-    the last recovered glass of each kind, or else the last in situ.
-
-    Raises
-    ------
-    AbsentError
-        If the campaign has no ambient state.
-    """
-    try:
-        hot, cold = equally_dense(evidence)
-    except AbsentError:
-        found = {
-            way: evidence.find(f"{way} recovered") or evidence.find(f"{way} in situ")  # type: ignore[arg-type]
-            for way in ("cold", "hot")
-        }
-        pair = {way: states[-1] for way, states in found.items() if states}
-    else:
-        pair = {"cold": cold, "hot": hot}
-    rest = evidence.origin(pair["hot"]) if "hot" in pair else evidence.ambient()
-    return {"rest": rest, **pair}
 
 
 def answers(results: Results, evidence: Evidence) -> list[tuple[str, str]]:
@@ -133,12 +110,34 @@ def _hot(evidence: Evidence) -> str:
     text = (
         f"{hot.label[0].upper()}{hot.label[1:]}: {_density(evidence, hot)}, {_fsdp(evidence, hot)}"
     )
-    lines = [f"{text}.", _hot_minus_rest(evidence, hot, chosen["rest"])]
+    lines = [f"{text}.", _heated(evidence), _hot_minus_rest(evidence, hot, chosen["rest"])]
     if "cold" in chosen:
         cold = chosen["cold"]
         lines[0] = f"{text}; {cold.label}: {_density(evidence, cold)}, {_fsdp(evidence, cold)}."
         lines += _against_cold(evidence, hot, cold)
     return " ".join(line for line in lines if line)
+
+
+def _heated(evidence: Evidence) -> str:
+    """Say what heat does to the height of the FSDP under pressure, in situ."""
+    try:
+        changes = heated(evidence)
+    except AbsentError:
+        return ""
+    changes = changes[(changes["where"] == "in situ") & changes.quantity.isin(HEIGHTS)]
+    parts = []
+    for name, group in changes.groupby("state", sort=False):
+        state = next(one for one in evidence.states if one.name == name)
+        columns = (group.quantity, group.change, group.change_error)
+        heights = (
+            f"{with_error(change, error)} ({HEIGHTS[quantity]})"
+            for quantity, change, error in zip(*columns, strict=True)
+        )
+        parts.append(f"{state.heat} {', '.join(heights)}")
+    if not parts:
+        return ""
+    against = changes.against.iloc[0]
+    return f"What heat changes of S(Q₁) under pressure, against {against}: {'; '.join(parts)}."
 
 
 def _hot_minus_rest(evidence: Evidence, hot: State, rest: State) -> str:

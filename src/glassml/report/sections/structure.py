@@ -72,18 +72,21 @@ def structure_section(results: Results, evidence: Evidence) -> Section:
     return section
 
 
-def _along_paths(evidence: Evidence) -> list[tuple[str, Callable[[], Figure]]]:
-    """Give the figures along compression and temperature, as far as the campaign has any."""
+def _along_paths(evidence: Evidence) -> list[tuple[str, Callable[[], Figure | Table]]]:
+    """Give what goes along compression and temperature, as far as the campaign has any."""
     compressed = evidence.find("cold in situ", "hot in situ")
     if not compressed:
         return []
-    figures: list[tuple[str, Callable[[], Figure]]] = [
+    figures: list[tuple[str, Callable[[], Figure | Table]]] = [
         ("FSDP along the cold and the hot path", lambda: paths.structure_factors(evidence)),
         ("Shape of rings along the cold and the hot path", lambda: paths.aspect_ratios(evidence)),
         ("Centres of rings along the cold and the hot path", lambda: paths.centres(evidence)),
     ]
     if evidence.find("hot in situ"):
-        figures.insert(1, ("FSDP against temperature", lambda: paths.temperatures(evidence)))
+        figures[1:1] = [
+            ("FSDP against temperature", lambda: paths.temperatures(evidence)),
+            ("What heat does under pressure", lambda: paths.heating(evidence)),
+        ]
     return figures
 
 
