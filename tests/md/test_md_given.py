@@ -169,6 +169,13 @@ def test_some_glasses_have_a_batch_and_random_numbers_of_their_own(made, tmp_pat
     [
         ("study", "silica", "resources/study/m0.nequip.zip"),
         ("study_network", "silica_network", "resources/potential/m0.nequip.zip"),
+        ("study_network_m1", "silica_network_m1", "resources/potential/m1.nequip.zip"),
+        ("study_network_m2", "silica_network_m2", "resources/potential/m2.nequip.zip"),
+        (
+            "study_network_pbesol",
+            "silica_network_pbesol",
+            "resources/potential_pbesol/m0.nequip.zip",
+        ),
         ("study_pbesol", "silica_pbesol", "resources/potential_pbesol/m0.nequip.zip"),
         ("study_remelted", "silica_remelted", "resources/potential_pbesol/m0.nequip.zip"),
     ],
