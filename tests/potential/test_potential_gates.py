@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from test_potential_verification import Faulty
 
-from glassml.potential import gates, probes
+from glassml.potential import gates, probes, stability
 from glassml.potential.card import as_markdown, model_card
 from glassml.potential.errors import error_rows, parity_rows
 from silica_labels import make_labels, quartz, silica_calculator
@@ -154,7 +154,7 @@ def test_the_hole_of_a_buckingham_potential_is_found():
 
 @pytest.mark.parametrize("pressure", [None, 20.0])
 def test_stable_dynamics(pressure):
-    run = probes.stability_run(
+    run = stability.stability_run(
         silica_calculator(),
         quartz(),
         temperature_K=300.0,
@@ -173,7 +173,7 @@ def test_unphysical_dynamics_stop_with_the_reason():
 
     atoms = quartz()
     atoms.rattle(0.1, seed=1)
-    run = probes.stability_run(
+    run = stability.stability_run(
         Faulty(explode),
         atoms,
         temperature_K=300.0,

@@ -61,6 +61,18 @@ def test_without_a_pair_of_one_density_hot_minus_cold_is_interpolated(tmp_path, 
     assert "at 2.300 g/cm³ by interpolation" in row.remark
 
 
+def test_glasses_in_situ_are_not_compared_with_recovered_ones(own, tmp_path, monkeypatch):
+    # denser than all cold recovered ones, and in situ between them
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.6, 1.7, 1.65, 0.085))
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K", (2.6, 1.8, 1.45, 0.08))
+    root = tmp_path / "denser"
+    write_structure(root)
+    other = evidence_of(root, name="denser", seed=5)
+    row = numbers(budget(own, [("committee", other)]))["committee", HOT]
+    assert "hot_7.7GPa_1500K there are not alike" in row.remark
+    assert pd.isna(row.change)
+
+
 def test_what_no_campaign_tells_is_not_measured(own):
     row = numbers(budget(own))["glasses", HOT]
     assert row.here == pytest.approx(1.70 - 1.54)

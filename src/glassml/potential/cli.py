@@ -350,10 +350,15 @@ def _gate(args: argparse.Namespace) -> None:
     campaign = load_campaign(args.config)
     committee = Committee(args.members, args.labels, args.device, args.extra)
     thresholds = campaign.potential.gates
-    results, table = run_gate(args.name, committee, thresholds, campaign.seed, args.processes)
+    kept = args.output.with_suffix(".runs")
+    results, table = run_gate(args.name, committee, thresholds, campaign.seed, args.processes, kept)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
     write_csv(args.table, rows, list(table.columns))
     write_json(args.output, as_record(results))
+    for state in kept.glob("*.npz"):  # what stays tells of events
+        state.unlink()
+    if kept.is_dir() and not any(kept.iterdir()):
+        kept.rmdir()
 
 
 def _displace(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The gates of a committee: what each needs, from its members' files and from the labels."""
 
 import functools
+import hashlib
 import io
 import math
 import multiprocessing
@@ -13,10 +14,10 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from glassml.campaign.config.potential import Gates, Phonons
-from glassml.campaign.files import read_table_text
+from glassml.campaign.files import file_sha256, read_table_text
 from glassml.campaign.process import load_faster
 from glassml.campaign.seeds import generator
-from glassml.potential import equations, gates, glasses, phonons, probes, rotations
+from glassml.potential import equations, gates, glasses, phonons, probes, rotations, stability
 from glassml.potential.calculators import load_calculator
 from glassml.potential.labels import read_labels
 from glassml.potential.packages import PotentialError
@@ -127,6 +128,7 @@ def run_gate(
     thresholds: Gates,
     seed: int,
     processes: int = 1,
+    folder: Path | None = None,
 ) -> tuple[list[gates.Result], pd.DataFrame]:
     """Judge a committee at one gate.
 
@@ -143,6 +145,8 @@ def run_gate(
         The campaign's.
     processes
         Stability runs at the same time.
+    folder
+        Where stability runs keep their state, so that they go on after a kill.
 
     Returns
     -------
@@ -191,7 +195,7 @@ def run_gate(
         frames = [atoms for path in committee.extra for atoms in rotations.read_rotations(path)]
         points = committee.points(rotations.rotation_points, frames)
         return gates.rotation_gate(points, thresholds.rotations, factor), points
-    runs = _stability_runs(committee, thresholds.stability_ps, seed, processes)
+    runs = _stability_runs(committee, thresholds.stability_ps, seed, processes, folder)
     return gates.stability_gate(runs), pd.DataFrame([vars(run) for run in runs])
 
 
@@ -225,17 +229,18 @@ def _phonons(committee: Committee, settings: Phonons) -> pd.DataFrame:
 
 
 def _stability_runs(
-    committee: Committee, picoseconds: float, seed: int, processes: int
-) -> list[probes.Run]:
+    committee: Committee, picoseconds: float, seed: int, processes: int, folder: Path | None
+) -> list[stability.Run]:
     """Run short dynamics of a crystal with the first member, which later stages use."""
-    start = (probes.crystals(committee.frames()) or committee.frames())[0]
-    one = functools.partial(
-        _stability_run,
-        committee,
-        probes.enlarge(start, STABILITY_ATOMS),
-        picoseconds,
-        seed,
-    )
+    crystal = (probes.crystals(committee.frames()) or committee.frames())[0]
+    start = probes.enlarge(crystal, STABILITY_ATOMS)
+    kept = None
+    if folder is not None:
+        model = file_sha256(committee.folders[0] / "model.nequip.zip")
+        arrays = (start.numbers, start.positions, start.cell.array)
+        parts = [f"{model} {picoseconds} {seed}".encode(), *(each.tobytes() for each in arrays)]
+        kept = stability.Kept(folder, hashlib.sha256(b" ".join(parts)).hexdigest())
+    one = functools.partial(_stability_run, committee, start, picoseconds, seed, kept)
     if processes == 1:
         return [one(*condition) for condition in STABILITY_RUNS]
     # forked processes could not use a GPU
@@ -257,14 +262,16 @@ def _stability_run(
     atoms: Atoms,
     picoseconds: float,
     seed: int,
+    kept: stability.Kept | None,
     temperature_K: float,
     pressure_GPa: float | None,
-) -> probes.Run:
-    return probes.stability_run(
+) -> stability.Run:
+    return stability.stability_run(
         committee.calculator(committee.folders[0]),
         atoms,
         temperature_K=temperature_K,
         pressure_GPa=pressure_GPa,
         picoseconds=picoseconds,
         rng=generator(seed, "potential", "stability", str(temperature_K), str(pressure_GPa)),
+        kept=kept,
     )

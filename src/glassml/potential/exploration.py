@@ -17,7 +17,7 @@ from ase.md.velocitydistribution import Stationary, thermalize_momenta
 from ase.optimize import FIRE
 
 from glassml.potential.disagreement import disagreement
-from glassml.potential.probes import unphysical_event
+from glassml.potential.stability import unphysical_event
 
 ACCURATE, CANDIDATE, FAILED = "accurate", "candidate", "failed"
 TRAJECTORY_COLUMNS = (

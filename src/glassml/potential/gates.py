@@ -12,8 +12,9 @@ from glassml.campaign.config.potential import Equations, Glasses, Rotations
 from glassml.dft.equation_of_state import Curve
 from glassml.potential.equations import curves
 from glassml.potential.errors import UNITS, held_out_rows
-from glassml.potential.probes import Approach, Run
+from glassml.potential.probes import Approach
 from glassml.potential.rotations import rotation_errors
+from glassml.potential.stability import Run
 
 GREEN, AMBER, RED, UNKNOWN = "green", "amber", "red", "unknown"
 ORDER = (GREEN, AMBER, RED)

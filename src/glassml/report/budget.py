@@ -29,6 +29,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "functional": ("dft.xc",),
     "committee": ("potential.", "seed"),
     "rate": ("md.states.", "md.classical.", "md.student"),
+    "rings": ("md.states.", "md.classical.", "md.student"),
     "size": ("md.atoms",),
     "anneal": ("md.states.",),
 }
@@ -305,7 +306,12 @@ def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[V
     states = quantity.states(evidence)
     here = quantity.value(evidence, states)
     if other.results.config.md.held is None:
-        there = quantity.value(other, quantity.states(other))
+        others = quantity.states(other)
+        kinds = [[state.kind for state in each] for each in (states, others)]
+        if kinds[0] != kinds[1]:  # in situ and recovered are no measure of each other
+            named = [" and ".join(state.name for state in each) for each in (states, others)]
+            raise AbsentError(f"{named[0]} here and {named[1]} there are not alike")
+        there = quantity.value(other, others)
         return here, there, difference(there, here)
     has = other.results.config.md.states
     if missing := [state.name for state in states if state.name not in has]:
