@@ -145,16 +145,18 @@ def test_networks_of_the_search_make_the_first_state_or_are_refused(md, reason):
     assert parse_campaign(campaign).potential.search.glasses == []
 
 
-def test_networks_make_no_glasses_of_runs_that_are_given(tmp_path):
+@pytest.mark.parametrize("way", ["given", "held"])
+def test_networks_make_no_glasses_of_runs_that_are_there(way, tmp_path):
     (tmp_path / "ambient/glass00").mkdir(parents=True)
     (tmp_path / "ambient/glass00/record.json").touch()
     campaign = {
         "name": "searched",
         "configurations": {"families": {}},
         "potential": {"search": {"variants": {"small": {}}, "glasses": ["small"]}},
-        "md": {"engine": "torch", "given": str(tmp_path), "states": {"ambient": STATE}},
+        "md": {"engine": "torch", "states": {"ambient": STATE}},
     }
-    with pytest.raises(ConfigError, match=r"with md\.given no glass is made"):
+    campaign["md"][way] = str(tmp_path) if way == "given" else {"runs": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"with md\.given or md\.held no glass is made"):
         parse_campaign(campaign)
 
 
