@@ -136,6 +136,28 @@ def test_runs_that_are_not_there_are_named(made, tmp_path):
         load_campaign(config)
 
 
+def test_a_run_that_was_made_in_another_way_is_refused(made, tmp_path, capsys):
+    hotter = [STAGES["melt"][0] | {"temperature_K": 950}]
+    states = CAMPAIGN["md"]["states"] | {"melt": {"stages": hotter}}
+    held = {"runs": str(made / "given")} | LENGTHS
+    assert run_all(configuration(tmp_path, held=held, states=states), tmp_path / "md", "bks") == 2
+    error = capsys.readouterr().err
+    assert "given/melt/glass00: was run with other stages than states: melt has (melt)" in error
+    longer = [STAGES["melt"][0] | {"duration_ps": 0.01}]
+    states = CAMPAIGN["md"]["states"] | {"melt": {"stages": longer}}
+    assert run_all(configuration(tmp_path, held=held, states=states), tmp_path / "md", "bks") == 2
+    assert "other stages" in capsys.readouterr().err
+    # what was run with another time step is the same glass
+    config = configuration(tmp_path, held=held, timestep_fs=0.5)
+    assert run_all(config, tmp_path / "md", "bks") == 0
+
+
+def test_a_glass_of_another_size_is_refused(made, tmp_path, capsys):
+    config = configuration(tmp_path, held={"runs": str(made / "given")} | LENGTHS, atoms=48)
+    assert run_all(config, tmp_path / "md", "bks") == 2
+    assert "has 24 atoms, and md.atoms is 48" in capsys.readouterr().err
+
+
 def test_a_run_that_is_cut_off_is_named(made, tmp_path, capsys):
     folder = tmp_path / "given"
     for state in ("melt", "melt/pressed"):

@@ -5,10 +5,12 @@ import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 
 from glassml.campaign.config import Campaign, load_campaign
+from glassml.campaign.config import states as configured
 from glassml.campaign.config.md import ENGINES_OF_CONTROLS, Held, MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
 from glassml.campaign.extxyz import read_extxyz
@@ -83,9 +85,7 @@ def prepare(
     parent = md.begins_with(args.state)
     why_not = ""
     if md.held is not None:
-        atoms, origin = _go_on(md.held, args.state, glass)
-        record = md.held.final(args.state, glass).with_name("record.json")
-        why_not = why_skipped(record, args.state)
+        atoms, origin, why_not = _go_on(md, md.held, args.state, glass)
     elif parent is None:
         temperature = md.states[args.state].stages[0].temperature_K
         starts = {path.parent.name: path for path in args.start}
@@ -118,14 +118,48 @@ def prepare(
     return job, atoms, why_not
 
 
-def _go_on(held: Held, state: str, glass: str) -> tuple[Atoms, dict[str, object]]:
-    """Give how a run of another campaign ended, with its momenta, and which it was."""
+def _go_on(
+    md: MolecularDynamics, held: Held, state: str, glass: str
+) -> tuple[Atoms, dict[str, object], str]:
+    """Give how a run of another campaign ended, which it was, and why it cannot be held on.
+
+    Raises
+    ------
+    GlassmlError
+        If it is another glass than the configuration says, or was made in another way.
+    """
     path = held.final(state, glass)
+    record = path.with_name("record.json")
+    why_not = why_skipped(record, state)
+    _check_same(read_json(record), md, state, f"held: {path.parent}")
     with reading(path, "an extxyz file"):
         end = next(read_extxyz(path))
     atoms = Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
     atoms.set_momenta(end.get_momenta())
-    return atoms, {"held": f"{state}/{glass}", "held_sha256": file_sha256(path)}
+    return atoms, {"held": f"{state}/{glass}", "held_sha256": file_sha256(path)}, why_not
+
+
+def _check_same(record: Mapping[str, Any], md: MolecularDynamics, state: str, where: str) -> None:
+    """Refuse a run that is not what `states` say; its time step may be another."""
+    if record["atoms"] != md.atoms:
+        raise GlassmlError(f"{where}: has {record['atoms']} atoms, and md.atoms is {md.atoms}")
+    stages, runs = md.states[state].stages, record["protocol"]
+    differing = [one.name for one, run in zip(stages, runs, strict=False) if not _alike(one, run)]
+    if differing or len(stages) != len(runs):
+        raise GlassmlError(
+            f"{where}: was run with other stages than states: {state} has "
+            f"({', '.join(differing) or 'another number of them'})"
+        )
+
+
+def _alike(stage: configured.Stage, run: Mapping[str, Any]) -> bool:
+    """Tell whether a stage that was run is one of the configuration, to a time step."""
+    same = all(run[field] == getattr(stage, field) for field in ("name", "ensemble"))
+    for field in ("temperature_K", "pressure_GPa"):
+        ends = getattr(stage, field)
+        same &= run[field] == (None if ends is None else list(ends))
+    missing = abs(run["steps"] * run["timestep_fs"] - 1000.0 * stage.length_ps())
+    return bool(same and missing <= run["timestep_fs"])
 
 
 def _check_start(path: Path, state: str, pressure_GPa: float) -> None:
