@@ -84,3 +84,34 @@ def plot_measured(
         color="k",
         label=label,
     )
+
+
+def mark_peak(
+    axis: Axes,
+    evidence: Evidence,
+    state: State,
+    weighting: str,
+    colour: str,
+    vague_per_A: float = float("inf"),
+) -> None:
+    """Mark the fitted peak of a state, if it has one.
+
+    Parameters
+    ----------
+    weighting
+        ``neutron`` or ``xray``.
+    vague_per_A
+        A peak whose position is less sure, in Å⁻¹, is not marked.
+    """
+    try:
+        place, height = (
+            evidence.peak(state, name, weighting=weighting) for name in ("position", "height")
+        )
+    except AbsentError:
+        return
+    if place.error is not None and place.error > vague_per_A:
+        return
+    look: dict[str, Any] = {"fmt": "s", "ms": 5, "mec": "white", "capsize": 2, "zorder": 5}
+    axis.errorbar(
+        place.mean, height.mean, xerr=place.error, yerr=height.error, color=colour, **look
+    )

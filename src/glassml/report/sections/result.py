@@ -3,7 +3,7 @@
 import pandas as pd
 
 from glassml.campaign.names import KING
-from glassml.report.curves import plot_band, plot_measured, state_rows, with_errors
+from glassml.report.curves import mark_peak, plot_band, plot_measured, state_rows, with_errors
 from glassml.report.equal_density import at_equal_density
 from glassml.report.evidence import DENSITY_TOLERANCE_g_cm3, Evidence, Value
 from glassml.report.experiment import CITATION, XRAY, neutron_ambient, xray_ambient
@@ -255,7 +255,7 @@ def _figure_fsdp(evidence: Evidence) -> Figure:
                 own = part[part.state == state.name]
                 label = f"{word}: {state.label}"
                 plot_band(axis, own, "q_per_A", "S", colour, label=label)
-                _mark_peak(axis, evidence, state, column, colour)
+                mark_peak(axis, evidence, state, column, colour, VAGUE_per_A)
             own = part[part.state == "experiment"]
             plot_measured(axis, own.q_per_A, own.S, own.S_error, label="experiment, at rest")
             axis.set(xlabel=r"$Q$, Å$^{-1}$", xlim=(0.4, 3.5))
@@ -278,19 +278,6 @@ def _chosen(chosen: dict[str, State]) -> str:
     if {"cold", "hot"} <= set(chosen):
         return "Cold and hot are the densest recovered pair of equal density, if there is one."
     return "States of the other kinds were not run."
-
-
-def _mark_peak(axis, evidence: Evidence, state: State, weighting: str, colour: str) -> None:  # noqa: ANN001
-    try:
-        place, height = (
-            evidence.peak(state, name, weighting=weighting) for name in ("position", "height")
-        )
-    except AbsentError:
-        return
-    if place.error is not None and place.error > VAGUE_per_A:
-        return
-    look = {"fmt": "s", "ms": 5, "color": colour, "mec": "white", "capsize": 2, "zorder": 5}
-    axis.errorbar(place.mean, height.mean, xerr=place.error, yerr=height.error, **look)
 
 
 def _figure_rings(evidence: Evidence) -> Figure:

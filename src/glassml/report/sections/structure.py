@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 
 from glassml.report.budget import budget, budget_table
 from glassml.report.curves import (
     coloured,
     legend_beside,
+    mark_peak,
     plot_band,
     plot_measured,
     state_rows,
@@ -167,7 +167,7 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
             for state, colour in coloured(states):
                 own = part[part.state == state.name]
                 plot_band(axis, own, "q_per_A", "S", colour, label=state.label)
-                _mark_peak(axis, evidence, state, column, colour)
+                mark_peak(axis, evidence, state, column, colour)
             measured = part[part.state == "experiment"]
             points = (measured.q_per_A, measured.S, measured.S_error)
             plot_measured(axis, *points, label="experiment, ambient")
@@ -183,28 +183,6 @@ def _close_up(evidence: Evidence, states: Sequence[State]) -> Figure:
     )
     title = "First sharp diffraction peak"
     return draw("fsdp", title, caption, table, paint, size=(9.2, 4.8))
-
-
-def _mark_peak(axis: Axes, evidence: Evidence, state: State, column: str, colour: str) -> None:
-    """Mark the fitted peak of a state, if it has one."""
-    try:
-        place, height = (
-            evidence.peak(state, name, weighting=column) for name in ("position", "height")
-        )
-    except AbsentError:
-        return
-    axis.errorbar(
-        place.mean,
-        height.mean,
-        xerr=place.error,
-        yerr=height.error,
-        fmt="s",
-        ms=5,
-        color=colour,
-        mec="white",
-        capsize=2,
-        zorder=5,
-    )
 
 
 def _bin(evidence: Evidence) -> float:
