@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from glassml.campaign.errors import GlassmlError, Interrupted, file_trouble
 from glassml.campaign.names import STAGES
-from glassml.campaign.process import live_for
+from glassml.campaign.process import live_for, output_is_closed
 from glassml.campaign.signals import ends_its_time, listen, wait_to_be_ended
 from glassml.campaign.trust import trust_campaign
 
@@ -40,6 +41,17 @@ def _trust_packages(args: argparse.Namespace) -> None:
         trust_campaign(results, campaign.potential.trust)
 
 
+def _tell(error: GlassmlError | OSError) -> int | None:
+    """Tell of an error that a user can mend, and give the exit code; None of any other."""
+    if isinstance(error, BrokenPipeError) and output_is_closed():
+        return 128 + signal.SIGPIPE  # a reader as `head` has read enough
+    trouble = str(error) if isinstance(error, GlassmlError) else file_trouble(error)
+    if trouble is None:
+        return None
+    print(f"glassml: {trouble}", file=sys.stderr)
+    return 2
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, of this process where none is given.
 
@@ -58,17 +70,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _trust_packages(args)
         return args.run(args) or 0
-    except GlassmlError as error:
-        if args.verbose:
+    except (GlassmlError, OSError) as error:
+        code = None if args.verbose else _tell(error)
+        if code is None:
             raise
-        print(f"glassml: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        trouble = file_trouble(error)
-        if trouble is None or args.verbose:
-            raise
-        print(f"glassml: {trouble}", file=sys.stderr)
-        return 2
+        return code
     except Interrupted as interruption:
         logging.getLogger(__name__).warning("%s", interruption)
         if ends_its_time(interruption):

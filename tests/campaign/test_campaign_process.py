@@ -1,10 +1,13 @@
 """How a process ends whose command is over: at once where much is loaded, and never unheard."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from glassml.cli import main
 
 PROGRAM = """
 import atexit, sys, types
@@ -56,3 +59,21 @@ def test_what_nobody_reads_any_more_is_told():
     os.close(writer)
     assert done.returncode == 120
     assert "BrokenPipeError" in done.stderr
+
+
+def test_a_reader_that_has_read_enough_is_no_mistake():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "glassml", "campaign", "keys", "--markdown"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_another_pipe_that_is_broken_is_told(monkeypatch):
+    def broken(_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("glassml.campaign.cli._print_keys", broken)
+    with pytest.raises(BrokenPipeError):
+        main(["campaign", "keys"])

@@ -9,6 +9,7 @@ import atexit
 import ctypes
 import gc
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -52,6 +53,22 @@ def _end(codes: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(codes[0])
+
+
+def output_is_closed() -> bool:
+    """Tell whether nobody reads this process's output any more, and if so stop writing there."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # it is no file
+        return False
+    watch = select.poll()
+    watch.register(output, select.POLLERR)
+    if not watch.poll(0):
+        return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, output)
+    os.close(nowhere)
+    return True
 
 
 def die_with(parent: int) -> None:

@@ -306,7 +306,7 @@ def heating(evidence: Evidence) -> Table:
     shown = []
     for name, group in changes.groupby("state", sort=False):
         state = next(one for one in evidence.states if one.name == name)
-        ways = ", ".join(dict.fromkeys(group.compared))
+        ways = ", else ".join(dict.fromkeys(group.compared))
         line = {"hot state": state.label, "compared": ways} | dict.fromkeys(QUANTITIES, "–")
         for quantity in QUANTITIES:
             own = group[group.quantity == quantity]
