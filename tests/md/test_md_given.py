@@ -7,7 +7,8 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-import yaml
+import tiny_runs
+from tiny_runs import make_runs, run_all
 
 from glassml.campaign.config import load_campaign
 from glassml.campaign.errors import ConfigError, GlassmlError
@@ -21,44 +22,24 @@ from glassml.md.protocol import describe
 from glassml.structure.frames import read_frames
 
 ROOT = Path(__file__).parents[2]
-CAMPAIGN = {
-    "name": "test",
-    "configurations": {"families": {}},
-    "md": {
-        "atoms": 24,
-        "glasses": 2,
-        "engine": "torch",
-        "frame_every_fs": 2,
-        "sample_every_fs": 1,
-        "guards": {"temperature_ratio": 1000, "energy_jump_eV": 1000},  # the start is random
-        "states": {
-            "hot": {
-                "stages": [
-                    {"name": "melt", "ensemble": "nvt", "temperature_K": 500, "duration_ps": 0.004},
-                    {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 0.004},
-                ]
-            }
-        },
-    },
+STATES = {
+    "hot": {
+        "stages": [
+            {"name": "melt", "ensemble": "nvt", "temperature_K": 500, "duration_ps": 0.004},
+            {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 0.004},
+        ]
+    }
 }
 
 
-def configuration(folder, **changes):
-    path = folder / "campaign.yaml"
-    path.write_text(yaml.safe_dump(CAMPAIGN | {"md": CAMPAIGN["md"] | changes}))
-    return path
+def configuration(folder, states=STATES, **changes):
+    return tiny_runs.configuration(folder, states, **changes)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Give a folder with runs, `md`, and what was exported of them, `given`."""
-    folder = tmp_path_factory.mktemp("made")
-    command = ["md", "all", "--config", str(configuration(folder)), "--potential", "shik"]
-    assert main([*command, "--device", "cpu", "--output-dir", str(folder / "md")]) == 0
-    command = ["md", "export", "--config", str(folder / "campaign.yaml")]
-    folders = ["--input-dir", str(folder / "md"), "--output-dir", str(folder / "given")]
-    assert main([*command, *folders]) == 0
-    return folder
+    return make_runs(tmp_path_factory.mktemp("made"), STATES)
 
 
 def test_an_exported_run_is_taken_up_as_it_was(made, tmp_path):
@@ -152,15 +133,14 @@ def test_a_run_that_was_stopped_is_not_exported(made, tmp_path):
 
 
 def test_some_glasses_have_a_batch_and_random_numbers_of_their_own(made, tmp_path, capsys):
-    command = ["md", "all", "--config", str(configuration(tmp_path)), "--potential", "shik"]
-    command += ["--device", "cpu", "--output-dir", str(tmp_path / "md")]
+    runs = (configuration(tmp_path), tmp_path / "md", "shik", "--glasses")
     for glass in ("glass00", "glass01"):
-        assert main([*command, "--glasses", glass]) == 0
+        assert run_all(*runs, glass) == 0
         assert (tmp_path / "md/hot" / glass / "record.json").exists()
     records = [tmp_path / "md/hot/glass00", tmp_path / "md/hot/glass01", made / "md/hot/glass00"]
     seeds = [json.loads((each / "record.json").read_text())["dynamics_seed"] for each in records]
     assert len(set(seeds)) == 3
-    assert main([*command, "--glasses", "glass07"]) == 2
+    assert run_all(*runs, "glass07") == 2
     assert "--glasses glass07: there are glass00, glass01" in capsys.readouterr().err
 
 

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import yaml
+import tiny_runs
 from ase import units
+from tiny_runs import make_runs, run_all
 
 from glassml.campaign.config import load_campaign
 from glassml.campaign.errors import ConfigError
@@ -27,45 +28,21 @@ STAGES = {
         }
     ],
 }
-CAMPAIGN = {
-    "name": "test",
-    "configurations": {"families": {}},
-    "md": {
-        "atoms": 24,
-        "glasses": 2,
-        "engine": "torch",
-        "frame_every_fs": 2,
-        "sample_every_fs": 1,
-        "guards": {"temperature_ratio": 1000, "energy_jump_eV": 1000},  # the start is random
-        "states": {
-            "melt": {"stages": STAGES["melt"]},
-            "melt/pressed": {"parent": "melt", "stages": STAGES["pressed"]},
-        },
-    },
+STATES = {
+    "melt": {"stages": STAGES["melt"]},
+    "melt/pressed": {"parent": "melt", "stages": STAGES["pressed"]},
 }
 LENGTHS = {"settle_ps": 0.004, "hold_ps": 0.008}
 
 
-def configuration(folder, **changes):
-    path = folder / "campaign.yaml"
-    path.write_text(yaml.safe_dump(CAMPAIGN | {"md": CAMPAIGN["md"] | changes}))
-    return path
-
-
-def run_all(config, folder, potential):
-    command = ["md", "all", "--config", str(config), "--potential", potential, "--device", "cpu"]
-    return main([*command, "--output-dir", str(folder)])
+def configuration(folder, states=STATES, **changes):
+    return tiny_runs.configuration(folder, states, **changes)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Give a folder with runs by SHIK, `md`, and what was exported of them, `given`."""
-    folder = tmp_path_factory.mktemp("made")
-    config = configuration(folder)
-    assert run_all(config, folder / "md", "shik") == 0
-    command = ["md", "export", "--config", str(config), "--input-dir", str(folder / "md")]
-    assert main([*command, "--output-dir", str(folder / "given")]) == 0
-    return folder
+    return make_runs(tmp_path_factory.mktemp("made"), STATES)
 
 
 @pytest.mark.parametrize("kept", ["md", "given"])
@@ -120,9 +97,7 @@ def test_a_state_is_what_it_was_before(made, tmp_path):
 
 def test_one_of_two_states_can_be_asked_for(made, tmp_path, capsys):
     config = configuration(tmp_path, held={"runs": str(made / "given")} | LENGTHS)
-    command = ["md", "all", "--config", str(config), "--potential", "bks", "--device", "cpu"]
-    command += ["--output-dir", str(tmp_path / "md"), "--states", "melt/pressed"]
-    assert main(command) == 0
+    assert run_all(config, tmp_path / "md", "bks", "--states", "melt/pressed") == 0
     assert not (tmp_path / "md/melt/glass00").exists()
     assert (tmp_path / "md/melt/pressed/glass01/record.json").exists()
     assert main(["md", "protocol", "--config", str(config)]) == 0
@@ -130,7 +105,7 @@ def test_one_of_two_states_can_be_asked_for(made, tmp_path, capsys):
 
 
 def test_runs_that_are_not_there_are_named(made, tmp_path):
-    states = CAMPAIGN["md"]["states"] | {"melt/other": CAMPAIGN["md"]["states"]["melt/pressed"]}
+    states = STATES | {"melt/other": STATES["melt/pressed"]}
     config = configuration(tmp_path, held={"runs": str(made / "given")}, states=states)
     with pytest.raises(ConfigError, match=r"held: runs: .* lacks 2 of 6 runs: melt/other/glass00"):
         load_campaign(config)
@@ -138,13 +113,13 @@ def test_runs_that_are_not_there_are_named(made, tmp_path):
 
 def test_a_run_that_was_made_in_another_way_is_refused(made, tmp_path, capsys):
     hotter = [STAGES["melt"][0] | {"temperature_K": 950}]
-    states = CAMPAIGN["md"]["states"] | {"melt": {"stages": hotter}}
+    states = STATES | {"melt": {"stages": hotter}}
     held = {"runs": str(made / "given")} | LENGTHS
     assert run_all(configuration(tmp_path, held=held, states=states), tmp_path / "md", "bks") == 2
     error = capsys.readouterr().err
     assert "given/melt/glass00: was run with other stages than states: melt has (melt)" in error
     longer = [STAGES["melt"][0] | {"duration_ps": 0.01}]
-    states = CAMPAIGN["md"]["states"] | {"melt": {"stages": longer}}
+    states = STATES | {"melt": {"stages": longer}}
     assert run_all(configuration(tmp_path, held=held, states=states), tmp_path / "md", "bks") == 2
     assert "other stages" in capsys.readouterr().err
     # what was run with another time step is the same glass

@@ -15,7 +15,6 @@ from glassml.campaign.extxyz import read_extxyz
 from glassml.campaign.files import (
     atomic_path,
     read_json,
-    reading,
     write_gzip,
     write_json,
     write_text,
@@ -24,12 +23,13 @@ from glassml.campaign.h5md import box_edges
 from glassml.md import MODULI_FILE
 from glassml.md.checkpoint import Samples
 from glassml.md.outputs import (
+    read_final,
     read_trajectory,
     write_final,
     write_restart,
     write_trajectory,
 )
-from glassml.md.protocol import Stage, describe
+from glassml.md.protocol import Stage, describe, differing
 
 DECIMALS = 4
 
@@ -75,8 +75,7 @@ def read_finals(folder: Path) -> dict[str, Atoms]:
     """
     finals = {}
     for path in sorted(folder.glob("*/final.extxyz*")):
-        with reading(path, "an extxyz file"):
-            finals[path.parent.name] = next(read_extxyz(path))
+        finals[path.parent.name] = read_final(path)
     if not finals:
         raise GlassmlError(f"{folder}: no final.extxyz in folders of it: has a run ended there?")
     return finals
@@ -108,17 +107,10 @@ def adopt_run(given: Path, stages: Sequence[Stage], output: Path) -> None:
         If the run had other stages.
     """
     record = read_json(given / "record.json")
-    asked = json.loads(json.dumps(describe(stages)))
-    if record["protocol"] != asked:
-        differing = [
-            each["name"]
-            for each, other in zip(record["protocol"], asked, strict=False)
-            if each != other
-        ]
+    if names := differing(record["protocol"], describe(stages)):
         raise GlassmlError(
-            f"{given}: was run with other stages than the configuration has "
-            f"({', '.join(differing) or 'another number of them'}): remove md.given, so that the "
-            "state is run, or take the configuration that lies with the runs"
+            f"{given}: was run with other stages than the configuration has ({names}): remove "
+            "md.given, so that the state is run, or take the configuration that lies with the runs"
         )
     frames = list(read_extxyz(given / "frames.extxyz.gz"))
     last = len(record["stages"]) - 1

@@ -13,12 +13,11 @@ from glassml.campaign.config import Campaign, load_campaign
 from glassml.campaign.config import states as configured
 from glassml.campaign.config.md import ENGINES_OF_CONTROLS, Held, MolecularDynamics
 from glassml.campaign.errors import GlassmlError, StructureError
-from glassml.campaign.extxyz import read_extxyz
-from glassml.campaign.files import file_sha256, read_json, reading
+from glassml.campaign.files import file_sha256, read_json
 from glassml.campaign.seeds import derive_seed, generator
 from glassml.md.guards import Limits
-from glassml.md.outputs import read_restart, write_restart
-from glassml.md.protocol import Coupling, Stage, digest
+from glassml.md.outputs import read_final, read_restart, write_restart
+from glassml.md.protocol import Coupling, Stage, differing, digest
 from glassml.md.run import Job
 from glassml.md.start import classical_start, maxwell_boltzmann, random_start
 
@@ -132,8 +131,7 @@ def _go_on(
     record = path.with_name("record.json")
     why_not = why_skipped(record, state)
     _check_same(read_json(record), md, state, f"held: {path.parent}")
-    with reading(path, "an extxyz file"):
-        end = next(read_extxyz(path))
+    end = read_final(path)
     atoms = Atoms(end.symbols, positions=end.positions, cell=end.cell, pbc=True)
     atoms.set_momenta(end.get_momenta())
     return atoms, {"held": f"{state}/{glass}", "held_sha256": file_sha256(path)}, why_not
@@ -143,16 +141,11 @@ def _check_same(record: Mapping[str, Any], md: MolecularDynamics, state: str, wh
     """Refuse a run that is not what `states` say; its time step may be another."""
     if record["atoms"] != md.atoms:
         raise GlassmlError(f"{where}: has {record['atoms']} atoms, and md.atoms is {md.atoms}")
-    stages, runs = md.states[state].stages, record["protocol"]
-    differing = [one.name for one, run in zip(stages, runs, strict=False) if not _alike(one, run)]
-    if differing or len(stages) != len(runs):
-        raise GlassmlError(
-            f"{where}: was run with other stages than states: {state} has "
-            f"({', '.join(differing) or 'another number of them'})"
-        )
+    if names := differing(record["protocol"], md.states[state].stages, _alike):
+        raise GlassmlError(f"{where}: was run with other stages than states: {state} has ({names})")
 
 
-def _alike(stage: configured.Stage, run: Mapping[str, Any]) -> bool:
+def _alike(run: Mapping[str, Any], stage: configured.Stage) -> bool:
     """Tell whether a stage that was run is one of the configuration, to a time step."""
     same = all(run[field] == getattr(stage, field) for field in ("name", "ensemble"))
     for field in ("temperature_K", "pressure_GPa"):

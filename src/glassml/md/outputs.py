@@ -18,7 +18,8 @@ from MDAnalysis.coordinates.H5MD import H5MDWriter
 
 from glassml import __version__
 from glassml.campaign.errors import GlassmlError, StructureError
-from glassml.campaign.files import atomic_path, require_room
+from glassml.campaign.extxyz import read_extxyz
+from glassml.campaign.files import atomic_path, reading, require_room
 from glassml.md.checkpoint import NUMBERS, Samples
 from glassml.md.cutout import can_be_cut, cut_out
 from glassml.md.recorder import FrameJson
@@ -208,6 +209,12 @@ def write_offered(path: Path, frame: FrameJson, spread_eV_A: float, state: str, 
     }
     with atomic_path(path) as temporary:
         ase.io.write(temporary, atoms, format="extxyz")
+
+
+def read_final(path: Path) -> Atoms:
+    """Read how a run ended, from its `final.extxyz` or the compressed one that was kept of it."""
+    with reading(path, "an extxyz file"):
+        return next(read_extxyz(path))
 
 
 def write_restart(path: Path, atoms: Atoms) -> None:

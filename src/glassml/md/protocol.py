@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,29 @@ def start_times_fs(stages: Sequence[Stage]) -> list[float]:
 def describe(stages: Sequence[Stage]) -> list[dict]:
     """Give the stages as JSON-ready dictionaries."""
     return [json.loads(json.dumps(asdict(stage))) for stage in stages]
+
+
+def differing(
+    done: Sequence[Mapping[str, Any]],
+    asked: Sequence[Any],
+    alike: Callable[[Any, Any], bool] = operator.eq,
+) -> str:
+    """Name the stages that were done in another way than asked; empty if all were as asked.
+
+    Parameters
+    ----------
+    done
+        As `describe` gives them.
+    asked
+        As many, of any kind that `alike` compares with one of `done`.
+    alike
+        Whether a stage is as asked.
+    """
+    pairs = zip(done, asked, strict=False)
+    names = [one["name"] for one, other in pairs if not alike(one, other)]
+    if not names and len(done) != len(asked):
+        return "another number of them"
+    return ", ".join(names)
 
 
 def digest(*parts: object) -> str:

@@ -19,17 +19,19 @@ from glassml.report.evidence import Evidence, Value
 from glassml.report.measures import difference
 from glassml.report.measures_recovered import chosen_states, equally_dense
 from glassml.report.page import Table, with_error
-from glassml.report.pairs import mean_difference, paired_difference, peak_of
+from glassml.report.pairs import compared, difference_over_glasses, peak_of, peak_of_state
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 from glassml.studies.rates import fit_rates, quench_rates
 
+#: Settings that say who makes a glass, and how fast.
+MAKING = ("md.states.", "md.classical.", "md.student")
 #: Sources that another campaign tells of, and the settings in which it must differ.
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "functional": ("dft.xc",),
     "committee": ("potential.", "seed"),
-    "rate": ("md.states.", "md.classical.", "md.student"),
-    "rings": ("md.states.", "md.classical.", "md.student"),
+    "rate": MAKING,
+    "rings": MAKING,
     "size": ("md.atoms",),
     "anneal": ("md.states.",),
 }
@@ -81,11 +83,9 @@ class Quantity:
         """
         if len(states) == 1:
             return evidence.peak(states[0], self.column)
+        measures = (peak_of("neutron", self.column), peak_of_state("neutron", self.column))
         one, other = states
-        try:
-            return paired_difference(evidence, one, other, peak_of("neutron", self.column))
-        except AbsentError:
-            return difference(*(evidence.peak(state, self.column) for state in states))
+        return compared(evidence, one, other, *measures)[0]
 
     def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
         """Measure it in a single glass."""
@@ -94,7 +94,7 @@ class Quantity:
         return first - sum(others)
 
 
-class AtEqualDensity(Quantity):
+class HotMinusCold(Quantity):
     """A quantity of a hot state minus that of the cold one of the same density.
 
     Of the densest recovered pair of equal density; without one, of the densest hot state whose
@@ -106,8 +106,8 @@ class AtEqualDensity(Quantity):
         if len(states) > 1:
             return super().value(evidence, states)
         of_glass = peak_of("neutron", self.column)
-        compared = at_equal_density(evidence, states[0], of_glass)
-        return replace(compared.difference, remark=interpolated_text(compared))
+        found = at_equal_density(evidence, states[0], of_glass)
+        return replace(found.difference, remark=interpolated_text(found))
 
     def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
         """Measure it in a single glass."""
@@ -146,7 +146,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "S(Q1) at rest": Quantity("height", _rest),
     "Q1 at rest, Å⁻¹": Quantity("position", _rest),
     "S(Q1), hot − rest": Quantity("height", _hot_and_rest),
-    "S(Q1), hot − cold": AtEqualDensity("height", _hot_and_cold),
+    "S(Q1), hot − cold": HotMinusCold("height", _hot_and_cold),
 }
 
 
@@ -316,20 +316,13 @@ def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[V
     has = other.results.config.md.states
     if missing := [state.name for state in states if state.name not in has]:
         raise AbsentError(f"{', '.join(missing)} is not held on")
-    return here, quantity.value(other, states), _of_the_same(evidence, other, quantity, states)
-
-
-def _of_the_same(
-    evidence: Evidence, other: Evidence, quantity: Quantity, states: tuple[State, ...]
-) -> Value:
-    differences = []
-    for glass in other.results.config.md.glass_names():
-        try:
-            values = [quantity.of_glass(one, states, glass) for one in (other, evidence)]
-        except AbsentError:
-            continue
-        differences.append(values[0] - values[1])
-    return mean_difference(differences)
+    change = difference_over_glasses(
+        other,
+        lambda glass: (
+            quantity.of_glass(other, states, glass) - quantity.of_glass(evidence, states, glass)
+        ),
+    )
+    return here, quantity.value(other, states), change
 
 
 def _listed(settings: Iterable[str]) -> str:

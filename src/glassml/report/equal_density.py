@@ -120,12 +120,11 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
     between: dict[str, None] = {}
     for glass in evidence.results.config.md.glass_names():
         try:
-            density, value = density_of(evidence, hot, glass), of_glass(evidence, hot, glass)
-            cold, names = _interpolated(evidence, series, glass, of_glass, density)
+            values, names = _of_one(evidence, hot, series, of_glass, glass)
         except AbsentError as error:
             reasons.append(str(error))
             continue
-        found.append((density, value, cold))
+        found.append(values)
         between |= dict.fromkeys(names)
     if len(found) < 2:
         why = "; ".join(dict.fromkeys(reasons)) or "there is one glass"
@@ -143,9 +142,18 @@ def hot_minus_cold(evidence: Evidence, hot: State, of_glass: OfGlass, glass: str
     AbsentError
         If its density lies beyond those of cold states, or a state lacks what is compared.
     """
-    density, series = density_of(evidence, hot, glass), cold_series(evidence, hot)
-    cold, _ = _interpolated(evidence, series, glass, of_glass, density)
-    return of_glass(evidence, hot, glass) - cold
+    series = cold_series(evidence, hot)
+    (_, value, cold), _ = _of_one(evidence, hot, series, of_glass, glass)
+    return value - cold
+
+
+def _of_one(
+    evidence: Evidence, hot: State, series: list[State], of_glass: OfGlass, glass: str
+) -> tuple[tuple[float, float, float], tuple[str, str]]:
+    """Give density, hot and cold of a glass, and the states between which cold was read off."""
+    density, value = density_of(evidence, hot, glass), of_glass(evidence, hot, glass)
+    cold, names = _interpolated(evidence, series, glass, of_glass, density)
+    return (density, value, cold), names
 
 
 def _interpolated(

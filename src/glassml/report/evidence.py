@@ -188,6 +188,10 @@ class Evidence:
             raise AbsentError(f"{state.name} has no {observable}")
         return _value(row.iloc[0]["mean"], row.iloc[0]["error"])
 
+    def state(self, name: str) -> State:
+        """Give the state of a name."""
+        return next(state for state in self.states if state.name == name)
+
     def analysed(self, state: State) -> bool:
         """Tell whether the structure of a state is known."""
         try:

@@ -1,32 +1,34 @@
 """What heat does to a glass under pressure: hot states against the cold one under the same."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from glassml.campaign.names import KING
-from glassml.report.evidence import Evidence, PRESSURE_TOLERANCE_GPa, Value
-from glassml.report.measures import difference
-from glassml.report.pairs import OfGlass, paired_difference, peak_of, ring_slope, scalar_of
+from glassml.report.evidence import Evidence, PRESSURE_TOLERANCE_GPa
+from glassml.report.pairs import (
+    OfGlass,
+    OfState,
+    compared,
+    peak_of,
+    peak_of_state,
+    ring_slope,
+    scalar_of,
+)
 from glassml.report.results import AbsentError
 from glassml.report.states import State
 
-OfState = Callable[[Evidence, State], Value]
 PLACES = ("in situ", "recovered")
 #: What is compared: of a single glass, and over the glasses of a state.
 QUANTITIES: Mapping[str, tuple[OfGlass, OfState]] = {
     "density, g/cm³": (scalar_of("density_g_cm3"), lambda e, s: e.scalar(s, "density_g_cm3")),
-    "S(Q1), neutron": (peak_of("neutron", "height"), lambda e, s: e.peak(s, "height")),
-    "S(Q1), X-ray": (
-        peak_of("xray", "height"),
-        lambda e, s: e.peak(s, "height", weighting="xray"),
-    ),
+    "S(Q1), neutron": (peak_of("neutron", "height"), peak_of_state("neutron", "height")),
+    "S(Q1), X-ray": (peak_of("xray", "height"), peak_of_state("xray", "height")),
     "d l2/dn, Å": (ring_slope, lambda e, s: e.ring_slope(s, KING)),
 }
 COLUMNS = ["state", "against", "where", "quantity", "compared", "change", "change_error"]
-BY_PAIRS, INDEPENDENT = "glass by glass", "as independent glasses"
 
 
 def hot_pressure(evidence: Evidence) -> float | None:
@@ -75,20 +77,11 @@ def heated(evidence: Evidence) -> pd.DataFrame:
             continue
         cold = path[0]
         for state in path[1:]:
-            for quantity in QUANTITIES:
+            for quantity, measures in QUANTITIES.items():
                 try:
-                    change, way = _compared(evidence, state, cold, quantity)
+                    change, way = compared(evidence, state, cold, *measures)
                 except AbsentError:
                     continue
                 error = np.nan if change.error is None else change.error
                 rows.append((state.name, cold.name, where, quantity, way, change.mean, error))
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _compared(evidence: Evidence, one: State, other: State, quantity: str) -> tuple[Value, str]:
-    of_glass, of_state = QUANTITIES[quantity]
-    try:
-        return paired_difference(evidence, one, other, of_glass), BY_PAIRS
-    except AbsentError:
-        values = (of_state(evidence, state) for state in (one, other))
-        return difference(*values), INDEPENDENT

@@ -6,6 +6,7 @@ mean of their differences is free of what sets glasses apart, and its standard e
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from glassml.report.states import State
 from glassml.structure.fsdp import PEAK_RANGES, NoPeakError, Peak, fit_peak
 
 OfGlass = Callable[[Evidence, State, str], float]
+OfState = Callable[[Evidence, State], Value]
 NEAR_PER_A = 0.1  # half the width in which S(Q) of ring centres is averaged
 SMOOTHED_PER_A = 0.2
 
@@ -39,6 +41,11 @@ def peak_of(weighting: str, quantity: str) -> OfGlass:
 
 
 peak_height = peak_of("neutron", "height")
+
+
+def peak_of_state(weighting: str, quantity: str) -> OfState:
+    """Give a function for the height or position of the FSDP of a state, over its glasses."""
+    return lambda evidence, state: evidence.peak(state, quantity, weighting=weighting)
 
 
 def scalar_of(observable: str) -> OfGlass:
@@ -150,14 +157,48 @@ def paired_difference(evidence: Evidence, one: State, other: State, of_glass: Of
     """
     if not _same_glasses(evidence, one, other):
         raise AbsentError(f"{one.name} and {other.name} do not come from the same glasses")
+    return difference_over_glasses(
+        evidence, lambda glass: of_glass(evidence, one, glass) - of_glass(evidence, other, glass)
+    )
+
+
+def difference_over_glasses(evidence: Evidence, of_glass: Callable[[str], float]) -> Value:
+    """Give the mean of a difference over the glasses that have it, with its standard error.
+
+    Raises
+    ------
+    AbsentError
+        If fewer than two have it.
+    """
     differences = []
     for glass in evidence.results.config.md.glass_names():
-        try:
-            values = [of_glass(evidence, state, glass) for state in (one, other)]
-        except AbsentError:
-            continue
-        differences.append(values[0] - values[1])
+        with suppress(AbsentError):
+            differences.append(of_glass(glass))
     return mean_difference(differences)
+
+
+def compared(
+    evidence: Evidence, one: State, other: State, of_glass: OfGlass, of_state: OfState
+) -> tuple[Value, str]:
+    """Give `one` minus `other`, and how they were compared.
+
+    Glass by glass where they descend from the same ambient state, else as independent glasses.
+
+    Parameters
+    ----------
+    of_glass, of_state
+        What is compared, of a single glass and over the glasses of a state.
+
+    Raises
+    ------
+    AbsentError
+        If a state does not have it.
+    """
+    try:
+        return paired_difference(evidence, one, other, of_glass), "glass by glass"
+    except AbsentError:
+        values = (of_state(evidence, state) for state in (one, other))
+        return difference(*values), "as independent glasses"
 
 
 def height_difference(
@@ -172,12 +213,8 @@ def height_difference(
     AbsentError
         If a state has no peak.
     """
-    try:
-        change = paired_difference(evidence, one, other, peak_of(weighting, "height"))
-    except AbsentError:
-        peaks = (evidence.peak(state, "height", weighting=weighting) for state in (one, other))
-        return difference(*peaks), "as independent glasses"
-    return change, "glass by glass"
+    of_state = peak_of_state(weighting, "height")
+    return compared(evidence, one, other, peak_of(weighting, "height"), of_state)
 
 
 def _same_glasses(evidence: Evidence, one: State, other: State) -> bool:

@@ -488,7 +488,7 @@ class MolecularDynamics(Section):
 
     def runs_starts(self) -> bool:
         """Tell whether glasses are melted and quenched by a classical potential."""
-        return self.given is None and self.held is None and self.start == "classical"
+        return self.given is None and bool(self.start_pressures())
 
     def lineage(self, state: str) -> list[str]:
         """Give the states from a melt to `state`, both included.

@@ -305,7 +305,7 @@ def heating(evidence: Evidence) -> Table:
         raise AbsentError("no hot state can be compared with the cold one under its pressure")
     shown = []
     for name, group in changes.groupby("state", sort=False):
-        state = next(one for one in evidence.states if one.name == name)
+        state = evidence.state(str(name))
         ways = ", else ".join(dict.fromkeys(group.compared))
         line = {"hot state": state.label, "compared": ways} | dict.fromkeys(QUANTITIES, "–")
         for quantity in QUANTITIES:

@@ -127,7 +127,7 @@ def _heated(evidence: Evidence) -> str:
     changes = changes[(changes["where"] == "in situ") & changes.quantity.isin(HEIGHTS)]
     parts = []
     for name, group in changes.groupby("state", sort=False):
-        state = next(one for one in evidence.states if one.name == name)
+        state = evidence.state(str(name))
         columns = (group.quantity, group.change, group.change_error)
         heights = (
             f"{with_error(change, error)} ({HEIGHTS[quantity]})"
