@@ -1,8 +1,10 @@
 """The error budget: what a campaign, and others that differ in one thing, tell of the FSDP."""
 
+import shutil
+
 import pandas as pd
 import pytest
-from report_campaign import STATES, TRUTH, make_config, write_campaign, write_structure
+from report_campaign import STATES, TRUTH, make_config, npt, write_campaign, write_structure
 
 from glassml.campaign.config import resolved_text
 from glassml.campaign.errors import GlassmlError
@@ -123,6 +125,47 @@ def test_the_same_glasses_are_compared_one_by_one(own, held):
     assert found["committee", HEIGHT].remark.startswith("differs in seed. ")
     assert found["committee", HEIGHT].there == pytest.approx(1.52)
     assert "not measured" in found["committee", HOT].remark
+
+
+@pytest.fixture
+def shorter(own, tmp_path, monkeypatch):
+    """The same glasses at rest and cold, annealed for a shorter time, with a lower peak."""
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.205, 1.7, 1.66, 0.085))
+    root = tmp_path / "shorter"
+    write_structure(root)
+    for name in ("md/ambient/glass00/record.json", "md/ambient/glass01/record.json"):
+        (root / name).parent.mkdir(parents=True)
+        shutil.copy(own.results.root / name, root / name)
+    heat, cool = STATES["hot_7.7GPa_1500K"]["stages"]
+    hot = {"parent": "cold_7.7GPa", "stages": [heat | {"duration_ps": 0.5}, cool]}
+    md = {"glasses": 2, "atoms": 96, "states": STATES | {"hot_7.7GPa_1500K": hot}}
+    return evidence_of(root, name="shorter", md=md)
+
+
+def test_another_anneal_of_the_same_glasses_is_compared_one_by_one(own, shorter):
+    found = numbers(budget(own, [("anneal", shorter)]))
+    assert {quantity for source, quantity in found if source == "anneal"} == {HOT_REST, HOT}
+    row = found["anneal", HOT_REST]
+    assert (row.here, row.there) == pytest.approx((0.15, 0.11))
+    assert row.change == pytest.approx(-0.04)
+    assert row.change_error == pytest.approx(0.0, abs=1e-3)  # all glasses move alike
+    assert row.remark.startswith("differs in md.states. ")
+    assert found["anneal", HOT].change == pytest.approx(-0.04)
+
+
+def test_an_anneal_of_other_glasses_is_refused(own, shorter):
+    (shorter.results.root / "md/ambient/glass01/record.json").write_text("{}")
+    with pytest.raises(GlassmlError, match="anneal: the glasses at rest are others"):
+        budget(own, [("anneal", shorter)])
+
+
+def test_an_anneal_that_both_have_tells_nothing(own, tmp_path):
+    states = STATES | {"cold_7.7GPa": {"parent": "ambient", "stages": [npt("slow", 300, [0, 7.7])]}}
+    del states["hot_7.7GPa_1500K/recovered"]
+    md = {"glasses": 2, "atoms": 96, "states": states}
+    other = evidence_of(write_campaign(tmp_path / "other"), name="other", md=md)
+    with pytest.raises(GlassmlError, match="no released state of both was annealed in two ways"):
+        budget(own, [("anneal", other)])
 
 
 def test_hot_minus_rest_is_of_the_pair_of_the_page(own):

@@ -2,7 +2,8 @@
 
 Glasses of one campaign tell how glasses differ, and their quenches what a decade of the rate does.
 Everything else takes a second campaign that differs in just that: another functional, another
-member of the committee, another size, another anneal. What no campaign tells is not measured.
+member of the committee, another size, another anneal of the same glasses. What no campaign tells is
+not measured.
 """
 
 import math
@@ -24,6 +25,7 @@ from glassml.report.results import AbsentError
 from glassml.report.states import State
 from glassml.studies.rates import fit_rates, quench_rates
 
+ANNEAL = "anneal"
 #: Settings that say who makes a glass, and how fast.
 MAKING = ("md.states.", "md.classical.", "md.student")
 #: Sources that another campaign tells of, and the settings in which it must differ.
@@ -33,7 +35,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "rate": MAKING,
     "rings": MAKING,
     "size": ("md.atoms",),
-    "anneal": ("md.states.",),
+    ANNEAL: ("md.states.",),
 }
 #: Settings that say where a campaign's runs lie and what it is called.
 OF_NO_MATTER = (
@@ -142,11 +144,12 @@ def _hot_and_cold(evidence: Evidence) -> tuple[State, ...]:
     raise reason
 
 
+HOT_REST, HOT_COLD = "S(Q1), hot − rest", "S(Q1), hot − cold"
 QUANTITIES: Mapping[str, Quantity] = {
     "S(Q1) at rest": Quantity("height", _rest),
     "Q1 at rest, Å⁻¹": Quantity("position", _rest),
-    "S(Q1), hot − rest": Quantity("height", _hot_and_rest),
-    "S(Q1), hot − cold": HotMinusCold("height", _hot_and_cold),
+    HOT_REST: Quantity("height", _hot_and_rest),
+    HOT_COLD: HotMinusCold("height", _hot_and_cold),
 }
 
 
@@ -286,8 +289,9 @@ def _of_campaign(evidence: Evidence, source: str, other: Evidence) -> list[Entry
     remark = f"differs in {_listed(own.setting)}"
     if len(others):
         remark += f"; and also in {_listed(others.setting)}"
+    quantities = _of_anneal(evidence, other) if source == ANNEAL else QUANTITIES
     entries = []
-    for name, quantity in QUANTITIES.items():
+    for name, quantity in quantities.items():
         try:
             here, there, change = _against(evidence, other, quantity)
         except AbsentError as error:
@@ -301,11 +305,11 @@ def _of_campaign(evidence: Evidence, source: str, other: Evidence) -> list[Entry
 def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[Value, Value, Value]:
     """Measure a quantity in two campaigns, and how far apart they are.
 
-    Where the other one holds on this one's glasses, glass by glass.
+    Where the other one has this one's glasses, glass by glass.
     """
     states = quantity.states(evidence)
     here = quantity.value(evidence, states)
-    if other.results.config.md.held is None:
+    if not _has_the_glasses(evidence, other):
         others = quantity.states(other)
         kinds = [[state.kind for state in each] for each in (states, others)]
         if kinds[0] != kinds[1]:  # in situ and recovered are no measure of each other
@@ -315,7 +319,7 @@ def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[V
         return here, there, difference(there, here)
     has = other.results.config.md.states
     if missing := [state.name for state in states if state.name not in has]:
-        raise AbsentError(f"{', '.join(missing)} is not held on")
+        raise AbsentError(f"{', '.join(missing)} is not among its states")
     change = difference_over_glasses(
         other,
         lambda glass: (
@@ -323,6 +327,51 @@ def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[V
         ),
     )
     return here, quantity.value(other, states), change
+
+
+def _has_the_glasses(evidence: Evidence, other: Evidence) -> bool:
+    """Tell whether another campaign goes on from this one's glasses.
+
+    It holds them on, or its runs at rest are the same, to the second that they took.
+    """
+    if other.results.config.md.held is not None:
+        return True
+    state = evidence.ambient().name
+    try:
+        records = [
+            [one.results.json(f"md/{state}/{glass}/record.json") for one in (evidence, other)]
+            for glass in other.results.config.md.glass_names()
+        ]
+    except AbsentError:
+        return False
+    return all(own == others for own, others in records)
+
+
+def _of_anneal(evidence: Evidence, other: Evidence) -> dict[str, Quantity]:
+    """Give what an anneal decides on, of the hottest glass that both campaigns annealed.
+
+    Raises
+    ------
+    CompareError
+        If no released state of that name was annealed in another way, or the glasses are others.
+    """
+    here, there = (one.results.config.md for one in (evidence, other))
+    both = [
+        state
+        for state in evidence.find("hot recovered")
+        if state.name in there.states
+        and not state.from_melt
+        and any(here.states[name] != there.states[name] for name in here.lineage(state.name))
+    ]
+    if not both:
+        raise CompareError(f"{ANNEAL}: no released state of both was annealed in two ways")
+    if not _has_the_glasses(evidence, other):
+        raise CompareError(f"{ANNEAL}: the glasses at rest are others: nothing to compare")
+    hot, rest = both[-1], evidence.ambient()
+    return {
+        HOT_REST: replace(QUANTITIES[HOT_REST], states=lambda _: (hot, rest)),
+        HOT_COLD: replace(QUANTITIES[HOT_COLD], states=lambda _: (hot,)),
+    }
 
 
 def _listed(settings: Iterable[str]) -> str:
@@ -381,7 +430,8 @@ def budget_table(entries: Sequence[Entry]) -> Table:
         "What the first sharp diffraction peak (neutrons) is uncertain by. Glasses: standard error "
         "of the mean over independent glasses. Other sources: how far the quantity moves, with the "
         "standard error of the move; one that is smaller than its error is not known to be there. "
-        "Where another potential holds the same glasses on, they move glass by glass. "
+        "Where another campaign has the same glasses, held on by another potential or annealed in "
+        "another way, they move glass by glass; what an anneal moves is of the annealed state. "
         "Hot − cold is that of the densest recovered pair of equal density, without one that of a "
         "hot state and the cold series, interpolated. What is not measured "
         "takes a second campaign: `glassml report budget RESULTS SOURCE=RESULTS`."
