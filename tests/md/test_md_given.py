@@ -149,6 +149,7 @@ def test_some_glasses_have_a_batch_and_random_numbers_of_their_own(made, tmp_pat
     [
         ("study", "silica", "resources/study/m0.nequip.zip"),
         ("study_network", "silica_network", "resources/potential/m0.nequip.zip"),
+        ("study_network_anneal", "silica_network_anneal", "resources/potential/m0.nequip.zip"),
         ("study_network_m1", "silica_network_m1", "resources/potential/m1.nequip.zip"),
         ("study_network_m2", "silica_network_m2", "resources/potential/m2.nequip.zip"),
         (

@@ -63,6 +63,25 @@ def test_without_a_pair_of_one_density_hot_minus_cold_is_interpolated(tmp_path, 
     assert "at 2.300 g/cm³ by interpolation" in row.remark
 
 
+def test_a_denser_hot_glass_between_cold_ones_says_more_than_a_pair(tmp_path, monkeypatch):
+    hotter, cold = "hot_7.7GPa_2000K/recovered", "cold_20GPa/recovered"
+    monkeypatch.setitem(TRUTH, cold, (2.6, 1.7, 1.35, 0.1))
+    monkeypatch.setitem(TRUTH, hotter, (2.4, 1.7, 1.68, 0.085))
+    states = dict(STATES)
+    release = {"stages": [npt("release", 300, [20, 0])]}
+    states["cold_20GPa"] = {"parent": "cold_7.7GPa", "stages": [npt("press", 300, [7.7, 20])]}
+    states[cold] = release | {"parent": "cold_20GPa"}
+    heat = [npt("heat", [300, 2000], 7.7), npt("cool", [2000, 300], [7.7, 0])]
+    states[hotter] = {"parent": "cold_7.7GPa", "stages": heat}
+    root = tmp_path / "hotter"
+    write_structure(root, states=(*TRUTH,))
+    md = {"glasses": 2, "atoms": 96, "states": states}
+    row = numbers(budget(evidence_of(root, md=md)))["glasses", HOT]
+    # cold at 2.4 g/cm³, between 1.54 at 2.21 and 1.35 at 2.6; 1500 K has a pair at 2.2
+    assert row.here == pytest.approx(1.68 - (1.54 - 0.19 * 0.19 / 0.39), abs=2e-3)
+    assert "by interpolation" in row.remark
+
+
 def test_glasses_in_situ_are_not_compared_with_recovered_ones(own, tmp_path, monkeypatch):
     # denser than all cold recovered ones, and in situ between them
     monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.6, 1.7, 1.65, 0.085))
@@ -166,6 +185,29 @@ def test_an_anneal_that_both_have_tells_nothing(own, tmp_path):
     other = evidence_of(write_campaign(tmp_path / "other"), name="other", md=md)
     with pytest.raises(GlassmlError, match="no released state of both was annealed in two ways"):
         budget(own, [("anneal", other)])
+
+
+def test_the_same_glasses_are_interpolated_between_the_same_states(own, tmp_path, monkeypatch):
+    """A cold state that the other campaign lacks would move hot minus cold by itself."""
+    monkeypatch.setitem(TRUTH, "hot_7.7GPa_1500K/recovered", (2.35, 1.7, 1.7, 0.085))
+    monkeypatch.setitem(TRUTH, "cold_7.7GPa/recovered", (2.3, 1.52, 1.0, 0.124))  # far off a line
+    monkeypatch.setitem(TRUTH, "cold_20GPa/recovered", (2.6, 1.7, 1.35, 0.1))
+    press = {"parent": "cold_7.7GPa", "stages": [npt("press", 300, [7.7, 20])]}
+    release = {"parent": "cold_20GPa", "stages": [npt("release", 300, [20, 0])]}
+    states = STATES | {"cold_20GPa": press, "cold_20GPa/recovered": release}
+    roots = [tmp_path / name for name in ("all", "fewer")]
+    kept = [name for name in TRUTH if name != "cold_7.7GPa/recovered"]
+    for root, names in zip(roots, (TRUTH, kept), strict=True):
+        write_structure(root, states=tuple(names))
+        for glass in ("glass00", "glass01"):
+            record = f"md/ambient/{glass}/record.json"
+            (root / record).parent.mkdir(parents=True)
+            shutil.copy(own.results.root / record, root / record)
+    md = {"glasses": 2, "atoms": 96, "states": states}
+    one, other = (evidence_of(root, md=md, seed=seed) for seed, root in enumerate(roots))
+    row = numbers(budget(one, [("committee", other)]))["committee", HOT]
+    assert abs(row.here - row.there) > 0.1
+    assert row.change == pytest.approx(0.0, abs=1e-6)
 
 
 def test_hot_minus_rest_is_of_the_pair_of_the_page(own):

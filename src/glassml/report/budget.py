@@ -7,7 +7,7 @@ not measured.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from glassml.report.campaigns import CompareError, config_differences
 from glassml.report.equal_density import at_equal_density, hot_minus_cold, interpolated_text
 from glassml.report.evidence import Evidence, Value
 from glassml.report.measures import difference
-from glassml.report.measures_recovered import chosen_states, equally_dense
+from glassml.report.measures_recovered import chosen_states, most_densified_pair
 from glassml.report.page import Table, with_error
 from glassml.report.pairs import compared, difference_over_glasses, peak_of, peak_of_state
 from glassml.report.results import AbsentError
@@ -89,7 +89,13 @@ class Quantity:
         one, other = states
         return compared(evidence, one, other, *measures)[0]
 
-    def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
+    def of_glass(
+        self,
+        evidence: Evidence,
+        states: tuple[State, ...],
+        glass: str,
+        among: Collection[str],  # noqa: ARG002  (what others interpolate between)
+    ) -> float:
         """Measure it in a single glass."""
         of_glass = peak_of("neutron", self.column)
         first, *others = (of_glass(evidence, state, glass) for state in states)
@@ -99,8 +105,9 @@ class Quantity:
 class HotMinusCold(Quantity):
     """A quantity of a hot state minus that of the cold one of the same density.
 
-    Of the densest recovered pair of equal density; without one, of the densest hot state whose
-    density lies between those of cold ones, recovered or else in situ, by interpolation.
+    Of the densest recovered pair of equal density; without one, or where heat made a denser glass,
+    of the hottest state whose density lies between those of cold ones, recovered or else in situ,
+    by interpolation.
     """
 
     def value(self, evidence: Evidence, states: tuple[State, ...]) -> Value:
@@ -111,11 +118,14 @@ class HotMinusCold(Quantity):
         found = at_equal_density(evidence, states[0], of_glass)
         return replace(found.difference, remark=interpolated_text(found))
 
-    def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
-        """Measure it in a single glass."""
+    def of_glass(
+        self, evidence: Evidence, states: tuple[State, ...], glass: str, among: Collection[str]
+    ) -> float:
+        """Measure it in a single glass, the cold series being states `among` these."""
         if len(states) > 1:
-            return super().of_glass(evidence, states, glass)
-        return hot_minus_cold(evidence, states[0], peak_of("neutron", self.column), glass)
+            return super().of_glass(evidence, states, glass, among)
+        of_glass = peak_of("neutron", self.column)
+        return hot_minus_cold(evidence, states[0], of_glass, glass, among)
 
 
 def _rest(evidence: Evidence) -> tuple[State]:
@@ -131,7 +141,7 @@ def _hot_and_rest(evidence: Evidence) -> tuple[State, State]:
 
 def _hot_and_cold(evidence: Evidence) -> tuple[State, ...]:
     try:
-        return equally_dense(evidence)
+        return most_densified_pair(evidence)
     except AbsentError as error:
         reason = error
     for where in ("recovered", "in situ"):
@@ -320,12 +330,14 @@ def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[V
     has = other.results.config.md.states
     if missing := [state.name for state in states if state.name not in has]:
         raise AbsentError(f"{', '.join(missing)} is not among its states")
-    change = difference_over_glasses(
-        other,
-        lambda glass: (
-            quantity.of_glass(other, states, glass) - quantity.of_glass(evidence, states, glass)
-        ),
-    )
+    # both with the cold states that both have, between which is interpolated
+    both = {s.name for s in evidence.states if evidence.analysed(s) and other.analysed(s)}
+
+    def moved(glass: str) -> float:
+        there, here = (quantity.of_glass(one, states, glass, both) for one in (other, evidence))
+        return there - here
+
+    change = difference_over_glasses(other, moved)
     return here, quantity.value(other, states), change
 
 

@@ -5,7 +5,7 @@ two cold states between which the density of the hot one lies, for each glass of
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,15 +134,22 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
     return AtEqualDensity(density, value, cold, change, len(found), tuple(between))
 
 
-def hot_minus_cold(evidence: Evidence, hot: State, of_glass: OfGlass, glass: str) -> float:
+def hot_minus_cold(
+    evidence: Evidence, hot: State, of_glass: OfGlass, glass: str, among: Collection[str]
+) -> float:
     """Give hot minus cold of a single glass at the density of the hot one.
+
+    Parameters
+    ----------
+    among
+        Names of the states that the cold series is taken from.
 
     Raises
     ------
     AbsentError
         If its density lies beyond those of cold states, or a state lacks what is compared.
     """
-    series = cold_series(evidence, hot)
+    series = [state for state in cold_series(evidence, hot) if state.name in among]
     (_, value, cold), _ = _of_one(evidence, hot, series, of_glass, glass)
     return value - cold
 

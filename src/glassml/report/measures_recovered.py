@@ -241,11 +241,34 @@ def equally_dense(evidence: Evidence) -> tuple[State, State]:
     return max(equal, key=lambda pair: density[pair[0]] + density[pair[1]])
 
 
+def most_densified_pair(evidence: Evidence) -> tuple[State, State]:
+    """Give `equally_dense`, unless heat made a denser glass that lies between cold ones.
+
+    That one says more of what heat does: it is compared by interpolation.
+
+    Raises
+    ------
+    AbsentError
+        If there is no pair, or such a denser glass.
+    """
+    hot, cold = equally_dense(evidence)
+    densities = {
+        state: evidence.scalar(state, "density_g_cm3").mean
+        for state in evidence.find("hot recovered", "cold recovered")
+    }
+    densest_cold = max(densities[state] for state in evidence.find("cold recovered"))
+    for state in evidence.find("hot recovered"):
+        if densities[hot] + DENSITY_TOLERANCE_g_cm3 < densities[state] <= densest_cold:
+            raise AbsentError(f"{state.name} is denser than the pair {hot.name}, {cold.name}")
+    return hot, cold
+
+
 def chosen_states(evidence: Evidence) -> dict[str, State]:
     """Choose what stands for rest, cold and hot.
 
-    Cold and hot are the densest pair of recovered glasses of equal density; where there is none,
-    the last recovered glass of each kind, or else the last in situ.
+    Cold and hot are the densest pair of recovered glasses of equal density; where there is none, or
+    a hot glass between cold ones is denser, the last recovered glass of each kind, or else the last
+    in situ.
 
     Raises
     ------
@@ -253,7 +276,7 @@ def chosen_states(evidence: Evidence) -> dict[str, State]:
         If the campaign has no ambient state.
     """
     try:
-        hot, cold = equally_dense(evidence)
+        hot, cold = most_densified_pair(evidence)
     except AbsentError:
         found = {
             way: evidence.find(f"{way} recovered") or evidence.find(f"{way} in situ")  # type: ignore[arg-type]
