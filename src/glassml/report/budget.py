@@ -89,26 +89,36 @@ class Quantity:
         one, other = states
         return compared(evidence, one, other, *measures)[0]
 
-    def of_glass(
-        self,
-        evidence: Evidence,
-        states: tuple[State, ...],
-        glass: str,
-        among: Collection[str],  # noqa: ARG002  (what others interpolate between)
-    ) -> float:
+    def among(self, names: Collection[str]) -> "Quantity":  # noqa: ARG002  (some interpolate)
+        """Give it with no other states than these beside its own."""
+        return self
+
+    def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
         """Measure it in a single glass."""
         of_glass = peak_of("neutron", self.column)
         first, *others = (of_glass(evidence, state, glass) for state in states)
         return first - sum(others)
 
 
+@dataclass(frozen=True)
 class HotMinusCold(Quantity):
     """A quantity of a hot state minus that of the cold one of the same density.
 
     Of the densest recovered pair of equal density; without one, or where heat made a denser glass,
     of the hottest state whose density lies between those of cold ones, recovered or else in situ,
     by interpolation.
+
+    Attributes
+    ----------
+    series
+        Names of the states between which is interpolated in a single glass; None for all.
     """
+
+    series: Collection[str] | None = None
+
+    def among(self, names: Collection[str]) -> Quantity:
+        """Give it with no other states than these beside its own."""
+        return replace(self, series=names)
 
     def value(self, evidence: Evidence, states: tuple[State, ...]) -> Value:
         """Measure it over the glasses of a campaign."""
@@ -118,14 +128,12 @@ class HotMinusCold(Quantity):
         found = at_equal_density(evidence, states[0], of_glass)
         return replace(found.difference, remark=interpolated_text(found))
 
-    def of_glass(
-        self, evidence: Evidence, states: tuple[State, ...], glass: str, among: Collection[str]
-    ) -> float:
-        """Measure it in a single glass, the cold series being states `among` these."""
+    def of_glass(self, evidence: Evidence, states: tuple[State, ...], glass: str) -> float:
+        """Measure it in a single glass."""
         if len(states) > 1:
-            return super().of_glass(evidence, states, glass, among)
+            return super().of_glass(evidence, states, glass)
         of_glass = peak_of("neutron", self.column)
-        return hot_minus_cold(evidence, states[0], of_glass, glass, among)
+        return hot_minus_cold(evidence, states[0], of_glass, glass, self.series)
 
 
 def _rest(evidence: Evidence) -> tuple[State]:
@@ -330,14 +338,12 @@ def _against(evidence: Evidence, other: Evidence, quantity: Quantity) -> tuple[V
     has = other.results.config.md.states
     if missing := [state.name for state in states if state.name not in has]:
         raise AbsentError(f"{', '.join(missing)} is not among its states")
-    # both with the cold states that both have, between which is interpolated
-    both = {s.name for s in evidence.states if evidence.analysed(s) and other.analysed(s)}
-
-    def moved(glass: str) -> float:
-        there, here = (quantity.of_glass(one, states, glass, both) for one in (other, evidence))
-        return there - here
-
-    change = difference_over_glasses(other, moved)
+    shared = {s.name for s in evidence.states if evidence.analysed(s) and other.analysed(s)}
+    same = quantity.among(shared)
+    change = difference_over_glasses(
+        other,
+        lambda glass: same.of_glass(other, states, glass) - same.of_glass(evidence, states, glass),
+    )
     return here, quantity.value(other, states), change
 
 

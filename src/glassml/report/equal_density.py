@@ -135,21 +135,27 @@ def at_equal_density(evidence: Evidence, hot: State, of_glass: OfGlass) -> AtEqu
 
 
 def hot_minus_cold(
-    evidence: Evidence, hot: State, of_glass: OfGlass, glass: str, among: Collection[str]
+    evidence: Evidence,
+    hot: State,
+    of_glass: OfGlass,
+    glass: str,
+    among: Collection[str] | None = None,
 ) -> float:
     """Give hot minus cold of a single glass at the density of the hot one.
 
     Parameters
     ----------
     among
-        Names of the states that the cold series is taken from.
+        Names of the states that the cold series is taken from; None for all.
 
     Raises
     ------
     AbsentError
         If its density lies beyond those of cold states, or a state lacks what is compared.
     """
-    series = [state for state in cold_series(evidence, hot) if state.name in among]
+    series = cold_series(evidence, hot)
+    if among is not None:
+        series = [state for state in series if state.name in among]
     (_, value, cold), _ = _of_one(evidence, hot, series, of_glass, glass)
     return value - cold
 
