@@ -121,6 +121,24 @@ def test_adopting_needs_a_place_and_a_glass_of_the_configuration(made, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+def test_a_state_needs_no_more_than_its_parent_to_be_there(made, tmp_path, caplog):
+    hold = {"name": "hold", "ensemble": "nvt", "temperature_K": 300, "duration_ps": 0.004}
+    states = STATES | {
+        "hot/held": {"parent": "hot", "stages": [hold]},
+        "hot/held/longer": {"parent": "hot/held", "stages": [hold]},
+    }
+    config = configuration(tmp_path, states)
+    runs = (config, tmp_path / "md", "shik", "--states")
+    caplog.set_level("INFO")
+    for glass in ("glass00", "glass01"):
+        shutil.copytree(made / "md/hot" / glass, tmp_path / "md/hot/held" / glass)
+    assert run_all(*runs, "hot/held/longer") == 0
+    assert (tmp_path / "md/hot/held/longer/glass01/record.json").exists()
+    assert not (tmp_path / "md/hot/glass00").exists()
+    assert run_all(*runs, "hot/held/longer") == 0
+    assert "nothing to run: hot/held/longer of glass00, glass01 are there" in caplog.text
+
+
 def test_a_run_that_was_stopped_is_not_exported(made, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()

@@ -2,6 +2,7 @@
 """Commands of `glassml md` that move all glasses at once."""
 
 import argparse
+import itertools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,11 +122,11 @@ def _run_all(args: argparse.Namespace) -> int:
     check_engine(md)
     warnings = gate_warnings(args.gates, md.allow_red_potential)
     states, glasses = _wanted_states(md, args), chosen_glasses(md, args)
-    if all(Task(state, None, tuple(glasses)).is_done(args.output_dir) for state in states):
+    if not states:
         logger.info(
             "%s: nothing to run: %s of %s are there",
             args.output_dir,
-            ", ".join(states),
+            ", ".join(args.states or md.states),
             ", ".join(glasses),
         )
         return 0
@@ -170,11 +171,24 @@ def _came_from(md: "MolecularDynamics", task: "Task", results: Path) -> dict[str
 
 
 def _wanted_states(md: "MolecularDynamics", args: argparse.Namespace) -> list[str]:
-    """Give the states that are asked for and what they continue from, parents before children."""
+    """Give what is missing of the states that are asked for, parents before children.
+
+    A state takes nothing but the end of its parent: where that is there, what the parent came from
+    may be elsewhere.
+    """
+    from glassml.md.spread import Task
+
     wanted = args.states or list(md.states)
+    glasses = tuple(chosen_glasses(md, args))
+    missing: dict[str, None] = {}
     for name in wanted:
         md.check_state(name)
-    return list(dict.fromkeys(each for name in wanted for each in md.before(name)))
+        line = itertools.takewhile(
+            lambda state: not Task(state, None, glasses).is_done(args.output_dir),
+            reversed(md.before(name)),
+        )
+        missing |= dict.fromkeys(reversed(list(line)))
+    return list(missing)
 
 
 def _tasks(
