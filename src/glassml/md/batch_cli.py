@@ -121,7 +121,8 @@ def _run_all(args: argparse.Namespace) -> int:
     check_committee(md, args)
     check_engine(md)
     warnings = gate_warnings(args.gates, md.allow_red_potential)
-    states, glasses = _wanted_states(md, args), chosen_glasses(md, args)
+    glasses = chosen_glasses(md, args)
+    states = _missing_states(md, args, glasses)
     if not states:
         logger.info(
             "%s: nothing to run: %s of %s are there",
@@ -170,7 +171,9 @@ def _came_from(md: "MolecularDynamics", task: "Task", results: Path) -> dict[str
     return own | {"parent": restarts + [path.with_name("record.json") for path in restarts]}
 
 
-def _wanted_states(md: "MolecularDynamics", args: argparse.Namespace) -> list[str]:
+def _missing_states(
+    md: "MolecularDynamics", args: argparse.Namespace, glasses: list[str]
+) -> list[str]:
     """Give what is missing of the states that are asked for, parents before children.
 
     A state takes nothing but the end of its parent: where that is there, what the parent came from
@@ -179,12 +182,11 @@ def _wanted_states(md: "MolecularDynamics", args: argparse.Namespace) -> list[st
     from glassml.md.spread import Task
 
     wanted = args.states or list(md.states)
-    glasses = tuple(chosen_glasses(md, args))
     missing: dict[str, None] = {}
     for name in wanted:
         md.check_state(name)
         line = itertools.takewhile(
-            lambda state: not Task(state, None, glasses).is_done(args.output_dir),
+            lambda state: not Task(state, None, tuple(glasses)).is_done(args.output_dir),
             reversed(md.before(name)),
         )
         missing |= dict.fromkeys(reversed(list(line)))

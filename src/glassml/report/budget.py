@@ -450,9 +450,10 @@ def budget_table(entries: Sequence[Entry]) -> Table:
         "standard error of the move; one that is smaller than its error is not known to be there. "
         "Where another campaign has the same glasses, held on by another potential or annealed in "
         "another way, they move glass by glass; what an anneal moves is of the annealed state. "
-        "Hot − cold is that of the densest recovered pair of equal density, without one that of a "
-        "hot state and the cold series, interpolated. What is not measured "
-        "takes a second campaign: `glassml report budget RESULTS SOURCE=RESULTS`."
+        "Hot − cold is that of the densest recovered pair of equal density; without one, or where "
+        "heat made a denser glass, that of a hot state and the cold series, interpolated. "
+        "What is not measured takes a second campaign: "
+        "`glassml report budget RESULTS SOURCE=RESULTS`."
     )
     shown = for_page(entries)
     title = "Error budget of the FSDP"

@@ -1,5 +1,6 @@
 """What the rows of the acceptance table about recovered glasses measure: cold against hot."""
 
+from collections.abc import Iterable
 from statistics import fmean
 
 import numpy as np
@@ -229,7 +230,7 @@ def equally_dense(evidence: Evidence) -> tuple[State, State]:
     cold = evidence.find("cold recovered")
     if not hot or not cold:
         raise AbsentError("the campaign has no hot and cold recovered states to compare")
-    density = {state: evidence.scalar(state, "density_g_cm3").mean for state in (*hot, *cold)}
+    density = _densities(evidence, (*hot, *cold))
     gaps = {(one, other): abs(density[one] - density[other]) for one in hot for other in cold}
     equal = [pair for pair, gap in gaps.items() if gap <= DENSITY_TOLERANCE_g_cm3]
     if not equal:
@@ -239,6 +240,10 @@ def equally_dense(evidence: Evidence) -> tuple[State, State]:
             f"{DENSITY_TOLERANCE_g_cm3:g}"
         )
     return max(equal, key=lambda pair: density[pair[0]] + density[pair[1]])
+
+
+def _densities(evidence: Evidence, states: Iterable[State]) -> dict[State, float]:
+    return {state: evidence.scalar(state, "density_g_cm3").mean for state in states}
 
 
 def most_densified_pair(evidence: Evidence) -> tuple[State, State]:
@@ -252,13 +257,10 @@ def most_densified_pair(evidence: Evidence) -> tuple[State, State]:
         If there is no pair, or such a denser glass.
     """
     hot, cold = equally_dense(evidence)
-    densities = {
-        state: evidence.scalar(state, "density_g_cm3").mean
-        for state in evidence.find("hot recovered", "cold recovered")
-    }
-    densest_cold = max(densities[state] for state in evidence.find("cold recovered"))
-    for state in evidence.find("hot recovered"):
-        if densities[hot] + DENSITY_TOLERANCE_g_cm3 < densities[state] <= densest_cold:
+    heated = _densities(evidence, evidence.find("hot recovered"))
+    densest_cold = max(_densities(evidence, evidence.find("cold recovered")).values())
+    for state, density in heated.items():
+        if heated[hot] + DENSITY_TOLERANCE_g_cm3 < density <= densest_cold:
             raise AbsentError(f"{state.name} is denser than the pair {hot.name}, {cold.name}")
     return hot, cold
 
